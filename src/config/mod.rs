@@ -1,0 +1,226 @@
+//! `proxy.toml`, parsed once into types that cannot be wrong.
+//!
+//! [`parse`] turns a file, plus overrides from the command line, into a [`Config`] or into
+//! *every* error at once, each with file, line, column, a caret, and what would be right.
+//! Nothing behind this module checks a value again.
+
+mod parse;
+mod pattern;
+mod report;
+mod table;
+
+pub use parse::{Source, parse};
+pub use pattern::{HostPattern, PathPattern, PathSet};
+pub use report::{Problem, Problems};
+
+use crate::room::Rules;
+use crate::time::Span;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Everything an operator decides.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where visitors connect; at least one address.
+    pub listen: Vec<SocketAddr>,
+    /// Where the desk listens (metrics, health, status); loopback unless the file says otherwise.
+    pub admin: SocketAddr,
+    /// The folder for keys and the store; created with mode 0700 if missing.
+    pub state: PathBuf,
+    /// Worker threads; one per core unless the file says otherwise. At least 1, at most 256.
+    pub threads: usize,
+    /// How long a stop waits for what is running before it cuts.
+    pub drain: Span,
+    /// Status of the waiting answer for a page: 503 by default, or 200, 202, 429.
+    pub waiting_status: u16,
+    /// Attributes of our cookies.
+    pub cookie: CookieConfig,
+    /// What is logged, where and how.
+    pub log: LogConfig,
+    /// Bounds on what one visitor's connection may use.
+    pub limits: Limits,
+    /// The portals; at least one; names are unique.
+    pub portals: Vec<Portal>,
+    /// The rooms; at least one; names are unique.
+    pub rooms: Vec<RoomConfig>,
+}
+
+/// Attributes of our cookies.
+#[derive(Clone, Debug, Default)]
+pub struct CookieConfig {
+    /// Visitors reach us over HTTPS (a TLS proxy stands in front): `Secure` and `__Host-`.
+    pub secure: bool,
+}
+
+/// What is logged, where and how.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// A `tracing` filter such as `info` or `info,preau::upstream=debug`.
+    pub level: String,
+    /// How our own messages look.
+    pub format: LogFormat,
+    /// How the access log looks, or that there is none.
+    pub access: AccessFormat,
+    /// Where the access log goes; standard output if none.
+    pub access_file: Option<PathBuf>,
+    /// How visitors' addresses are written.
+    pub addresses: Addresses,
+}
+
+/// How our own messages look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One line of text.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How the access log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccessFormat {
+    /// No access log.
+    Off,
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// The combined format of Apache and nginx, without the query string.
+    Combined,
+}
+
+/// How visitors' addresses are written in logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Addresses {
+    /// IPv4 to /24, IPv6 to /48.
+    #[default]
+    Truncated,
+    /// Whole, where the operator has a reason and a right to it.
+    Full,
+    /// Not at all.
+    Hidden,
+}
+
+/// Bounds on what one visitor's connection may use.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// From the first byte of a request to the end of its head.
+    pub header_timeout: Span,
+    /// Bytes of a request's head.
+    pub header_bytes: usize,
+    /// Connections from visitors at once, over all threads.
+    pub connections: usize,
+    /// New tickets a minute from one IPv4 address or IPv6 /64; a whole school is one address.
+    pub tickets_per_minute: u32,
+    /// New tickets at once from one IPv4 address or IPv6 /64.
+    pub tickets_burst: u32,
+    /// A tunnel (WebSocket) without a byte for this long is closed.
+    pub tunnel_idle: Span,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            header_timeout: Span::secs(10),
+            header_bytes: 32 * 1024,
+            connections: 16_000,
+            tickets_per_minute: 3_000,
+            tickets_burst: 3_000,
+            tunnel_idle: Span::mins(10),
+        }
+    }
+}
+
+/// An existing application that we protect.
+#[derive(Clone, Debug)]
+pub struct Portal {
+    /// Its name in rooms, metrics and logs.
+    pub name: String,
+    /// Its servers; at least one.
+    pub servers: Vec<ServerAddress>,
+    /// Requests in flight to the portal at once; at least 1.
+    pub slots: u32,
+    /// Requests in flight to one server at once; at least 1, at most `slots`.
+    pub server_slots: u32,
+    /// How long a request of a visitor who is inside may wait for a slot.
+    pub slot_wait: Span,
+    /// Requests that may wait for a slot at once.
+    pub slot_queue: u32,
+    /// Time to connect to a server.
+    pub connect_timeout: Span,
+    /// Time from the end of sending a request's head to the head of the response.
+    pub response_timeout: Span,
+    /// How long an idle connection to a server is kept; below the server's own keep-alive.
+    pub keep_alive: Span,
+    /// How servers are tested.
+    pub health: Health,
+    /// Whose page a visitor sees when the portal answers 502, 503 or 504.
+    pub error_pages: ErrorPages,
+}
+
+/// One server of a portal: `http://host:port`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ServerAddress {
+    /// Name or address, without brackets for IPv6.
+    pub host: String,
+    /// Port; 80 unless given.
+    pub port: u16,
+}
+
+impl std::fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// How servers are tested.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// What is asked; any answer below 500 is healthy.
+    pub path: String,
+    /// Time between two probes of a server that is up.
+    pub interval: Span,
+    /// Time a probe may take.
+    pub timeout: Span,
+    /// Failures in a row (of probes and requests alike) that take a server out.
+    pub fall: u32,
+    /// First wait before a server that is down is probed again; doubled each time, with jitter.
+    pub probe_min: Span,
+    /// Longest wait before a server that is down is probed again.
+    pub probe_max: Span,
+}
+
+/// Whose page a visitor sees when the portal answers 502, 503 or 504.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorPages {
+    /// Ours, for pages; the portal's own answer for everything else.
+    #[default]
+    Ours,
+    /// The portal's, unless it is empty.
+    Portal,
+}
+
+/// A waiting room in front of a portal, or of a part of it.
+#[derive(Clone, Debug)]
+pub struct RoomConfig {
+    /// Its name in cookies, metrics and logs.
+    pub name: String,
+    /// Index into [`Config::portals`].
+    pub portal: usize,
+    /// Hosts it covers; at least one.
+    pub hosts: Vec<HostPattern>,
+    /// Paths it covers; at least one.
+    pub paths: Vec<PathPattern>,
+    /// Paths that never wait and take no seat.
+    pub open: PathSet,
+    /// Paths that free the visitor's seat.
+    pub logout: PathSet,
+    /// Paths that do not renew the seat, such as a page's own keep-alive.
+    pub non_renewing: PathSet,
+    /// Seats, times and mode.
+    pub rules: Rules,
+}

@@ -1,0 +1,49 @@
+//! The host: the only clock and the only entropy in the program.
+//!
+//! Everything above takes `now` and chance from here and hands them down as values; the lint
+//! in `clippy.toml` keeps other modules from asking the operating system behind our back.
+
+use crate::time::{Millis, Span};
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use std::sync::OnceLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// The wall clock as it was when the process first asked, and the monotonic one at that moment.
+struct Anchor {
+    wall: Millis,
+    monotonic: Instant,
+}
+
+static ANCHOR: OnceLock<Anchor> = OnceLock::new();
+
+/// Wall-clock time, anchored monotonically: it never goes backwards within one process, even
+/// when the administrator sets the clock.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads a clock")]
+pub fn now() -> Millis {
+    let anchor = ANCHOR.get_or_init(|| Anchor {
+        wall: Millis(
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| Span::from(since).0),
+        ),
+        monotonic: Instant::now(),
+    });
+    anchor.wall + Span::from(anchor.monotonic.elapsed())
+}
+
+/// Fills `bytes` from the operating system's generator.
+///
+/// # Panics
+/// If the operating system has no randomness to give; nothing safe can be done without it.
+pub fn fill_random(bytes: &mut [u8]) {
+    SystemRandom::new()
+        .fill(bytes)
+        .expect("the operating system always has randomness");
+}
+
+/// A seed for the generators that need chance but no secrecy.
+pub fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    fill_random(&mut bytes);
+    u64::from_le_bytes(bytes)
+}

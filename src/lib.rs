@@ -1,0 +1,33 @@
+//! Préau: a waiting room in front of a portal that cannot be changed.
+//!
+//! This page is the map of the house. Each line may use only the lines below it, and
+//! siblings do not import each other; `tests/house.rs` keeps it so.
+//!
+//! ```text
+//! main                 arguments, exit code
+//! cli                  serve, check, demo, desk commands
+//! app                  builds the parts, binds, runs, drains
+//! admin                the desk: metrics, health, status
+//! front                listeners, HTTP, THE request, waiting page, refusals
+//! upstream · store     servers and forwarding; what survives
+//! cookie · config · metrics · host     host = the only clock and entropy
+//! room                 PURE: line, seats, pace, promise
+//! time                 milliseconds, saturating arithmetic
+//! ```
+//!
+//! The way of a request is one function, `front::request::answer`; what it asks is
+//! [`room::Room::arrive`]; and what must never happen is written beside the rules that
+//! prevent it, in [`room`].
+
+pub mod admin;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod cookie;
+pub mod front;
+pub mod host;
+pub mod metrics;
+pub mod room;
+pub mod store;
+pub mod time;
+pub mod upstream;
