@@ -23,14 +23,16 @@ mod pace;
 mod promise;
 mod rules;
 mod seats;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod view;
 
 pub use journal::{Change, Saved};
 pub use line::{BLOCK, Bits, Line, Mark, Swept};
-pub use promise::{Estimator, Promise, Rates, Shown};
+pub use promise::{Estimator, Promise, Rates};
 pub use rules::{Mode, Rules};
+pub use shown::Shown;
 pub use view::{
     Ask, Counts, Decision, Entry, Pass, Promised, Reason, Refusal, Standing, Status, Ticket,
     Visitor, Waiting,

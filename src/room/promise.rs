@@ -45,22 +45,6 @@ pub struct Promise {
     pub high: Span,
 }
 
-/// A promise as people read it, rounded so that it does not claim to know more than it does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
-    /// Under two minutes.
-    Moment,
-    /// Between `low` and `high` minutes; `low == high` is "about that many". At most 60.
-    Minutes {
-        /// Whole minutes.
-        low: u32,
-        /// Whole minutes.
-        high: u32,
-    },
-    /// More than an hour.
-    OverAnHour,
-}
-
 /// What happened within one slice of time.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Slice {
