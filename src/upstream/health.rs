@@ -124,7 +124,11 @@ mod tests {
     fn more_than_half_failing_takes_it_out() {
         let mut health = Health::new(100);
         let fell = (0..30).any(|n| {
-            let outcome = if n % 3 == 0 { Outcome::Answered } else { Outcome::Failed };
+            let outcome = if n % 3 == 0 {
+                Outcome::Answered
+            } else {
+                Outcome::Failed
+            };
             health.request(outcome, Millis(n))
         });
         assert!(fell);

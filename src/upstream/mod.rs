@@ -69,7 +69,12 @@ impl Portal {
     /// A portal whose servers are taken to be up until they fail.
     pub fn new(config: config::Portal) -> Arc<Portal> {
         let servers = config.servers.len();
-        let slots = Slots::new(config.slots, config.server_slots, config.slot_queue, servers);
+        let slots = Slots::new(
+            config.slots,
+            config.server_slots,
+            config.slot_queue,
+            servers,
+        );
         Arc::new(Portal {
             slots,
             health: (0..servers)
@@ -179,11 +184,14 @@ impl Portal {
         }
         self.slots.set_up(server, up);
         let any = self.slots.usage().servers.iter().any(|(up, _)| *up);
-        self.up.send_if_modified(|was| std::mem::replace(was, any) != any);
+        self.up
+            .send_if_modified(|was| std::mem::replace(was, any) != any);
     }
 
     fn health(&self, server: usize) -> std::sync::MutexGuard<'_, Health> {
-        self.health[server].lock().unwrap_or_else(PoisonError::into_inner)
+        self.health[server]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pool(&self, server: usize, connect_timeout: Span) -> Arc<Pool> {
@@ -310,7 +318,9 @@ impl Client {
             Ok(Ok(response)) => {
                 counts.answered.fetch_add(1, Ordering::Relaxed);
                 let status = response.status();
-                counts.errors.fetch_add(u64::from(status.is_server_error()), Ordering::Relaxed);
+                counts
+                    .errors
+                    .fetch_add(u64::from(status.is_server_error()), Ordering::Relaxed);
                 self.portal.request_ended(slot.server(), judge(status));
                 let lease = body::Lease {
                     slot,
@@ -329,7 +339,10 @@ impl Client {
     }
 
     fn unreachable(&self, slot: &Slot) {
-        self.portal.counts.unreachable.fetch_add(1, Ordering::Relaxed);
+        self.portal
+            .counts
+            .unreachable
+            .fetch_add(1, Ordering::Relaxed);
         self.portal.request_ended(slot.server(), Outcome::Failed);
     }
 
@@ -343,9 +356,9 @@ impl Client {
 /// 502, 503 and 504 say "the portal is not well"; a 500 may be one broken page.
 fn judge(status: StatusCode) -> Outcome {
     match status {
-        StatusCode::BAD_GATEWAY
-        | StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::GATEWAY_TIMEOUT => Outcome::Failed,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            Outcome::Failed
+        }
         _ => Outcome::Answered,
     }
 }

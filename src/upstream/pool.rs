@@ -111,7 +111,11 @@ impl Sender {
         if self.inner.is_closed() {
             return;
         }
-        let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self
+            .pool
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         idle.push_back((host::now(), self.inner));
     }
 }

@@ -138,7 +138,11 @@ impl Slots {
     fn hand_on(self: &Arc<Slots>) {
         loop {
             let mut state = self.lock();
-            while state.waiting.front().is_some_and(oneshot::Sender::is_closed) {
+            while state
+                .waiting
+                .front()
+                .is_some_and(oneshot::Sender::is_closed)
+            {
                 state.waiting.pop_front();
             }
             if state.waiting.is_empty() {
@@ -298,7 +302,10 @@ mod tests {
         assert!(matches!(slots.ask(), Err(NoSlot::QueueFull)));
         slots.set_up(0, false);
         assert!(matches!(slots.ask(), Err(NoSlot::Down)));
-        assert_eq!(waiting.try_recv().err(), Some(oneshot::error::TryRecvError::Closed));
+        assert_eq!(
+            waiting.try_recv().err(),
+            Some(oneshot::error::TryRecvError::Closed)
+        );
     }
 
     #[test]

@@ -1,0 +1,167 @@
+//! The state of the house as JSON: names are part of the public surface.
+
+use super::Desk;
+use crate::host;
+use crate::room;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+/// `/api/v1/status`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HouseStatus {
+    /// Version of the program.
+    pub version: String,
+    /// Seconds since the start.
+    pub uptime_seconds: u64,
+    /// A stop has begun.
+    pub draining: bool,
+    /// The last commit to the store succeeded.
+    pub store_ok: bool,
+    /// Connections of visitors.
+    pub connections: i64,
+    /// The rooms, in the order of the file.
+    pub rooms: Vec<RoomStatus>,
+    /// The portals, in the order of the file.
+    pub portals: Vec<PortalStatus>,
+}
+
+/// One room.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RoomStatus {
+    /// Its name.
+    pub name: String,
+    /// Its portal's name.
+    pub portal: String,
+    /// Whether the portal answers.
+    pub portal_up: bool,
+    /// Its mode.
+    pub mode: room::Mode,
+    /// The limit in force.
+    pub seats: u32,
+    /// Seats taken.
+    pub taken: u32,
+    /// Tickets called and not yet in.
+    pub called: u32,
+    /// Living tickets.
+    pub waiting: u64,
+    /// What somebody who came now would be promised; null while unknown.
+    pub wait_seconds: Option<Range>,
+    /// Calls per second that the pace allows.
+    pub pace_per_second: f64,
+    /// The learnt factor between the estimate and the upper bound of a promise.
+    pub promise_factor: f64,
+    /// Mean length of a visit, once known.
+    pub visit_seconds: Option<f64>,
+    /// Visitors let in since the start.
+    pub entered_total: u64,
+    /// Everything that was counted since the start, by name.
+    pub counts: BTreeMap<String, u64>,
+}
+
+/// A range of seconds.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Range {
+    /// At least.
+    pub low: u64,
+    /// At most.
+    pub high: u64,
+}
+
+/// One portal.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PortalStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether any server is up.
+    pub up: bool,
+    /// The limit of requests in flight.
+    pub slots: u32,
+    /// Requests in flight.
+    pub in_flight: u32,
+    /// Requests that wait for a slot.
+    pub waiting: usize,
+    /// Its servers.
+    pub servers: Vec<ServerStatus>,
+}
+
+/// One server.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ServerStatus {
+    /// Host and port.
+    pub address: String,
+    /// Whether it is up.
+    pub up: bool,
+    /// Requests in flight.
+    pub in_flight: u32,
+}
+
+/// Everything.
+pub fn house(desk: &Desk) -> HouseStatus {
+    HouseStatus {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_seconds: host::now().since(desk.began).0 / 1000,
+        draining: desk.house.is_draining(),
+        store_ok: !desk.store_fails.load(Ordering::Relaxed),
+        connections: desk.house.metrics.connections.get(),
+        rooms: rooms(desk),
+        portals: portals(desk),
+    }
+}
+
+/// The rooms.
+pub fn rooms(desk: &Desk) -> Vec<RoomStatus> {
+    desk.house
+        .doors
+        .iter()
+        .map(|door| {
+            let status = door.room().status(host::now());
+            let portal = &desk.house.portals[door.config.portal];
+            let counts = status.counts.series();
+            RoomStatus {
+                portal: portal.config().name.clone(),
+                portal_up: status.portal_up,
+                mode: status.mode,
+                seats: status.seats,
+                taken: status.taken,
+                called: status.called,
+                waiting: status.waiting,
+                wait_seconds: status.promise.map(|promise| Range {
+                    low: promise.low.0 / 1000,
+                    high: promise.high.ceil_secs(),
+                }),
+                pace_per_second: status.pace,
+                promise_factor: status.q,
+                visit_seconds: status.visit_secs,
+                entered_total: status.entered_total,
+                counts: counts.map(|(name, _, count)| (name.to_owned(), count)).into(),
+                name: status.name,
+            }
+        })
+        .collect()
+}
+
+fn portals(desk: &Desk) -> Vec<PortalStatus> {
+    desk.house
+        .portals
+        .iter()
+        .map(|portal| {
+            let usage = portal.usage();
+            let servers = portal.config().servers.iter().zip(&usage.servers);
+            PortalStatus {
+                name: portal.config().name.clone(),
+                up: portal.is_up(),
+                slots: usage.limit,
+                in_flight: usage.in_flight,
+                waiting: usage.waiting,
+                servers: servers
+                    .map(|(address, (up, in_flight))| ServerStatus {
+                        address: address.to_string(),
+                        up: *up,
+                        in_flight: *in_flight,
+                    })
+                    .collect(),
+            }
+        })
+        .collect()
+}

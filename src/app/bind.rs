@@ -1,0 +1,50 @@
+//! Listening: one socket per worker and address, or a clear error before anything runs.
+
+use super::StartError;
+use crate::config::Config;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+/// Connections that the kernel holds for us until we accept them.
+const BACKLOG: i32 = 4_096;
+
+/// For each worker, a listener on each address.
+pub fn workers(config: &Config) -> Result<Vec<Vec<TcpListener>>, StartError> {
+    let mut workers: Vec<Vec<TcpListener>> = (0..config.threads).map(|_| Vec::new()).collect();
+    for address in &config.listen {
+        let failed = |error| StartError::Listen("listen", *address, error);
+        // Alone first: with `SO_REUSEPORT`, a second preau would silently share the port.
+        drop(listener(*address, false).map_err(failed)?);
+        let mut address = *address;
+        for worker in &mut workers {
+            let listener = listener(address, true).map_err(failed)?;
+            // Port 0 is chosen once.
+            address = listener.local_addr().map_err(failed)?;
+            worker.push(listener);
+        }
+    }
+    Ok(workers)
+}
+
+/// The desk's listener.
+pub fn desk(address: SocketAddr) -> Result<TcpListener, StartError> {
+    listener(address, false).map_err(|error| StartError::Listen("admin", address, error))
+}
+
+fn listener(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}

@@ -1,0 +1,309 @@
+//! Builds the parts, binds, runs, and lets go.
+//!
+//! Workers: one thread per core, each with a listener of its own (`SO_REUSEPORT`) and its own
+//! connections to the portals. The desk, the rooms' time, and the probes share one more thread,
+//! the store another, so that overload cannot starve the people who fight it.
+
+mod bind;
+mod keeper;
+mod keeping;
+
+use crate::admin::{self, Desk};
+use crate::config::{AccessFormat, Config, LogConfig};
+use crate::cookie::{KeyError, Keys};
+use crate::front::{self, AccessLog, House, Phase, Thread};
+use crate::host;
+use crate::metrics::Metrics;
+use crate::room::{self, Room};
+use crate::store::{self, Store, StoreError};
+use crate::upstream::Portal;
+use keeping::Keeping;
+use std::fmt;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tracing_appender::non_blocking::WorkerGuard;
+
+/// How long connections without a request stay open during a stop, so that whoever sends one in
+/// this moment is still answered.
+const LINGER: Duration = Duration::from_secs(2);
+/// How often a stop looks whether everybody has gone.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Why it did not start. The message says what to do. Nothing is left half-started.
+#[derive(Debug)]
+pub enum StartError {
+    /// The state folder cannot be made or used.
+    State(PathBuf, io::Error),
+    /// The keys.
+    Keys(KeyError),
+    /// The store.
+    Store(StoreError),
+    /// An address of ours cannot be listened on.
+    Listen(&'static str, SocketAddr, io::Error),
+    /// The access log cannot be written.
+    AccessLog(PathBuf, io::Error),
+    /// The operating system gave us no thread.
+    Thread(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::State(path, error) => write!(
+                f,
+                "the state folder {} cannot be used: {error}. Make it, owned by the user running \
+                 preau, or name another one (`state` in the file, or --state)",
+                path.display()
+            ),
+            StartError::Keys(error) => error.fmt(f),
+            StartError::Store(error) => error.fmt(f),
+            StartError::Listen(key, address, error) if error.kind() == io::ErrorKind::AddrInUse => {
+                write!(
+                    f,
+                    "the address {address} is in use by another program. Stop that one (`ss -ltnp` \
+                     shows it), or choose another address (`{key}` in the file, or --{key})"
+                )
+            }
+            StartError::Listen(key, address, error) => write!(
+                f,
+                "cannot listen on {address}: {error}. Choose another address (`{key}` in the file, \
+                 or --{key}); ports below 1024 need CAP_NET_BIND_SERVICE"
+            ),
+            StartError::AccessLog(path, error) => write!(
+                f,
+                "the access log {} cannot be written: {error}. Make its folder, owned by the user \
+                 running preau, or name another file (`log.access_file`)",
+                path.display()
+            ),
+            StartError::Thread(error) => write!(f, "no thread could be started: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A running proxy.
+pub struct Running {
+    addresses: Vec<SocketAddr>,
+    admin: SocketAddr,
+    house: Arc<House>,
+    drain: Duration,
+    phase: watch::Sender<Phase>,
+    cut: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+    desk: Option<(watch::Sender<bool>, JoinHandle<()>)>,
+    keeping: Keeping,
+    /// Lets the access log's writer finish.
+    _log: Option<WorkerGuard>,
+}
+
+/// Starts everything; returns when visitors can come.
+///
+/// # Errors
+/// When something that is needed from the start cannot be had; then nothing runs.
+pub fn start(config: Config) -> Result<Running, StartError> {
+    make_state(&config.state)?;
+    let keys = Keys::load_or_create(&config.state.join("keys.toml")).map_err(StartError::Keys)?;
+    let store = Store::open(&config.state.join("store.redb")).map_err(StartError::Store)?;
+    let rooms = rooms(&config, &store).map_err(StartError::Store)?;
+    let listeners = bind::workers(&config)?;
+    let desk_listener = bind::desk(config.admin)?;
+    let (access, log_guard) = access_log(&config.log)?;
+
+    let metrics = Arc::new(Metrics::new());
+    let portals: Vec<Arc<Portal>> = config.portals.iter().cloned().map(Portal::new).collect();
+    let drain = config.drain.into();
+    let keys = Arc::new(keys);
+    let house = House::new(config, rooms, portals, &keys, metrics, access);
+    let house = Arc::new(house);
+    let addresses = addresses(&listeners);
+    let admin = desk_listener.local_addr().map_err(StartError::Thread)?;
+
+    let keeping = Keeping::start(store, house.clone()).map_err(StartError::Store)?;
+    let (phase, _) = watch::channel(Phase::Open);
+    let (cut, _) = watch::channel(false);
+    let mut running = Running {
+        addresses,
+        admin,
+        drain,
+        workers: Vec::new(),
+        desk: None,
+        keeping,
+        _log: log_guard,
+        phase,
+        cut,
+        house,
+    };
+    match running.spawn(listeners, desk_listener) {
+        Ok(()) => Ok(running),
+        Err(error) => {
+            running.stop();
+            Err(StartError::Thread(error))
+        }
+    }
+}
+
+impl Running {
+    /// Where visitors connect.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Where the desk listens.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// How the rooms stand.
+    pub fn rooms(&self) -> Vec<room::Status> {
+        let now = host::now();
+        (self.house.doors.iter())
+            .map(|door| door.room().status(now))
+            .collect()
+    }
+
+    /// Stops gently: no new connections, what runs is finished, everything is stored; what is
+    /// not finished by the deadline (`drain`) is cut. Blocks until done.
+    pub fn stop(mut self) {
+        self.house.begin_drain();
+        self.phase.send_replace(Phase::Leaving);
+        let mut waited = Duration::ZERO;
+        while self.workers_run() && waited < self.drain {
+            if waited >= LINGER.min(self.drain / 2) {
+                self.phase.send_replace(Phase::Closing);
+            }
+            thread::sleep(LOOK);
+            waited += LOOK;
+        }
+        if self.workers_run() {
+            tracing::warn!("the deadline has passed: what still runs is cut");
+        }
+        self.cut.send_replace(true);
+        for worker in self.workers.drain(..) {
+            let _ = worker.join();
+        }
+        self.keeping.stop();
+        if let Some((stop, desk)) = self.desk.take() {
+            stop.send_replace(true);
+            let _ = desk.join();
+        }
+    }
+
+    fn workers_run(&self) -> bool {
+        self.workers.iter().any(|worker| !worker.is_finished())
+    }
+
+    fn spawn(&mut self, listeners: Vec<Vec<TcpListener>>, desk: TcpListener) -> io::Result<()> {
+        for (index, listeners) in listeners.into_iter().enumerate() {
+            let runtime = runtime()?;
+            let thread = Thread::new(self.house.clone());
+            let (phase, cut) = (self.phase.subscribe(), self.cut.subscribe());
+            let worker = move || runtime.block_on(work(thread, listeners, phase, cut));
+            let name = format!("worker-{index}");
+            self.workers.push(thread::Builder::new().name(name).spawn(worker)?);
+        }
+        let runtime = runtime()?;
+        let (stop, stopped) = watch::channel(false);
+        let desk_view = Desk {
+            house: self.house.clone(),
+            store_fails: self.keeping.fails(),
+            began: host::now(),
+        };
+        let house = self.house.clone();
+        let run = move || runtime.block_on(background(house, desk, desk_view, stopped));
+        let handle = thread::Builder::new().name("desk".into()).spawn(run)?;
+        self.desk = Some((stop, handle));
+        Ok(())
+    }
+}
+
+async fn work(
+    thread: Thread,
+    listeners: Vec<TcpListener>,
+    phase: watch::Receiver<Phase>,
+    mut cut: watch::Receiver<bool>,
+) {
+    let listeners = listeners
+        .into_iter()
+        .filter_map(|listener| {
+            tokio::net::TcpListener::from_std(listener)
+                .inspect_err(|error| tracing::error!(%error, "a listener is lost"))
+                .ok()
+        })
+        .collect();
+    tokio::select! {
+        () = front::serve(thread, listeners, phase) => {}
+        _ = cut.wait_for(|cut| *cut) => {}
+    }
+}
+
+/// The desk, the rooms' time and the probes.
+async fn background(
+    house: Arc<House>,
+    listener: TcpListener,
+    desk: Desk,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let kept = keeper::keep(&house);
+    let until = stopped.clone();
+    let served = admin::serve(listener, desk, until);
+    tokio::select! {
+        () = async { let _ = tokio::join!(kept, served); } => {}
+        _ = stopped.wait_for(|stop| *stop) => {}
+    }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// The rooms as they were stored, or new ones; their numbers are reserved before anybody comes.
+fn rooms(config: &Config, store: &Store) -> Result<Vec<Room>, StoreError> {
+    let now = host::now();
+    let mut rooms = Vec::new();
+    for room in &config.rooms {
+        let rules = room.rules.clone();
+        rooms.push(match store.load(&room.name)? {
+            Some(saved) => Room::restore(&room.name, rules, saved, now),
+            None => Room::new(&room.name, rules, store::first_number(), now),
+        });
+    }
+    Ok(rooms)
+}
+
+fn make_state(path: &Path) -> Result<(), StartError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.and_then(|()| fs::metadata(path).map(drop))
+        .map_err(|error| StartError::State(path.to_owned(), error))
+}
+
+fn access_log(config: &LogConfig) -> Result<(AccessLog, Option<WorkerGuard>), StartError> {
+    if config.access == AccessFormat::Off {
+        return Ok((AccessLog::off(), None));
+    }
+    let (writer, guard) = match &config.access_file {
+        None => tracing_appender::non_blocking(io::stdout()),
+        Some(path) => {
+            let file = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(path)
+                .map_err(|error| StartError::AccessLog(path.clone(), error))?;
+            tracing_appender::non_blocking(file)
+        }
+    };
+    Ok((AccessLog::new(config, writer), Some(guard)))
+}
+
+fn addresses(listeners: &[Vec<TcpListener>]) -> Vec<SocketAddr> {
+    let first = listeners.first().into_iter().flatten();
+    first.filter_map(|listener| listener.local_addr().ok()).collect()
+}

@@ -1,0 +1,124 @@
+//! Bodies of our answers, and what is held until they end: the visit and the line in the log.
+
+use super::access::Entry;
+use super::door::Door;
+use super::wire::Busy;
+use crate::host;
+use crate::upstream::ResponseBody;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// The body of an answer.
+pub struct Body {
+    content: Content,
+    /// Dropped, and so given back, when the answer has ended or the visitor has gone.
+    visit: Option<Visit>,
+    entry: Option<Entry>,
+    busy: Option<Busy>,
+}
+
+enum Content {
+    Ours(Bytes),
+    Portal(ResponseBody),
+}
+
+/// A forwarded request of somebody inside, until it ends.
+pub struct Visit {
+    door: Arc<Door>,
+    number: u64,
+    renews: bool,
+    leaves: bool,
+}
+
+impl Body {
+    /// A body of our own.
+    pub fn ours(bytes: impl Into<Bytes>) -> Body {
+        Body::new(Content::Ours(bytes.into()))
+    }
+
+    /// A portal's body, streamed.
+    pub fn portal(body: ResponseBody) -> Body {
+        Body::new(Content::Portal(body))
+    }
+
+    fn new(content: Content) -> Body {
+        Body {
+            content,
+            visit: None,
+            entry: None,
+            busy: None,
+        }
+    }
+
+    /// The visit lasts until this body has ended.
+    pub fn hold(&mut self, visit: Option<Visit>) {
+        self.visit = visit;
+    }
+
+    /// The line is written when this body has ended; the wire is busy until then.
+    pub(super) fn log(&mut self, entry: Option<Entry>, busy: Busy) {
+        self.entry = entry;
+        self.busy = Some(busy);
+    }
+}
+
+impl Visit {
+    /// The visit of `number`. `leaves`: the seat is free afterwards.
+    pub fn new(door: Arc<Door>, number: u64, renews: bool, leaves: bool) -> Visit {
+        Visit {
+            door,
+            number,
+            renews,
+            leaves,
+        }
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        let mut room = self.door.room();
+        let now = host::now();
+        room.finish(self.number, self.renews, now);
+        if self.leaves {
+            room.leave(self.number, now);
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let body = &mut *self;
+        let polled = match &mut body.content {
+            Content::Ours(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Content::Ours(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Content::Portal(portal) => Pin::new(portal).poll_frame(context),
+        };
+        if let (Poll::Ready(Some(Ok(frame))), Some(entry)) = (&polled, &mut body.entry) {
+            entry.add(frame.data_ref().map_or(0, Bytes::len));
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Ours(bytes) => bytes.is_empty(),
+            Content::Portal(portal) => portal.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Ours(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Portal(portal) => portal.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! One reading of a request, or a clear refusal.
+//!
+//! What the rules match must be what the portal understands. So the path is matched decoded and
+//! with runs of slashes as one, and forwarded as it came; what two servers could read
+//! differently (dot segments, encoded slashes, backslashes, control bytes) is refused.
+
+use super::page::RefusalKind;
+use crate::config::Limits;
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, Method, Request, Uri, Version};
+use std::borrow::Cow;
+
+/// Bytes of path and query at most.
+const TARGET_MAX: usize = 16 * 1024;
+
+/// What the rules need to know of a request.
+pub struct Asked {
+    /// Lower case, without port.
+    pub host: String,
+    /// Decoded, slashes collapsed: for matching only.
+    pub path: String,
+    /// Path and query as they came: what is forwarded, and where a visitor comes back to.
+    pub target: String,
+}
+
+/// Reads a request.
+///
+/// # Errors
+/// The refusal, if it is not a request that we carry.
+pub fn read<B>(request: &Request<B>, limits: &Limits) -> Result<Asked, RefusalKind> {
+    let bytes: usize = request
+        .headers()
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    if bytes > limits.header_bytes {
+        return Err(RefusalKind::HeadersTooLarge);
+    }
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+        return Err(RefusalKind::MethodNotAllowed);
+    }
+    framing(request.headers(), request.version())?;
+    expectation(request.headers())?;
+    let host = host(request)?;
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    if target.len() > TARGET_MAX {
+        return Err(RefusalKind::UriTooLong);
+    }
+    if !target.starts_with('/') {
+        return Err(RefusalKind::BadRequest);
+    }
+    let path = matched(request.uri().path()).ok_or(RefusalKind::BadRequest)?;
+    Ok(Asked {
+        host,
+        path: path.into_owned(),
+        target: target.to_owned(),
+    })
+}
+
+/// RFC 9112 §6.1 and §6.3: one way to tell where a body ends, or none.
+fn framing(headers: &HeaderMap, version: Version) -> Result<(), RefusalKind> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next() {
+        let lone = codings.next().is_none() && !headers.contains_key(CONTENT_LENGTH);
+        if !lone || version < Version::HTTP_11 {
+            return Err(RefusalKind::BadRequest);
+        }
+        if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            return Err(RefusalKind::NotImplemented);
+        }
+    }
+    Ok(())
+}
+
+/// RFC 9110 §10.1.1.
+fn expectation(headers: &HeaderMap) -> Result<(), RefusalKind> {
+    let known = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    match headers.get_all(EXPECT).iter().all(known) {
+        true => Ok(()),
+        false => Err(RefusalKind::ExpectationFailed),
+    }
+}
+
+/// RFC 9112 §3.2: exactly one valid Host; an absolute target overrides it.
+fn host<B>(request: &Request<B>) -> Result<String, RefusalKind> {
+    let mut fields = request.headers().get_all(HOST).iter();
+    let field = match (fields.next(), fields.next()) {
+        (Some(field), None) => Some(field),
+        (None, _) if request.version() < Version::HTTP_11 => None,
+        _ => return Err(RefusalKind::BadRequest),
+    };
+    let named = match field {
+        Some(field) => Some(authority(field.as_bytes()).ok_or(RefusalKind::BadRequest)?),
+        None => None,
+    };
+    let absolute = request.uri().authority().map(|authority| authority.host());
+    let host = absolute.or(named.as_deref()).unwrap_or("");
+    Ok(host.trim_end_matches('.').to_ascii_lowercase())
+}
+
+/// The host of a `Host` field; `None` if it is not one.
+fn authority(field: &[u8]) -> Option<String> {
+    if field.is_empty() {
+        return Some(String::new());
+    }
+    let text = std::str::from_utf8(field).ok()?;
+    let uri: Uri = text.parse().ok()?;
+    let authority = uri.authority()?;
+    (authority.as_str() == text && !text.contains('@')).then(|| authority.host().to_owned())
+}
+
+/// The path as rules match it; `None` if it could be read in two ways.
+fn matched(raw: &str) -> Option<Cow<'_, str>> {
+    let plain = |byte: u8| byte > b' ' && byte != 0x7f && !matches!(byte, b'\\' | b'%' | b'#');
+    let decoded = if raw.bytes().all(plain) {
+        Cow::Borrowed(raw)
+    } else {
+        Cow::Owned(decode(raw)?)
+    };
+    if decoded
+        .split('/')
+        .any(|segment| matches!(segment, "." | ".."))
+    {
+        return None;
+    }
+    if !decoded.contains("//") {
+        return Some(decoded);
+    }
+    let mut collapsed = String::with_capacity(decoded.len());
+    for character in decoded.chars() {
+        if character != '/' || !collapsed.ends_with('/') {
+            collapsed.push(character);
+        }
+    }
+    Some(Cow::Owned(collapsed))
+}
+
+fn decode(raw: &str) -> Option<String> {
+    let bytes = raw.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let byte = match bytes[at] {
+            b'%' => {
+                let digits = bytes.get(at + 1..at + 3)?;
+                at += 2;
+                let [high, low] = [digits[0], digits[1]].map(|digit| (digit as char).to_digit(16));
+                let byte = (high? * 16 + low?) as u8;
+                // Encoded, these would be one thing to us and another to the portal.
+                if matches!(byte, b'/' | b'\\') {
+                    return None;
+                }
+                byte
+            }
+            b'\\' => return None,
+            byte => byte,
+        };
+        if byte < b' ' || byte == 0x7f {
+            return None;
+        }
+        decoded.push(byte);
+        at += 1;
+    }
+    Some(String::from_utf8_lossy(&decoded).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn asked(build: http::request::Builder) -> Result<Asked, RefusalKind> {
+        read(&build.body(()).unwrap(), &Limits::default())
+    }
+
+    #[test]
+    fn the_path_is_matched_as_the_portal_will_read_it() {
+        let cases = [
+            ("/espace", Some("/espace")),
+            ("/esp%61ce", Some("/espace")),
+            ("//espace///notes", Some("/espace/notes")),
+            ("/caf%C3%A9", Some("/café")),
+            ("/a%20b", Some("/a b")),
+            ("/assets/../espace", None),
+            ("/assets/%2e%2e/espace", None),
+            ("/assets/.%2E/espace", None),
+            ("/a%2fb", None),
+            ("/a\\b", None),
+            ("/a%5cb", None),
+            ("/a%00", None),
+            ("/a%", None),
+            ("/a%zz", None),
+            ("/a%+1", None),
+        ];
+        for (raw, expected) in cases {
+            assert_eq!(matched(raw).as_deref(), expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn exactly_one_valid_host() {
+        let host = |build: http::request::Builder| asked(build).map(|asked| asked.host);
+        let get = || Request::get("/");
+        assert_eq!(
+            host(get().header(HOST, "ENT.example.fr:8080")),
+            Ok("ent.example.fr".into())
+        );
+        assert_eq!(host(get()), Err(RefusalKind::BadRequest));
+        assert_eq!(
+            host(get().header(HOST, "a").header(HOST, "a")),
+            Err(RefusalKind::BadRequest)
+        );
+        assert_eq!(
+            host(get().header(HOST, "a/b")),
+            Err(RefusalKind::BadRequest)
+        );
+        assert_eq!(
+            host(get().header(HOST, "u@a")),
+            Err(RefusalKind::BadRequest)
+        );
+        let absolute = Request::get("http://other.fr/x").header(HOST, "a");
+        assert_eq!(host(absolute), Ok("other.fr".into()));
+        assert_eq!(host(get().version(Version::HTTP_10)), Ok(String::new()));
+    }
+
+    #[test]
+    fn what_we_do_not_carry_is_refused() {
+        let get = || Request::get("/").header(HOST, "a");
+        let cases = [
+            (
+                get()
+                    .header(TRANSFER_ENCODING, "chunked")
+                    .header(CONTENT_LENGTH, "3"),
+                RefusalKind::BadRequest,
+            ),
+            (
+                get().header(TRANSFER_ENCODING, "gzip, chunked"),
+                RefusalKind::NotImplemented,
+            ),
+            (
+                get()
+                    .header(TRANSFER_ENCODING, "chunked")
+                    .header(TRANSFER_ENCODING, "chunked"),
+                RefusalKind::BadRequest,
+            ),
+            (get().header(EXPECT, "foo"), RefusalKind::ExpectationFailed),
+            (get().method(Method::TRACE), RefusalKind::MethodNotAllowed),
+            (
+                get().header("x", "y".repeat(40_000)),
+                RefusalKind::HeadersTooLarge,
+            ),
+            (
+                Request::get(format!("/{}", "x".repeat(20_000))).header(HOST, "a"),
+                RefusalKind::UriTooLong,
+            ),
+            (Request::get("*").header(HOST, "a"), RefusalKind::BadRequest),
+        ];
+        for (build, kind) in cases {
+            assert_eq!(asked(build).err(), Some(kind));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_makes_it_panic_and_none_keeps_dots(raw in "[/.%a-f0-9\\\\é]{0,40}") {
+            if let Some(path) = matched(&raw) {
+                prop_assert!(!path.split('/').any(|segment| segment == ".."));
+            }
+        }
+    }
+}

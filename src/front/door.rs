@@ -1,0 +1,177 @@
+//! A door: a room and what belongs to it; the house: all doors and what they share.
+
+use super::access::AccessLog;
+use super::page::{Pages, RefusalKind};
+use crate::config::{Config, RoomConfig, Routes};
+use crate::cookie::{Keys, Rejected, RoomCookie};
+use crate::host;
+use crate::metrics::{Metrics, RoomMeters};
+use crate::room::{Room, Visitor};
+use crate::upstream::{Client, Portal};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use http::HeaderMap;
+use jiff::tz::TimeZone;
+use prometheus::IntCounter;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Everything that requests share, over all threads.
+pub struct House {
+    /// The configuration in force.
+    pub config: Config,
+    /// The doors, in the order of [`Config::rooms`].
+    pub doors: Vec<Arc<Door>>,
+    /// The portals, in the order of [`Config::portals`].
+    pub portals: Vec<Arc<Portal>>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The access log.
+    pub access: AccessLog,
+    pub(super) pages: Pages,
+    pub(super) zone: TimeZone,
+    pub(super) connections: AtomicUsize,
+    draining: AtomicBool,
+    routes: Routes,
+    newcomers: DefaultKeyedRateLimiter<u128>,
+    rejected: Vec<IntCounter>,
+    refused: Vec<IntCounter>,
+}
+
+/// A room and what belongs to it.
+pub struct Door {
+    /// Its part of the configuration.
+    pub config: RoomConfig,
+    pub(super) name: Arc<str>,
+    pub(super) cookie: RoomCookie,
+    pub(super) meters: RoomMeters,
+    room: Mutex<Room>,
+}
+
+/// One thread's view of the house, with connections of its own to the portals.
+pub struct Thread {
+    pub(super) house: Arc<House>,
+    pub(super) clients: Vec<Client>,
+}
+
+impl House {
+    /// `rooms` and `portals` in the order of the configuration.
+    pub fn new(
+        config: Config,
+        rooms: Vec<Room>,
+        portals: Vec<Arc<Portal>>,
+        keys: &Arc<Keys>,
+        metrics: Arc<Metrics>,
+        access: AccessLog,
+    ) -> House {
+        let doors = (config.rooms.iter().zip(rooms))
+            .map(|(room_config, room)| {
+                let rules = &room_config.rules;
+                let pass_max = rules.visit_max + rules.keep;
+                let (name, secure) = (&room_config.name, config.cookie.secure);
+                Arc::new(Door {
+                    cookie: RoomCookie::new(name, keys.clone(), secure, pass_max),
+                    meters: metrics.room(name),
+                    name: name.as_str().into(),
+                    room: Mutex::new(room),
+                    config: room_config.clone(),
+                })
+            })
+            .collect();
+        let limits = &config.limits;
+        let per_minute = NonZeroU32::new(limits.tickets_per_minute).unwrap_or(NonZeroU32::MIN);
+        let burst = NonZeroU32::new(limits.tickets_burst).unwrap_or(NonZeroU32::MIN);
+        House {
+            routes: Routes::new(&config.rooms),
+            newcomers: RateLimiter::keyed(Quota::per_minute(per_minute).allow_burst(burst)),
+            rejected: (Rejected::NAMES.iter())
+                .map(|(name, _)| metrics.cookie_rejected(name))
+                .collect(),
+            refused: RefusalKind::all()
+                .map(|kind| metrics.refusal(kind.name()))
+                .collect(),
+            pages: Pages::new(),
+            zone: TimeZone::system(),
+            connections: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            doors,
+            portals,
+            metrics,
+            access,
+            config,
+        }
+    }
+
+    /// The door for an address; `None` if no room covers it.
+    pub fn door(&self, host: &str, path: &str) -> Option<&Arc<Door>> {
+        self.routes
+            .room_for(host, path)
+            .map(|room| &self.doors[room])
+    }
+
+    /// The door of the room `name`.
+    pub fn door_named(&self, name: &str) -> Option<&Arc<Door>> {
+        self.doors.iter().find(|door| door.config.name == name)
+    }
+
+    /// From now on every answer asks its visitor to connect anew.
+    pub fn begin_drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the house is being left.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether one more newcomer may come from this address now.
+    pub(super) fn may_come(&self, address: IpAddr) -> bool {
+        self.newcomers.check_key(&network(address)).is_ok()
+    }
+
+    /// Forgets addresses from which nobody came for a while. Wanted now and then.
+    pub fn forget_quiet_addresses(&self) {
+        self.newcomers.retain_recent();
+    }
+
+    /// Counts and returns a refusal.
+    pub(super) fn refused(&self, kind: RefusalKind) -> RefusalKind {
+        self.refused[kind as usize].inc();
+        kind
+    }
+
+    /// Who asks at `door`, as far as the cookie tells.
+    pub(super) fn visitor(&self, door: &Door, headers: &HeaderMap) -> Visitor {
+        door.cookie.read(headers, host::now(), |why| {
+            self.rejected[why as usize].inc()
+        })
+    }
+}
+
+impl Door {
+    /// The room. Held for the moment of one decision only.
+    pub fn room(&self) -> MutexGuard<'_, Room> {
+        // A panic inside is a bug, but not a reason to send everybody home.
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Thread {
+    /// A thread's view, with no connections yet.
+    pub fn new(house: Arc<House>) -> Thread {
+        let clients = house.portals.iter().cloned().map(Client::new).collect();
+        Thread { house, clients }
+    }
+}
+
+/// What counts as one address: an IPv4 address, an IPv6 /64.
+fn network(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => u128::from(v4.to_bits()),
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => u128::from(v4.to_bits()),
+            None => v6.to_bits() >> 64 << 64,
+        },
+    }
+}

@@ -1,0 +1,285 @@
+//! To the portal and back: what is taken out, what is put in, and what a visitor sees when the
+//! portal fails.
+
+use super::body::{Body, Visit};
+use super::canonical::Asked;
+use super::door::{Door, House};
+use super::page::RefusalKind;
+use super::reply::{self, Manner};
+use super::tunnel;
+use crate::config::ErrorPages;
+use crate::cookie;
+use crate::host;
+use crate::upstream::{Client, Failure, RequestBody, ResponseBody};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, VIA,
+};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// Fields that say where a request comes from. We say it ourselves.
+const ORIGIN: [HeaderName; 6] = [
+    FORWARDED,
+    FORWARDED_FOR,
+    FORWARDED_HOST,
+    FORWARDED_PROTO,
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-real-ip"),
+];
+/// Fields that belong to one connection (RFC 9110 §7.6.1).
+const HOP_BY_HOP: [HeaderName; 8] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("proxy-authenticate"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+/// Fields that a `Connection` field cannot have taken out.
+const NOT_NOMINATED: [HeaderName; 2] = [HOST, http::header::COOKIE];
+
+/// What is needed to forward one request.
+pub struct Errand<'a> {
+    pub house: &'a Arc<House>,
+    pub door: &'a Arc<Door>,
+    pub client: &'a Client,
+    pub asked: &'a Asked,
+    pub manner: Manner,
+    pub address: IpAddr,
+    /// Held until the answer has ended.
+    pub visit: Option<Visit>,
+}
+
+/// Sends the request to the portal, and its answer to the visitor.
+pub async fn run(errand: Errand<'_>, mut request: Request<Incoming>) -> Response<Body> {
+    let upgrade = upgrade_wanted(&request);
+    let on_upgrade = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
+    let outgoing = outgoing(&errand, request, upgrade.as_ref());
+    let began = host::now();
+    let answer = errand.client.send(outgoing).await;
+    let seconds = host::now().since(began).as_secs_f64();
+    errand.door.meters.seconds.observe(seconds);
+    match (answer, on_upgrade) {
+        (Ok(response), Some(visitor)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            if upgrade.as_ref() != response.headers().get(UPGRADE) {
+                return failed(&errand, Failure::Broken);
+            }
+            tunnel::open(errand, response, visitor)
+        }
+        (Ok(response), _) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            failed(&errand, Failure::Broken)
+        }
+        (Ok(response), _) => returned(errand, response),
+        (Err(failure), _) => failed(&errand, failure),
+    }
+}
+
+/// What the visitor's connection is to become, if anything (RFC 9110 §7.8): only for a request
+/// without a body.
+fn upgrade_wanted(request: &Request<Incoming>) -> Option<HeaderValue> {
+    let headers = request.headers();
+    let nominated = nominations(headers).any(|name| name.eq_ignore_ascii_case("upgrade"));
+    let possible = nominated
+        && *request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && request.body().is_end_stream();
+    headers.get(UPGRADE).filter(|_| possible).cloned()
+}
+
+/// The request as the portal gets it.
+fn outgoing(
+    errand: &Errand<'_>,
+    request: Request<Incoming>,
+    upgrade: Option<&HeaderValue>,
+) -> Request<RequestBody> {
+    let (mut parts, body) = request.into_parts();
+    let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
+    let target: Result<PathAndQuery, _> = errand.asked.target.parse();
+    parts.uri = target.map_or_else(|_| Uri::from_static("/"), Uri::from);
+    parts.version = Version::HTTP_11;
+    parts.extensions.clear();
+    let headers = &mut parts.headers;
+    strip_hop_by_hop(headers);
+    headers.remove(EXPECT);
+    cookie::strip_request(headers);
+    ORIGIN.iter().for_each(|name| drop(headers.remove(name)));
+    // An absolute target has overridden the field, and the portal must see what we matched.
+    if parts
+        .headers
+        .get(HOST)
+        .is_none_or(|field| !names(field, &errand.asked.host))
+        && let Ok(host) = HeaderValue::from_str(&errand.asked.host)
+    {
+        parts.headers.insert(HOST, host);
+    }
+    let headers = &mut parts.headers;
+    if let Some(host) = headers.get(HOST).cloned() {
+        headers.insert(FORWARDED_HOST, host);
+    }
+    let address = errand.address.to_canonical().to_string();
+    if let Ok(address) = HeaderValue::from_str(&address) {
+        headers.insert(FORWARDED_FOR, address);
+    }
+    let scheme = match errand.house.config.cookie.secure {
+        true => "https",
+        false => "http",
+    };
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    headers.append(VIA, HeaderValue::from_static("1.1 preau"));
+    if let Some(protocol) = upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, protocol.clone());
+    }
+    if chunked {
+        // Without it, a body on a method that rarely has one would be dropped.
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    Request::from_parts(parts, RequestBody::streamed(body))
+}
+
+/// The portal's answer as the visitor gets it.
+fn returned(mut errand: Errand<'_>, response: Response<ResponseBody>) -> Response<Body> {
+    if needs_words(&errand, &response) {
+        errand.house.metrics.pages_given_words.inc();
+        let kind = match response.status() {
+            StatusCode::BAD_GATEWAY => RefusalKind::PortalBroken,
+            StatusCode::GATEWAY_TIMEOUT => RefusalKind::PortalSlow,
+            StatusCode::SERVICE_UNAVAILABLE => RefusalKind::PortalDown,
+            _ => RefusalKind::PortalBroken,
+        };
+        let status = response.status();
+        let mut answer = refused(&errand, kind);
+        *answer.status_mut() = status;
+        return answer;
+    }
+    let (mut parts, body) = response.into_parts();
+    strip_hop_by_hop(&mut parts.headers);
+    cookie::strip_response(&mut parts.headers);
+    parts.version = Version::HTTP_11;
+    parts.extensions.clear();
+    let mut body = Body::portal(body);
+    body.hold(errand.visit.take());
+    Response::from_parts(parts, body)
+}
+
+/// Whether a visitor would see a blank page, or a machine's words where ours are better.
+fn needs_words(errand: &Errand<'_>, response: &Response<ResponseBody>) -> bool {
+    let status = response.status();
+    if !status.is_server_error() {
+        return false;
+    }
+    let none = |value: &HeaderValue| value.as_bytes() == b"0";
+    let blank =
+        response.body().is_empty() || response.headers().get(CONTENT_LENGTH).is_some_and(none);
+    let away = matches!(
+        status,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    );
+    let ours = errand.client.portal().config().error_pages == ErrorPages::Ours;
+    blank || (away && ours && errand.manner.page)
+}
+
+/// Words for a visitor whose request the portal did not answer.
+fn failed(errand: &Errand<'_>, failure: Failure) -> Response<Body> {
+    let kind = match failure {
+        Failure::Down => RefusalKind::PortalDown,
+        Failure::Busy => RefusalKind::Busy,
+        Failure::Slow => RefusalKind::PortalSlow,
+        Failure::Broken => RefusalKind::PortalBroken,
+    };
+    refused(errand, kind)
+}
+
+fn refused(errand: &Errand<'_>, kind: RefusalKind) -> Response<Body> {
+    let room = Some(errand.door.config.name.as_str());
+    let again = Some(errand.asked.target.as_str());
+    reply::refusal(errand.house, errand.manner, kind, room, again)
+}
+
+/// Takes out what belongs to the connection and what its `Connection` field names.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = nominations(headers)
+            .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
+            .filter(|name| !NOT_NOMINATED.contains(name))
+            .collect();
+        named.iter().for_each(|name| drop(headers.remove(name)));
+    }
+    HOP_BY_HOP
+        .iter()
+        .for_each(|name| drop(headers.remove(name)));
+}
+
+fn nominations(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+}
+
+/// Whether a `Host` field names `host`, with or without a port.
+fn names(field: &HeaderValue, host: &str) -> bool {
+    let bytes = field.as_bytes();
+    bytes.len() >= host.len()
+        && bytes[..host.len()].eq_ignore_ascii_case(host.as_bytes())
+        && matches!(bytes.get(host.len()), None | Some(b':' | b'.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn what_belongs_to_the_connection_is_taken_out() {
+        let mut headers = headers(&[
+            ("connection", "close, x-secret, Host, cookie"),
+            ("x-secret", "1"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("host", "a"),
+            ("cookie", "b=1"),
+            ("x-kept", "2"),
+        ]);
+        strip_hop_by_hop(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["cookie", "host", "x-kept"]);
+    }
+
+    #[test]
+    fn a_host_field_names_its_host() {
+        let cases = [
+            ("ENT.example.fr", true),
+            ("ent.example.fr:8080", true),
+            ("ent.example.fr.", true),
+            ("ent.example.france", false),
+            ("other.fr", false),
+        ];
+        for (field, expected) in cases {
+            assert_eq!(
+                names(&HeaderValue::from_static(field), "ent.example.fr"),
+                expected
+            );
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `/.preau/`: the one corner of a guarded host that is ours.
+
+use super::body::Body;
+use super::door::{Door, House};
+use super::page::{RefusalKind, Said};
+use super::reply::{self, Manner, WaitSeconds};
+use crate::host;
+use crate::room::{Mode, Standing, Ticket, Visitor, Waiting};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, SET_COOKIE};
+use http::{HeaderValue, Method, Response};
+use serde::Serialize;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// What our addresses begin with.
+pub const PREFIX: &str = "/.preau/";
+
+/// `/.preau/status`: the members are part of the public surface.
+#[derive(Serialize)]
+struct Status<'a> {
+    state: &'a str,
+    room: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<u64>,
+    wait_seconds: Option<WaitSeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    poll_after_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claim_seconds: Option<u64>,
+    updated: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<Said<'a>>,
+}
+
+/// Answers a request to our own corner; `name` is the path without [`PREFIX`].
+pub fn answer(
+    house: &House,
+    here: Option<&Arc<Door>>,
+    manner: Manner,
+    method: &Method,
+    headers: &HeaderMap,
+    name: &str,
+    query: &str,
+) -> Response<Body> {
+    let door = match parameter(query, "room") {
+        Some(room) => house.door_named(&room),
+        None => here,
+    };
+    match (name, method, door) {
+        ("status", &Method::GET | &Method::HEAD, Some(door)) => {
+            status(house, door, manner, house.visitor(door, headers))
+        }
+        ("pause", &Method::GET | &Method::HEAD, Some(door)) => {
+            let to = parameter(query, "to");
+            pause(house, door, manner, headers, to.as_deref().unwrap_or("/"))
+        }
+        ("leave", &Method::POST, Some(door)) => leave(house, door, headers),
+        ("leave", ..) => reply::refusal(house, manner, RefusalKind::MethodNotAllowed, None, None),
+        (_, &Method::GET | &Method::HEAD, _) => asset(house, manner, name),
+        _ => reply::refusal(house, manner, RefusalKind::MethodNotAllowed, None, None),
+    }
+}
+
+fn status(house: &House, door: &Door, manner: Manner, who: Visitor) -> Response<Body> {
+    let (standing, mode) = {
+        let mut room = door.room();
+        (room.poll(who, host::now()), room.rules().mode)
+    };
+    let mut status = Status {
+        state: "outside",
+        room: &door.config.name,
+        position: None,
+        wait_seconds: None,
+        poll_after_seconds: None,
+        claim_seconds: None,
+        updated: reply::time_of_day(house),
+        text: None,
+    };
+    match standing {
+        Standing::Outside if mode == Mode::Closed => status.state = "closed",
+        Standing::Outside => {}
+        Standing::Inside => status.state = "inside",
+        Standing::Waiting {
+            waiting,
+            ticket,
+            fresh,
+        } => {
+            describe(house, manner, &mut status, &waiting);
+            return with_ticket(reply::json(&status), door, fresh.then_some(ticket));
+        }
+    }
+    reply::json(&status)
+}
+
+fn describe<'a>(house: &'a House, manner: Manner, status: &mut Status<'a>, waiting: &Waiting) {
+    status.state = match waiting.called {
+        Some(_) => "called",
+        None => "waiting",
+    };
+    status.position = Some(waiting.place);
+    status.wait_seconds = reply::wait_seconds(waiting.promise);
+    status.poll_after_seconds = Some(waiting.poll_after.ceil_secs());
+    status.claim_seconds = waiting.called.map(|left| left.0 / 1000);
+    status.text = Some(house.pages.say(manner.lang, waiting));
+}
+
+/// The waiting page without its refresh, for those who have no script and want to read.
+fn pause(
+    house: &House,
+    door: &Door,
+    manner: Manner,
+    headers: &HeaderMap,
+    to: &str,
+) -> Response<Body> {
+    let who = house.visitor(door, headers);
+    let standing = door.room().poll(who, host::now());
+    let Standing::Waiting {
+        waiting,
+        ticket,
+        fresh,
+    } = standing
+    else {
+        // Nothing to pause: the way in is the address itself.
+        return reply::refusal(house, manner, RefusalKind::Misdirected, None, Some(to));
+    };
+    let page = reply::waiting_page(house, door, manner, &waiting, to, true);
+    let response = reply::html(manner.lang, page);
+    with_ticket(response, door, fresh.then_some(ticket))
+}
+
+fn leave(house: &House, door: &Door, headers: &HeaderMap) -> Response<Body> {
+    if let Visitor::Ticket(Ticket { number, .. }) = house.visitor(door, headers) {
+        door.room().leave(number, host::now());
+    }
+    let mut response = reply::json(&serde_json::json!({ "state": "outside" }));
+    response
+        .headers_mut()
+        .append(SET_COOKIE, door.cookie.clear());
+    response
+}
+
+fn asset(house: &House, manner: Manner, name: &str) -> Response<Body> {
+    let Some(asset) = house.pages.asset(name) else {
+        return reply::refusal(house, manner, RefusalKind::Misdirected, None, None);
+    };
+    let mut response = Response::new(Body::ours(asset.body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(asset.cache_control));
+    response
+}
+
+fn with_ticket(mut response: Response<Body>, door: &Door, fresh: Option<Ticket>) -> Response<Body> {
+    if let Some(ticket) = fresh {
+        let cookie = door.cookie.ticket(ticket);
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// The first value of `name` in a query string, decoded as forms are.
+fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    form_urlencoded::parse(query.as_bytes())
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value)
+}

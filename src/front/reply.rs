@@ -1,0 +1,307 @@
+//! Our own answers: the waiting answer, refusals, JSON; in the form that the asker understands.
+
+use super::body::Body;
+use super::door::{Door, House};
+use super::page::{CONTENT_SECURITY_POLICY, Lang, RefusalKind, RefusalView, WaitingView};
+use crate::host;
+use crate::room::{Promise, Ticket, Waiting};
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, ACCEPT_LANGUAGE, ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE,
+    CONTENT_SECURITY_POLICY as CSP, CONTENT_TYPE, HeaderMap, HeaderName, REFERRER_POLICY,
+    RETRY_AFTER, SET_COOKIE, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderValue, Method, Response, StatusCode};
+use jiff::Timestamp;
+use serde::Serialize;
+
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
+/// What apps of the school portals say in their user agent.
+const APPS: [&str; 1] = ["X-APP=mobile"];
+
+/// How the asker wants to be answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// A page is wanted; otherwise JSON.
+    pub page: bool,
+    /// The visitor's language.
+    pub lang: Lang,
+    /// The request was not a GET or HEAD: it must not be repeated as one.
+    pub form: bool,
+}
+
+/// A promise in the public surface.
+#[derive(Serialize)]
+pub struct WaitSeconds {
+    low: u64,
+    high: u64,
+}
+
+#[derive(Serialize)]
+struct WaitingProblem<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    title: &'a str,
+    status: u16,
+    position: u64,
+    wait_seconds: Option<WaitSeconds>,
+    poll_after_seconds: u64,
+    room: &'a str,
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+}
+
+impl Manner {
+    /// What the request's fields say about it.
+    pub fn of(method: &Method, headers: &HeaderMap) -> Manner {
+        let text = |name| {
+            headers
+                .get(name)
+                .and_then(|value: &HeaderValue| value.to_str().ok())
+        };
+        Manner {
+            page: wants_page(method, headers),
+            lang: Lang::from_accept_language(text(&ACCEPT_LANGUAGE)),
+            form: !matches!(*method, Method::GET | Method::HEAD),
+        }
+    }
+}
+
+/// Whether a page is wanted: never HTML to an app, to a script, or to a WebDAV client.
+fn wants_page(method: &Method, headers: &HeaderMap) -> bool {
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    if !matches!(*method, Method::GET | Method::HEAD | Method::POST)
+        || headers.contains_key(REQUESTED_WITH)
+        || text(&USER_AGENT).is_some_and(|agent| APPS.iter().any(|app| agent.contains(app)))
+    {
+        return false;
+    }
+    match text(&SEC_FETCH_DEST) {
+        Some("document" | "iframe" | "frame" | "embed" | "object") => true,
+        Some(_) => false,
+        None => {
+            let accept = text(&ACCEPT).unwrap_or("");
+            quality(accept, "text/html") > quality(accept, "application/json")
+        }
+    }
+}
+
+/// The weight that an `Accept` field gives to a type it names (RFC 9110 §12.5.1); wildcards do
+/// not count, because what sends only them is seldom a browser that wants a page.
+fn quality(accept: &str, media: &str) -> f32 {
+    accept
+        .split(',')
+        .filter_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let named = parts.next()?.eq_ignore_ascii_case(media);
+            let weight = parts.find_map(|part| part.strip_prefix("q="));
+            let weight = weight.and_then(|q| q.parse().ok()).unwrap_or(1.0);
+            named.then_some(weight)
+        })
+        .fold(0.0, f32::max)
+}
+
+/// The waiting answer of the public surface.
+pub fn waiting(
+    house: &House,
+    door: &Door,
+    manner: Manner,
+    told: &Waiting,
+    fresh: Option<Ticket>,
+    address: &str,
+) -> Response<Body> {
+    let name = &door.config.name;
+    let after = told.poll_after.ceil_secs();
+    let mut response = if manner.page {
+        let page = waiting_page(house, door, manner, told, address, false);
+        let mut response = html(manner.lang, page);
+        *response.status_mut() = StatusCode::from_u16(house.config.waiting_status)
+            .unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+        response
+    } else {
+        problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &WaitingProblem {
+                kind: "about:blank",
+                title: "Waiting room",
+                status: 503,
+                position: told.place,
+                wait_seconds: wait_seconds(told.promise),
+                poll_after_seconds: after,
+                room: name,
+            },
+        )
+    };
+    response.headers_mut().insert(RETRY_AFTER, after.into());
+    if let Some(ticket) = fresh {
+        response
+            .headers_mut()
+            .append(SET_COOKIE, door.cookie.ticket(ticket));
+    }
+    response
+}
+
+/// The waiting page; `paused`: without the refresh that stands in for the script.
+pub fn waiting_page(
+    house: &House,
+    door: &Door,
+    manner: Manner,
+    told: &Waiting,
+    address: &str,
+    paused: bool,
+) -> Bytes {
+    let keep = door.config.rules.keep;
+    let view = WaitingView {
+        room: &door.config.name,
+        waiting: told,
+        updated: &time_of_day(house),
+        address,
+        form: manner.form,
+        paused,
+        keep_minutes: u32::try_from(keep.0 / 60_000).unwrap_or(u32::MAX),
+    };
+    house.pages.waiting(manner.lang, &view)
+}
+
+/// A refusal, counted. `again`: the address to try again by GET, where that is the same request.
+pub fn refusal(
+    house: &House,
+    manner: Manner,
+    kind: RefusalKind,
+    room: Option<&str>,
+    again: Option<&str>,
+) -> Response<Body> {
+    let kind = house.refused(kind);
+    let retry = kind.retry();
+    let mut response = if manner.page {
+        let view = RefusalView {
+            kind,
+            retry_after_secs: retry,
+            room,
+            again: again.filter(|_| !manner.form),
+        };
+        let mut response = html(manner.lang, house.pages.refusal(manner.lang, &view));
+        *response.status_mut() = kind.status();
+        response
+    } else {
+        problem(
+            kind.status(),
+            &Problem {
+                kind: "about:blank".to_owned(),
+                title: kind.title(),
+                status: kind.status().as_u16(),
+                detail: kind.detail(),
+            },
+        )
+    };
+    let headers = response.headers_mut();
+    if let Some(retry) = retry {
+        headers.insert(RETRY_AFTER, retry.into());
+    }
+    if kind == RefusalKind::MethodNotAllowed {
+        let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+        headers.insert(ALLOW, methods);
+    }
+    response
+}
+
+/// A page of ours, not to be kept by anybody.
+pub fn html(lang: Lang, page: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::ours(page));
+    let headers = response.headers_mut();
+    let fixed = HeaderValue::from_static;
+    headers.insert(CONTENT_TYPE, fixed("text/html; charset=utf-8"));
+    headers.insert(CONTENT_LANGUAGE, fixed(lang.tag()));
+    headers.insert(CSP, fixed(CONTENT_SECURITY_POLICY));
+    headers.insert(REFERRER_POLICY, fixed("same-origin"));
+    not_stored(headers);
+    response
+}
+
+/// JSON of ours, not to be kept by anybody.
+pub fn json(content: &impl Serialize) -> Response<Body> {
+    let bytes = serde_json::to_vec(content).unwrap_or_default();
+    let mut response = Response::new(Body::ours(bytes));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    not_stored(headers);
+    response
+}
+
+/// A promise in whole seconds.
+pub fn wait_seconds(promise: Option<Promise>) -> Option<WaitSeconds> {
+    promise.map(|promise| WaitSeconds {
+        low: promise.low.0 / 1000,
+        high: promise.high.ceil_secs(),
+    })
+}
+
+/// The time of day where the server stands.
+pub fn time_of_day(house: &House) -> String {
+    let millis = i64::try_from(host::now().0).unwrap_or(0);
+    let time = Timestamp::from_millisecond(millis).unwrap_or_default();
+    time.to_zoned_datetime(house.zone.clone())
+        .strftime("%H:%M:%S")
+        .to_string()
+}
+
+fn problem(status: StatusCode, content: &impl Serialize) -> Response<Body> {
+    let mut response = json(content);
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+fn not_stored(headers: &mut HeaderMap) {
+    let fixed = HeaderValue::from_static;
+    headers.insert(CACHE_CONTROL, fixed("no-store"));
+    headers.insert(CDN_CACHE_CONTROL, fixed("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(fields: &[(&'static str, &str)]) -> bool {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.insert(*name, value.parse().unwrap());
+        }
+        wants_page(&Method::GET, &headers)
+    }
+
+    #[test]
+    fn a_page_for_browsers_and_json_for_everybody_else() {
+        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+        assert!(page(&[("accept", browser)]));
+        assert!(page(&[("accept", browser), ("sec-fetch-dest", "document")]));
+        assert!(!page(&[("accept", browser), ("sec-fetch-dest", "empty")]));
+        assert!(!page(&[("accept", "*/*"), ("sec-fetch-dest", "image")]));
+        assert!(!page(&[
+            ("accept", browser),
+            ("x-requested-with", "XMLHttpRequest")
+        ]));
+        assert!(!page(&[
+            ("accept", browser),
+            ("user-agent", "Android X-APP=mobile 4")
+        ]));
+        assert!(!page(&[("accept", "application/json, text/html;q=0.5")]));
+        assert!(!page(&[("accept", "*/*")]));
+        assert!(!page(&[]));
+        let dav = Method::from_bytes(b"PROPFIND").unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("accept", browser.parse().unwrap());
+        assert!(!wants_page(&dav, &headers));
+    }
+}

@@ -1,0 +1,220 @@
+//! Connections of visitors on one thread: accepted, bounded, served, and let go gently.
+
+use super::door::{House, Thread};
+use super::page::{Lang, RefusalKind, RefusalView};
+use super::request;
+use super::wire::{self, Busy, Wire, Words};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioTimer;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+/// Pause after an accept that failed for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Bytes that hyper buffers for one connection at most.
+const BUFFER_MAX: usize = 64 * 1024;
+/// Time to write the words to a visitor beyond the limit of connections.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Connections beyond the limit that are told so at once, per thread.
+const FAREWELLS_MAX: usize = 256;
+
+/// How far the house is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Serving.
+    Open,
+    /// No new connections; answers ask visitors to connect anew.
+    Leaving,
+    /// Connections without a request are closed.
+    Closing,
+}
+
+/// Serves visitors until the phase says otherwise, and ends when the last has gone.
+pub async fn serve(thread: Thread, listeners: Vec<TcpListener>, phase: watch::Receiver<Phase>) {
+    let thread = Arc::new(thread);
+    let words = wire::words(&thread.house.pages);
+    let tracker = TaskTracker::new();
+    let acceptors: Vec<_> = listeners
+        .into_iter()
+        .map(|listener| {
+            let (thread, words) = (thread.clone(), words.clone());
+            tokio::spawn(accept(
+                thread,
+                listener,
+                phase.clone(),
+                tracker.clone(),
+                words,
+            ))
+        })
+        .collect();
+    let pruner = tokio::spawn(prune(thread));
+    for acceptor in acceptors {
+        let _ = acceptor.await;
+    }
+    tracker.close();
+    tracker.wait().await;
+    pruner.abort();
+}
+
+/// Closes portal connections that nobody used for a while, also when no request comes.
+async fn prune(thread: Arc<Thread>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        thread.clients.iter().for_each(|client| client.prune());
+    }
+}
+
+async fn accept(
+    thread: Arc<Thread>,
+    listener: TcpListener,
+    mut phase: watch::Receiver<Phase>,
+    tracker: TaskTracker,
+    words: Arc<[Words; 3]>,
+) {
+    let farewells = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            _ = phase.wait_for(|phase| *phase > Phase::Open) => break,
+        };
+        match accepted {
+            Ok((socket, address)) => {
+                welcome(
+                    &thread, socket, address, &phase, &tracker, &words, &farewells,
+                );
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    // Whoever the kernel has already taken in is served: closing the listener would reset them.
+    while let Ok(Ok((socket, address))) =
+        tokio::time::timeout(Duration::ZERO, listener.accept()).await
+    {
+        welcome(
+            &thread, socket, address, &phase, &tracker, &words, &farewells,
+        );
+    }
+}
+
+fn welcome(
+    thread: &Arc<Thread>,
+    socket: TcpStream,
+    address: SocketAddr,
+    phase: &watch::Receiver<Phase>,
+    tracker: &TaskTracker,
+    words: &Arc<[Words; 3]>,
+    farewells: &TaskTracker,
+) {
+    let house = &thread.house;
+    let open = house.connections.fetch_add(1, Ordering::Relaxed);
+    let guest = Guest(thread.clone());
+    house.metrics.connections.inc();
+    if open < house.config.limits.connections {
+        let wire = Wire::new(socket, words.clone());
+        tracker.spawn(connection(guest, wire, address, phase.clone()));
+        return;
+    }
+    house.metrics.connections_refused.inc();
+    house.refused(RefusalKind::Busy);
+    if farewells.len() < FAREWELLS_MAX {
+        let answer = full(house);
+        farewells.spawn(async move {
+            let _ = tokio::time::timeout(FAREWELL, farewell(socket, &answer)).await;
+            drop(guest);
+        });
+    }
+}
+
+/// A connection, counted while it lasts.
+struct Guest(Arc<Thread>);
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.0.house.connections.fetch_sub(1, Ordering::Relaxed);
+        self.0.house.metrics.connections.dec();
+    }
+}
+
+async fn connection(
+    guest: Guest,
+    wire: Wire,
+    address: SocketAddr,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let thread = guest.0.clone();
+    let limits = &thread.house.config.limits;
+    let mark = wire.busy();
+    let service = service_fn(|request| {
+        let (thread, mark) = (thread.clone(), mark.clone());
+        async move {
+            let busy = Busy::begin(&mark);
+            let response = request::answer(&thread, address.ip(), request, busy).await;
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from(limits.header_timeout))
+        .max_buf_size(limits.header_bytes.max(BUFFER_MAX))
+        .half_close(false)
+        .serve_connection(wire, service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let mut asked_to_close = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a visitor's connection broke");
+                }
+                return;
+            }
+            _ = phase.wait_for(|phase| *phase == Phase::Closing), if !asked_to_close => {
+                asked_to_close = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// The words for a visitor beyond the limit of connections.
+fn full(house: &House) -> Vec<u8> {
+    let kind = RefusalKind::Busy;
+    let retry = kind.retry();
+    let view = RefusalView {
+        kind,
+        retry_after_secs: retry,
+        room: None,
+        again: None,
+    };
+    let page = house.pages.refusal(Lang::Fr, &view);
+    let mut answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nretry-after: {}\r\ncontent-type: text/html; charset=utf-8\r\n\
+         content-length: {}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n",
+        retry.unwrap_or(1),
+        page.len(),
+    )
+    .into_bytes();
+    answer.extend_from_slice(&page);
+    answer
+}
+
+async fn farewell(mut socket: TcpStream, answer: &[u8]) -> io::Result<()> {
+    socket.write_all(answer).await?;
+    socket.shutdown().await?;
+    tokio::io::copy(&mut socket, &mut tokio::io::sink()).await?;
+    Ok(())
+}

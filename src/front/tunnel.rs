@@ -1,0 +1,129 @@
+//! Tunnels: after an upgrade (WebSocket), bytes both ways until one side ends or both are
+//! silent for too long.
+
+use super::body::{Body, Visit};
+use super::forward::Errand;
+use crate::config::Limits;
+use crate::upstream::ResponseBody;
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderValue, Response};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use prometheus::IntGauge;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+/// Bytes that one direction buffers.
+const BUFFER: usize = 8 * 1024;
+
+/// Answers the upgrade, and carries the tunnel on its own task. The slot goes back at once:
+/// a tunnel is no request; the visit lasts as long as the tunnel.
+pub fn open(
+    mut errand: Errand<'_>,
+    response: Response<ResponseBody>,
+    visitor: OnUpgrade,
+) -> Response<Body> {
+    let mut response = response;
+    let portal = hyper::upgrade::on(&mut response);
+    let upgrade = response.headers().get(UPGRADE).cloned();
+    let (mut parts, body) = response.into_parts();
+    drop(body.into_slot());
+    super::forward::strip_hop_by_hop(&mut parts.headers);
+    crate::cookie::strip_response(&mut parts.headers);
+    parts.extensions.clear();
+    parts
+        .headers
+        .insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    if let Some(protocol) = upgrade {
+        parts.headers.insert(UPGRADE, protocol);
+    }
+    let visit = errand.visit.take();
+    let open = Open::new(errand.house.metrics.tunnels.clone());
+    let idle = idle(&errand.house.config.limits);
+    tokio::spawn(async move {
+        // Either side may be gone before the tunnel exists: then there is none.
+        if let (Ok(visitor), Ok(portal)) = tokio::join!(visitor, portal) {
+            carry(TokioIo::new(visitor), TokioIo::new(portal), idle).await;
+        }
+        end(visit, open);
+    });
+    Response::from_parts(parts, Body::ours(""))
+}
+
+fn idle(limits: &Limits) -> Duration {
+    limits.tunnel_idle.into()
+}
+
+fn end(visit: Option<Visit>, open: Open) {
+    drop(visit);
+    drop(open);
+}
+
+/// Counts a tunnel while it is open.
+struct Open(IntGauge);
+
+impl Open {
+    fn new(gauge: IntGauge) -> Open {
+        gauge.inc();
+        Open(gauge)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Copies both ways, with half-close, until both have ended or nothing moves for `idle`.
+async fn carry<A, B>(visitor: A, portal: B, idle: Duration)
+where
+    A: AsyncRead + AsyncWrite,
+    B: AsyncRead + AsyncWrite,
+{
+    let (from_visitor, to_visitor) = tokio::io::split(visitor);
+    let (from_portal, to_portal) = tokio::io::split(portal);
+    let moved = Arc::new(AtomicU64::new(0));
+    let both = async {
+        let up = pump(from_visitor, to_portal, &moved);
+        let down = pump(from_portal, to_visitor, &moved);
+        let _ = tokio::try_join!(up, down);
+    };
+    tokio::select! {
+        () = both => {}
+        () = silence(&moved, idle) => {}
+    }
+}
+
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    moved: &AtomicU64,
+) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let read = from.read(&mut buffer).await?;
+        if read == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&buffer[..read]).await?;
+        to.flush().await?;
+        moved.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Ends when nothing has moved for between one and two times `idle`.
+async fn silence(moved: &AtomicU64, idle: Duration) {
+    let mut seen = u64::MAX;
+    loop {
+        let now = moved.load(Ordering::Relaxed);
+        if now == seen {
+            return;
+        }
+        seen = now;
+        tokio::time::sleep(idle).await;
+    }
+}
