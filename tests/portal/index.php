@@ -118,6 +118,9 @@ function temoins(): void
     header('Set-Cookie: ancien="a b"; Path=/; Expires=Thu, 01-Jan-2037 00:00:00 GMT; HttpOnly', false);
     header("Set-Cookie: latin=\xe9t\xe9; path=/;secure ;SameSite=None", false);
     header('Set-Cookie: simple=2;   Max-Age=60', false);
+    if (isset($_GET['usurpe'])) {
+        header('Set-Cookie: preau-ent=usurpe; Path=/', false);
+    }
     texte('quatre témoins');
 }
 

@@ -16,14 +16,16 @@ mod http;
 mod port;
 mod preau;
 mod process;
+mod turns;
 mod visitor;
 
 pub use apache::{Portal, Seen};
 pub use chromium::{Browser, JavaScript};
 pub use http::{Answer, Broken, get, raw, send};
 pub use port::{accepts, free_port};
-pub use preau::{Preau, Refusal, Unstarted, sum_of_series};
+pub use preau::{Preau, Refusal, Unstarted, one_room, sum_of_series};
 pub use process::Process;
+pub use turns::Turns;
 pub use visitor::{Arrival, State, Status, Visitor};
 
 use std::time::Duration;

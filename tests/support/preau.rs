@@ -43,6 +43,11 @@ impl Preau {
         self.home.listen
     }
 
+    /// The folder for keys and the store.
+    pub fn state(&self) -> PathBuf {
+        self.home.state()
+    }
+
     /// A new visitor, called `name` in the portal's log, for `room`.
     pub fn visitor(&self, name: &str, room: &str) -> Visitor {
         Visitor::new(self.home.listen, name, room)
@@ -60,6 +65,27 @@ impl Preau {
         found
             .unwrap_or_else(|| panic!("no room {room} in {rooms}"))
             .clone()
+    }
+
+    /// The tables of one portal, `url`, behind one room; both are called `ent`, and `room` holds
+    /// further keys of the room. Polls are as frequent as may be, so that tests are short.
+    pub fn one_room(url: &str, room: &str) -> String {
+        format!(
+            r#"
+[[portal]]
+name = "ent"
+servers = ["{url}"]
+slots = 6
+health = {{ path = "/sante", interval = "1s", timeout = "2s", fall = 2, probe_min = "1s", probe_max = "2s" }}
+
+[[room]]
+name = "ent"
+portal = "ent"
+logout = ["/deconnexion"]
+poll = {{ min = "1s", max = "1s" }}
+{room}
+"#
+        )
     }
 
     /// The sum of the series of `name` that carry all `labels`; 0 if there is none.
@@ -194,6 +220,27 @@ impl Unstarted {
     fn output(&self) -> PathBuf {
         self.folder.path().join("output.log")
     }
+}
+
+/// The tables of one portal, `url`, behind one room; both are called `ent`, and `room` holds
+/// further keys of the room. Polls are as frequent as may be, so that tests are short.
+pub fn one_room(url: &str, room: &str) -> String {
+    format!(
+        r#"
+[[portal]]
+name = "ent"
+servers = ["{url}"]
+slots = 6
+health = {{ path = "/sante", interval = "1s", timeout = "2s", fall = 2, probe_min = "1s", probe_max = "2s" }}
+
+[[room]]
+name = "ent"
+portal = "ent"
+logout = ["/deconnexion"]
+poll = {{ min = "1s", max = "1s" }}
+{room}
+"#
+    )
 }
 
 /// The sum of the series of `name` that carry all `labels`, in the text format of Prometheus:

@@ -1,11 +1,14 @@
 //! A visitor: a browser's manners over real sockets, with a cookie jar.
 
-use super::{Answer, Broken, send};
+use super::{Answer, Broken, Turns, send};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+/// How long a visitor waits for a turn before the test calls the line stuck.
+const TURN_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Somebody with a cookie jar. Every answer is looked at: a blank one ends the test.
 pub struct Visitor {
@@ -13,6 +16,8 @@ pub struct Visitor {
     name: String,
     room: String,
     jar: Vec<(String, String)>,
+    /// Cookies beside those of the jar, as `name=value`: somebody else has set them.
+    pub strange_cookies: Vec<String>,
     /// Sent with every request, beside what a browser sends.
     pub extra: Vec<(&'static str, String)>,
 }
@@ -65,6 +70,7 @@ impl Visitor {
             name: name.to_owned(),
             room: room.to_owned(),
             jar: Vec::new(),
+            strange_cookies: Vec::new(),
             extra: Vec::new(),
         }
     }
@@ -149,21 +155,36 @@ impl Visitor {
     }
 
     /// Polls when the server wants it, until the turn comes; `watch` sees each answer.
-    pub async fn wait_until_called(&mut self, limit: Duration, mut watch: impl FnMut(&Status)) {
+    /// `order` is this visitor's place in the order of arrival: nobody later may be called
+    /// first, and the place never rises.
+    pub async fn wait_for_turn(
+        &mut self,
+        turns: &Turns,
+        order: u64,
+        mut watch: impl FnMut(&Status),
+    ) {
         let name = self.name.clone();
         let polls = async {
+            let mut place = u64::MAX;
             loop {
+                let latest = turns.latest();
                 let status = self.poll().await;
                 watch(&status);
                 match status.state {
-                    State::Called => return,
-                    State::Waiting => tokio::time::sleep(status.until_next_poll()).await,
+                    State::Called => return turns.called(order),
+                    State::Waiting => turns.still_waiting(order, latest),
                     _ => panic!("{name} has lost the place: {status:?}"),
                 }
+                assert!(
+                    status.place() <= place,
+                    "{name}: was {place}, is {status:?}"
+                );
+                place = status.place();
+                tokio::time::sleep(status.until_next_poll()).await;
             }
         };
-        if tokio::time::timeout(limit, polls).await.is_err() {
-            panic!("{name} was not called within {limit:?}");
+        if tokio::time::timeout(TURN_PATIENCE, polls).await.is_err() {
+            panic!("{name} was not called within {TURN_PATIENCE:?}");
         }
     }
 
@@ -210,11 +231,11 @@ impl Visitor {
 
     /// A request with this visitor's cookies, without any `Accept`.
     pub fn request(&self, method: Method, path: &str) -> http::request::Builder {
-        let cookies: Vec<String> = self
+        let jar = self
             .jar
             .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+            .map(|(name, value)| format!("{name}={value}"));
+        let cookies: Vec<String> = self.strange_cookies.iter().cloned().chain(jar).collect();
         let mut builder = Request::builder()
             .method(method)
             .uri(path)
