@@ -62,8 +62,9 @@ async fn connections_to_the_portal_are_kept() {
     let portal = Portal::start().await;
     let preau = in_front_of(&portal).await;
     let requests = 60;
+    let mut anna = preau.visitor("anna", "ent");
     for _ in 0..requests {
-        let answer = preau.visitor("passant", "ent").get("/").await;
+        let answer = anna.get("/").await;
         assert_eq!(answer.status, StatusCode::OK);
     }
     let seen = portal.seen();
