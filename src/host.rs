@@ -18,7 +18,10 @@ static ANCHOR: OnceLock<Anchor> = OnceLock::new();
 
 /// Wall-clock time, anchored monotonically: it never goes backwards within one process, even
 /// when the administrator sets the clock.
-#[allow(clippy::disallowed_methods, reason = "the one place that reads a clock")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that reads a clock"
+)]
 pub fn now() -> Millis {
     let anchor = ANCHOR.get_or_init(|| Anchor {
         wall: Millis(

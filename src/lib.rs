@@ -19,15 +19,8 @@
 //! [`room::Room::arrive`]; and what must never happen is written beside the rules that
 //! prevent it, in [`room`].
 
-pub mod admin;
-pub mod app;
-pub mod cli;
-pub mod config;
 pub mod cookie;
-pub mod front;
 pub mod host;
-pub mod metrics;
 pub mod room;
 pub mod store;
 pub mod time;
-pub mod upstream;

@@ -4,14 +4,25 @@
 //! *every* error at once, each with file, line, column, a caret, and what would be right.
 //! Nothing behind this module checks a value again.
 
+mod hosts;
+mod overrides;
 mod parse;
 mod pattern;
+mod portals;
 mod report;
+mod rooms;
+mod routes;
 mod table;
+#[cfg(test)]
+mod tests;
+mod values;
 
-pub use parse::{Source, parse};
-pub use pattern::{HostPattern, PathPattern, PathSet};
+pub use hosts::HostPattern;
+pub use parse::{MAX_FILE_BYTES, Source, parse};
+pub use pattern::{PathPattern, PathSet, Specificity};
 pub use report::{Problem, Problems};
+pub use routes::Routes;
+pub use values::show;
 
 use crate::room::Rules;
 use crate::time::Span;

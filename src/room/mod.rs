@@ -1,37 +1,452 @@
-//! A waiting room as a pure state machine.
+//! A waiting room as a pure state machine: no I/O, no clock, no randomness, no async, no logging.
+//!
+//! It takes what happened and says what to do and when it wants to be woken. The server, the
+//! simulator and the tests drive the same code. Calling early is a safe no-op.
+//!
+//! What must never happen, and what prevents it here:
+//!
+//! - *Barging*: a newcomer goes straight in only when nobody waits, and the lowest living
+//!   number is always called first ([`Counts::queue_jumps`] is counted independently).
+//! - *Overshoot*: a call reserves its seat; seats taken plus calls never exceed the limit
+//!   ([`Counts::seat_overshoot`]).
+//! - *A lost place*: a number outlives missed polls by `keep`, and its holder comes back to it.
+//! - *Lost work*: a form of somebody whose pass has just lapsed is forwarded.
+//! - *A herd*: calls are paced, polls are spread by a phase from the number.
+//!
+//! Inside, time is the room's own: it stands still while we ourselves were not running (a
+//! machine that was suspended), so that our silence is not held against anybody.
 
+mod entry;
+mod journal;
+mod line;
+mod pace;
 mod promise;
 mod rules;
+mod seats;
+mod shown;
+#[cfg(test)]
+mod tests;
+mod view;
 
-pub use promise::{Promise, Shown};
+pub use journal::{Change, Saved};
+pub use line::{BLOCK, Bits, Line, Mark, Swept};
+pub use promise::{Estimator, Promise, Rates};
 pub use rules::{Mode, Rules};
+pub use shown::Shown;
+pub use view::{
+    Ask, Counts, Decision, Entry, Pass, Promised, Reason, Refusal, Standing, Status, Ticket,
+    Visitor, Waiting,
+};
 
-use crate::time::Span;
+use crate::time::{Millis, Span};
+use pace::Pace;
+use seats::{Left, Seats};
+use std::collections::{BTreeMap, VecDeque};
 
-/// What a visitor in line is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    /// The ticket's number; it never changes.
-    pub number: u64,
-    /// Living tickets ahead, plus one; 1 for a called one.
-    pub place: u64,
-    /// `None` while nobody can honestly say.
-    pub promise: Option<Promise>,
-    /// When the server wants to hear from this visitor again.
-    pub poll_after: Span,
-    /// The ticket is called: what is left of its claim window.
-    pub called: Option<Span>,
-    /// Why things are as they are, where there is something to say.
-    pub reason: Option<Reason>,
+/// Without a word from the outside for this long, we were not running.
+const SILENCE: Span = Span::secs(10);
+/// Rates, sweeps and the poll budget are computed anew this often.
+const REFRESH: Span = Span::secs(1);
+/// What the promise has learnt is stored this often.
+const LEARNT_EVERY: Span = Span::secs(10);
+/// A poll may be this late before its visitor counts as gone: slow phones on poor links.
+const POLL_SLACK: Span = Span::secs(15);
+
+/// A waiting room. See the module.
+pub struct Room {
+    name: String,
+    rules: Rules,
+    line: Line,
+    seats: Seats,
+    /// Called tickets and the end of their claim windows.
+    calls: BTreeMap<u64, Millis>,
+    lapses: VecDeque<(Millis, u64)>,
+    pace: Pace,
+    estimator: Estimator,
+    portal_up: bool,
+    counts: Counts,
+    /// Second 0 of the line's clock.
+    epoch: Millis,
+    heard: Millis,
+    silent: Span,
+    refreshed: Millis,
+    learnt_saved: Millis,
+    reserved: u64,
+    restart: Option<Restart>,
+    stretch: f64,
+    front_saved: u64,
+    changes: Vec<Change>,
 }
 
-/// Why the line does not move, or moves more slowly than was promised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// The portal does not answer; calls have stopped and resume by themselves.
-    PortalDown,
-    /// The operators hold the room.
-    Held,
-    /// The portal is slower than it was when the promise was made.
-    Slower,
+/// The restart that this room came out of.
+struct Restart {
+    at: Millis,
+    committed: Millis,
+}
+
+impl Room {
+    /// An empty room whose first number is `first`. It gives out none before [`Room::reserve`].
+    pub fn new(name: &str, rules: Rules, first: u64, now: Millis) -> Room {
+        Room {
+            name: name.to_owned(),
+            line: Line::new(first, secs(rules.keep)),
+            seats: Seats::default(),
+            calls: BTreeMap::new(),
+            lapses: VecDeque::new(),
+            pace: Pace::new(rules.seats, now),
+            estimator: Estimator::new(rules.poll_min, now),
+            rules,
+            portal_up: true,
+            counts: Counts::default(),
+            epoch: now,
+            heard: now,
+            silent: Span::ZERO,
+            refreshed: now,
+            learnt_saved: now,
+            reserved: 0,
+            restart: None,
+            stretch: 1.0,
+            front_saved: 0,
+            changes: Vec::new(),
+        }
+    }
+
+    /// A room as it was stored: everybody keeps number, place and seat, and has a fresh idle
+    /// time and a fresh time to poll.
+    pub fn restore(name: &str, rules: Rules, saved: Saved, now: Millis) -> Room {
+        let mut room = Room::new(name, rules, 0, now);
+        let due = secs(room.rules.poll_max.scale(1.25) + POLL_SLACK);
+        room.line = Line::restore(saved.blocks, saved.reserved, secs(room.rules.keep), due);
+        room.line.mark_all_dirty();
+        for (number, entered) in saved.seats {
+            room.seats.take(number, entered, true, &room.rules, now);
+        }
+        for (number, end) in saved.calls {
+            // At least the time that the automatic entry needs, also after a long stop.
+            let end = end.max(now + room.rules.claim);
+            room.calls.insert(number, end);
+            room.lapses.push_back((end, number));
+        }
+        if let Some(mut learnt) = saved.learnt {
+            learnt.resume(room.rules.poll_min, now);
+            learnt.refresh(room.rules.seats, room.seats.taken());
+            room.estimator = learnt;
+        }
+        room.pace.resume(now);
+        room.restart = Some(Restart {
+            at: now,
+            committed: saved.committed,
+        });
+        room
+    }
+
+    /// The room's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Somebody stands at the door: what is to be done?
+    pub fn arrive(&mut self, who: Visitor, ask: Ask, wall: Millis) -> Decision {
+        let now = self.advance(wall);
+        match who {
+            Visitor::Pass(pass) => self.pass_shown(pass, ask, now, wall),
+            Visitor::Ticket(ticket) => self.ticket_shown(ticket, ask, now, wall),
+            Visitor::Newcomer => self.newcomer(ask, now, wall),
+        }
+    }
+
+    /// A visitor asks how things stand. A poll renews a place, but not a seat.
+    pub fn poll(&mut self, who: Visitor, wall: Millis) -> Standing {
+        let now = self.advance(wall);
+        self.counts.polls += 1;
+        match who {
+            Visitor::Newcomer => Standing::Outside,
+            Visitor::Pass(pass) if self.seats.holds(pass.number) => {
+                self.seats.show(pass.number);
+                Standing::Inside
+            }
+            Visitor::Pass(_) => Standing::Outside,
+            Visitor::Ticket(ticket) if self.seats.holds(ticket.number) => Standing::Inside,
+            Visitor::Ticket(ticket) => match self.wait(ticket, now, wall) {
+                Some((waiting, ticket, fresh)) => Standing::Waiting {
+                    waiting,
+                    ticket,
+                    fresh,
+                },
+                None => Standing::Outside,
+            },
+        }
+    }
+
+    /// A forwarded request has ended. `renews` as it was asked.
+    pub fn finish(&mut self, number: u64, renews: bool, wall: Millis) {
+        let now = self.advance(wall);
+        self.seats.end(number, renews, now);
+    }
+
+    /// The visitor leaves: logs out, or gives up the place.
+    pub fn leave(&mut self, number: u64, wall: Millis) {
+        let now = self.advance(wall);
+        if self.seats.free(number) {
+            self.counts.logouts += 1;
+            self.departed(number);
+        } else if self.calls.remove(&number).is_some() || self.mark(number, now) != Mark::Over {
+            self.counts.left_line += 1;
+            self.estimator.abandoned(1);
+            self.changes.push(Change::CallEnd(number));
+        }
+        self.line.end(number);
+        self.call(now);
+    }
+
+    /// The portal has stopped or begun to answer. When it stops, calls that were not taken yet
+    /// are taken back: nobody is sent to a door that is shut, and they are the first again.
+    pub fn set_portal(&mut self, up: bool, wall: Millis) {
+        let now = self.advance(wall);
+        if up && !self.portal_up {
+            self.pace.resume(now);
+        }
+        self.portal_up = up;
+        if !up {
+            let due = self.second(now + self.rules.poll_max.scale(1.25) + POLL_SLACK);
+            for number in std::mem::take(&mut self.calls).into_keys() {
+                self.line.show(number, due);
+                self.changes.push(Change::CallEnd(number));
+            }
+        }
+    }
+
+    /// The operators change the mode.
+    pub fn set_mode(&mut self, mode: Mode, wall: Millis) {
+        let now = self.advance(wall);
+        self.rules.mode = mode;
+        self.call(now);
+    }
+
+    /// The limit changes. Nobody inside is sent away: fewer seats come about by attrition.
+    pub fn set_seats(&mut self, seats: u32, wall: Millis) {
+        let now = self.advance(wall);
+        self.rules.seats = seats.max(1);
+        self.pace.set_seats(self.rules.seats);
+        self.call(now);
+    }
+
+    /// Numbers below `limit` may be given out: the store has confirmed them.
+    pub fn reserve(&mut self, limit: u64) {
+        self.reserved = self.reserved.max(limit);
+    }
+
+    /// The next number, and the first that may not be given out yet.
+    pub fn numbers(&self) -> (u64, u64) {
+        (self.line.next(), self.reserved)
+    }
+
+    /// Hands what has changed since the last call to the store. Must be called now and then.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        let mut changes = std::mem::take(&mut self.changes);
+        self.line
+            .take_dirty(|id, living, over| changes.push(Change::Block(id, living, over)));
+        let front = self.line.base() / BLOCK;
+        if front != self.front_saved {
+            self.front_saved = front;
+            changes.push(Change::Front(front));
+        }
+        changes
+    }
+
+    /// Everything, as changes: for a store that has lost some.
+    pub fn snapshot(&mut self) -> Vec<Change> {
+        self.changes.clear();
+        self.changes.push(Change::Anew);
+        self.line.mark_all_dirty();
+        let mut changes = self.take_changes();
+        changes.extend(self.seats.iter().map(|(n, since)| Change::Seat(n, since)));
+        changes.extend(self.calls.iter().map(|(n, end)| Change::Call(*n, *end)));
+        changes.push(Change::Front(self.front_saved));
+        changes
+    }
+
+    /// When [`Room::tick`] is wanted next, at the latest.
+    pub fn next_wake(&self, wall: Millis) -> Millis {
+        let now = self.clock(wall);
+        let mut wake = self.refreshed + REFRESH;
+        if let Some(&(end, _)) = self.lapses.front() {
+            wake = wake.min(end);
+        }
+        if let Some(at) = self.seats.next() {
+            wake = wake.min(at);
+        }
+        if self.calling() && self.free() > 0 && self.line.living() > 0 {
+            wake = wake.min(self.pace.next(now));
+        }
+        wake.max(now) + self.silent
+    }
+
+    /// Time passes.
+    pub fn tick(&mut self, wall: Millis) {
+        self.advance(wall);
+    }
+
+    /// How the room stands.
+    pub fn status(&mut self, wall: Millis) -> Status {
+        let now = self.advance(wall);
+        Status {
+            name: self.name.clone(),
+            mode: self.rules.mode,
+            seats: self.rules.seats,
+            taken: self.seats.taken(),
+            called: self.calls.len() as u32,
+            waiting: self.line.living(),
+            promise: self.promise(self.line.living() + 1),
+            pace: self.pace.rate(now),
+            q: self.estimator.q(),
+            visit_secs: self.estimator.rates().map(|rates| rates.visit_secs),
+            entered_total: self.counts.straight + self.counts.called_in,
+            portal_up: self.portal_up,
+            poll_stretch: self.stretch,
+            numbers: self.numbers(),
+            counts: self.counts,
+        }
+    }
+
+    /// Brings the room up to `wall` and returns the room's own time.
+    fn advance(&mut self, wall: Millis) -> Millis {
+        let gap = wall.since(self.heard);
+        if gap > SILENCE {
+            self.silent = self.silent + gap;
+        }
+        self.heard = self.heard.max(wall);
+        let now = self.clock(wall);
+        while let Some((number, why)) = self.seats.expire(&self.rules, now) {
+            self.seat_lapsed(number, why, now);
+        }
+        while let Some(&(end, number)) = self.lapses.front()
+            && end <= now
+        {
+            self.lapses.pop_front();
+            if self.calls.get(&number) == Some(&end) {
+                self.calls.remove(&number);
+                self.changes.push(Change::CallEnd(number));
+                self.counts.no_shows += 1;
+            }
+        }
+        if now >= self.refreshed + REFRESH {
+            self.refresh(now);
+        }
+        self.call(now);
+        now
+    }
+
+    fn refresh(&mut self, now: Millis) {
+        self.refreshed = now;
+        let swept = self.line.sweep(self.second(now));
+        self.counts.ghosts += swept.ghosts;
+        self.counts.abandoned += swept.abandoned;
+        self.estimator.abandoned(swept.ghosts + swept.abandoned);
+        let taken = self.seats.taken();
+        self.estimator.elapse(taken, self.line.living(), now);
+        self.estimator.refresh(self.rules.seats, taken);
+        self.stretch = self.poll_demand() / f64::from(self.rules.poll_budget);
+        self.stretch = self.stretch.max(1.0);
+        if now.since(self.learnt_saved) >= LEARNT_EVERY {
+            self.learnt_saved = now;
+            let learnt = Box::new(self.estimator.clone());
+            self.changes.push(Change::Learnt(learnt));
+        }
+    }
+
+    fn seat_lapsed(&mut self, number: u64, why: Left, now: Millis) {
+        match why {
+            Left::Idle => self.counts.idle_out += 1,
+            Left::VisitMax => self.counts.visit_max_out += 1,
+            Left::Unshown => {
+                self.counts.unshown_out += 1;
+                // Perhaps somebody who reads slowly: the number may come back to the line.
+                let second = self.second(now);
+                self.line.reopen(number, second);
+            }
+        }
+        self.departed(number);
+    }
+
+    fn departed(&mut self, number: u64) {
+        self.estimator.departed();
+        self.changes.push(Change::SeatFree(number));
+    }
+
+    /// Calls the lowest living numbers for the seats that are free, as fast as the pace allows.
+    fn call(&mut self, now: Millis) {
+        if !self.calling() {
+            return;
+        }
+        while self.free() > 0
+            && let Some(number) = self.line.first()
+        {
+            let second = self.second(now);
+            if self.line.overdue(number, second) {
+                // Most likely gone: nobody waits for it, and if it comes back, it goes first.
+                self.line.pass_over(number);
+                self.counts.passed_over += 1;
+                self.estimator.abandoned(1);
+                continue;
+            }
+            if !self.pace.take(now) {
+                return;
+            }
+            let end = now + self.rules.claim;
+            self.counts.queue_jumps += u64::from(self.line.place(number) != 1);
+            self.line.call(number, self.second(end));
+            self.calls.insert(number, end);
+            self.lapses.push_back((end, number));
+            self.changes.push(Change::Call(number, end + self.silent));
+            self.counts.calls += 1;
+            self.counts.seat_overshoot += u64::from(self.committed() > self.rules.seats);
+        }
+    }
+
+    /// Whether tickets are called at all.
+    fn calling(&self) -> bool {
+        self.portal_up && matches!(self.rules.mode, Mode::Queue | Mode::Open | Mode::Observe)
+    }
+
+    /// Seats taken or reserved by a call.
+    fn committed(&self) -> u32 {
+        self.seats.taken().saturating_add(self.calls.len() as u32)
+    }
+
+    fn free(&self) -> u32 {
+        self.rules.seats.saturating_sub(self.committed())
+    }
+
+    fn mark(&self, number: u64, now: Millis) -> Mark {
+        self.line.mark(number, self.second(now))
+    }
+
+    fn clock(&self, wall: Millis) -> Millis {
+        self.heard.max(wall) - self.silent
+    }
+
+    /// The line's second at `now`.
+    fn second(&self, now: Millis) -> u32 {
+        secs(now.since(self.epoch))
+    }
+}
+
+fn secs(span: Span) -> u32 {
+    u32::try_from(span.ceil_secs()).unwrap_or(u32::MAX)
+}
+
+/// A number in [0, 1) that depends on the visitor's number alone (the finaliser of splitmix64:
+/// Steele, Lea & Flood 2014): the same after a restart, unlike its neighbours'.
+fn phase(number: u64) -> f64 {
+    let mut x = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^= x >> 31;
+    (x >> 11) as f64 / (1u64 << 53) as f64
 }

@@ -1,0 +1,297 @@
+//! `preau check`: is the file right, and do the servers answer?
+
+use crate::config::{
+    self, Config, MAX_FILE_BYTES, Portal, Problems, RoomConfig, ServerAddress, Source,
+};
+use clap::Args;
+use std::fmt::{self, Display, Formatter, Write as _};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long a server may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Servers tried at once.
+const TRIED_AT_ONCE: usize = 32;
+
+/// The file is valid.
+const VALID: u8 = 0;
+/// The file has errors.
+const INVALID: u8 = 1;
+/// The file cannot be read. (clap's own status for a wrong command line is the same.)
+const UNREADABLE: u8 = 2;
+
+/// Check a configuration file, and whether the servers in it answer.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Exit status:\n  \
+    0  the file is valid (servers that do not answer are warnings)\n  \
+    1  the file, or a --set value, has errors: all of them are shown\n  \
+    2  the file cannot be read, or the command line is wrong")]
+pub struct Check {
+    /// The file to check.
+    #[arg(long, value_name = "PATH", default_value = "proxy.toml")]
+    pub config: PathBuf,
+    /// Replace a value of the file, such as room.idle=30s; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// Runs the command: problems and warnings on standard error, a summary on standard output.
+pub fn run(args: &Check) -> ExitCode {
+    let config = match load(&args.config, &args.set) {
+        Ok(config) => config,
+        Err(failure) => {
+            eprint!("{}", failure.render(color()));
+            return ExitCode::from(failure.status());
+        }
+    };
+    // Somebody who closes the pipe early has seen enough.
+    let _ = io::stdout().write_all(summary(&args.config, &config).as_bytes());
+    for warning in warnings(&config) {
+        eprintln!("warning: {warning}");
+    }
+    ExitCode::from(VALID)
+}
+
+/// Reads and parses the file at `path`; `overrides` replace its values.
+///
+/// # Errors
+/// The file cannot be read, or is wrong.
+pub fn load(path: &Path, overrides: &[String]) -> Result<Config, LoadError> {
+    let name = path.display().to_string();
+    let text = read(path).map_err(|error| LoadError::Unreadable {
+        name: name.clone(),
+        error,
+    })?;
+    config::parse(Source {
+        name: &name,
+        text: &text,
+        overrides,
+    })
+    .map_err(LoadError::Wrong)
+}
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub enum LoadError {
+    /// The file cannot be read.
+    Unreadable {
+        /// The file.
+        name: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The file, or an override, is wrong.
+    Wrong(Problems),
+}
+
+impl LoadError {
+    /// The text for the operator, with a line break at the end; `color` is for a terminal.
+    pub fn render(&self, color: bool) -> String {
+        match self {
+            LoadError::Wrong(problems) => format!("{}\n", problems.render(color)),
+            LoadError::Unreadable { name, error } => format!(
+                "error: cannot read {name}: {error}\n\
+                 help: name the file with `--config PATH`, and let our user read it\n"
+            ),
+        }
+    }
+
+    /// The exit status of a command that ends with it.
+    pub fn status(&self) -> u8 {
+        match self {
+            LoadError::Wrong(_) => INVALID,
+            LoadError::Unreadable { .. } => UNREADABLE,
+        }
+    }
+}
+
+impl Display for LoadError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.render(false).trim_end())
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// Whether standard error is a terminal that wants colours.
+pub fn color() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    // One byte more than allowed is enough for `parse` to say that it is too long.
+    let bound = MAX_FILE_BYTES as u64 + 1;
+    File::open(path)?.take(bound).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn summary(path: &Path, config: &Config) -> String {
+    let mut out = format!("{} is valid.\n", path.display());
+    for portal in &config.portals {
+        let servers: Vec<String> = portal.servers.iter().map(ToString::to_string).collect();
+        let Portal { name, slots, .. } = portal;
+        let _ = writeln!(out, "portal {name}: {} · {slots} slots", servers.join(", "));
+    }
+    for room in &config.rooms {
+        let portal = &config.portals[room.portal].name;
+        let RoomConfig { name, rules, .. } = room;
+        let _ = writeln!(
+            out,
+            "room {name}: guards {} on {} in front of portal {portal} · {} · {} seats · idle {} · \
+             open paths: {}",
+            join(&room.paths),
+            join(&room.hosts),
+            rules.mode.name(),
+            rules.seats,
+            config::show(rules.idle),
+            room.open.len(),
+        );
+    }
+    out
+}
+
+fn join(patterns: &[impl Display]) -> String {
+    let texts: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+    texts.join(", ")
+}
+
+/// What is no error, because machines boot in any order, but what somebody wants to know.
+fn warnings(config: &Config) -> Vec<String> {
+    let servers: Vec<(&str, &ServerAddress)> = config
+        .portals
+        .iter()
+        .flat_map(|portal| portal.servers.iter().map(|s| (portal.name.as_str(), s)))
+        .collect();
+    let mut warnings = Vec::new();
+    for chunk in servers.chunks(TRIED_AT_ONCE) {
+        let results: Vec<Result<(), String>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = chunk
+                .iter()
+                .map(|(_, server)| scope.spawn(|| connect(server)))
+                .collect();
+            let results = threads.into_iter().map(|thread| thread.join());
+            results
+                .map(|result| result.expect("connecting does not panic"))
+                .collect()
+        });
+        for ((portal, server), result) in chunk.iter().zip(results) {
+            if let Err(why) = result {
+                warnings.push(format!(
+                    "portal {portal}: {server} {why}; \
+                     `serve` will start all the same and treat it as down until it comes"
+                ));
+            }
+        }
+    }
+    warnings
+}
+
+/// Connects to the first address that accepts.
+fn connect(server: &ServerAddress) -> Result<(), String> {
+    let addresses = (server.host.as_str(), server.port)
+        .to_socket_addrs()
+        .map_err(|error| format!("does not resolve now ({error})"))?;
+    let mut why = "has no address".to_owned();
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+            Ok(_) => return Ok(()),
+            Err(error) => why = format!("does not answer now ({error})"),
+        }
+    }
+    Err(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::FromArgMatches;
+    use std::net::TcpListener;
+
+    fn config(text: &str) -> Config {
+        config::parse(Source {
+            name: "test.toml",
+            text,
+            overrides: &[],
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn a_server_that_answers_is_no_warning_and_one_that_does_not_is() {
+        let there = TcpListener::bind("127.0.0.1:0").unwrap();
+        let gone = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let config = config(&format!(
+            "portal = [{{ servers = [\"http://{}\", \"http://{gone}\"] }}]",
+            there.local_addr().unwrap()
+        ));
+        let warnings = warnings(&config);
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains(&format!("{gone} does not answer now")));
+    }
+
+    #[test]
+    fn the_summary_says_what_guards_what() {
+        let config = config(
+            "portal = [{ name = \"ent\", servers = \"http://10.0.0.5\" }]\n\
+             room = [{ host = \"x.fr\", path = \"/cours/**\", seats = 7, open = \"/a\" }]",
+        );
+        let summary = summary(Path::new("p.toml"), &config);
+        assert!(
+            summary.contains("portal ent: 10.0.0.5:80 · 32 slots"),
+            "{summary}"
+        );
+        assert!(
+            summary.contains(
+                "room ent: guards /cours/** on x.fr in front of portal ent · queue · 7 seats · \
+                 idle 10m · open paths: 1"
+            ),
+            "{summary}"
+        );
+    }
+
+    #[test]
+    fn the_command_line_has_defaults_and_help_with_every_status() {
+        let mut command = Check::augment_args(clap::Command::new("check"));
+        let help = command.render_help().to_string();
+        assert!(
+            help.contains("Exit status:") && help.contains("  2  "),
+            "{help}"
+        );
+
+        let matches = command.get_matches_from(["check", "--set", "a=1", "--set", "b=2"]);
+        let check = Check::from_arg_matches(&matches).unwrap();
+        assert_eq!(check.config, Path::new("proxy.toml"));
+        assert_eq!(check.set, ["a=1", "b=2"]);
+    }
+
+    #[test]
+    fn each_failure_has_its_status() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("proxy.toml");
+        let missing = load(&path, &[]).unwrap_err();
+        assert_eq!(missing.status(), UNREADABLE);
+        assert!(missing.to_string().contains("cannot read"), "{missing}");
+
+        std::fs::write(&path, [0xff, 0xfe]).unwrap();
+        assert_eq!(load(&path, &[]).unwrap_err().status(), UNREADABLE);
+
+        std::fs::write(&path, "lisen = 1").unwrap();
+        assert_eq!(load(&path, &[]).unwrap_err().status(), INVALID);
+
+        std::fs::write(&path, "[[portal]]\nservers = \"http://10.0.0.5\"").unwrap();
+        assert!(load(&path, &[]).is_ok());
+        let set = ["room.seats=0".to_owned()];
+        assert_eq!(load(&path, &set).unwrap_err().status(), INVALID);
+
+        std::fs::write(&path, vec![b'#'; MAX_FILE_BYTES + 2]).unwrap();
+        assert_eq!(load(&path, &[]).unwrap_err().status(), INVALID);
+    }
+}

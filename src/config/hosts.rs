@@ -1,0 +1,217 @@
+//! Patterns of hosts.
+//!
+//! A host pattern is `*` (any host), a host (`ent.example.fr`), `*.example.fr` (any
+//! subdomain, at any depth), or another glob. Case, port and a final dot do not matter.
+
+use super::pattern::{Specificity, WILDCARDS, glob, glob_set, spelled_out};
+use globset::GlobSet;
+use std::borrow::Cow;
+use std::fmt::{self, Display, Formatter};
+use std::net::Ipv6Addr;
+
+/// Bytes of a host pattern: the longest DNS name.
+const MAX_HOST_BYTES: usize = 253;
+
+/// Which hosts are meant; see the module for the grammar.
+#[derive(Clone, Debug)]
+pub struct HostPattern {
+    text: Box<str>,
+    kind: HostKind,
+}
+
+#[derive(Clone, Debug)]
+enum HostKind {
+    Any,
+    Exact,
+    /// Matches whatever ends in this and is longer; begins with a dot.
+    Suffix(Box<str>),
+    Glob(GlobSet),
+}
+
+impl HostPattern {
+    /// Any host.
+    pub fn any() -> HostPattern {
+        HostPattern {
+            text: "*".into(),
+            kind: HostKind::Any,
+        }
+    }
+
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// What is wrong with it, in a few words.
+    pub fn parse(text: &str) -> Result<HostPattern, String> {
+        let text = text.to_ascii_lowercase();
+        let text = text.strip_suffix('.').unwrap_or(&text);
+        if text == "*" {
+            return Ok(HostPattern::any());
+        }
+        let ipv6 = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+        let kind = if ipv6.is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok()) {
+            HostKind::Exact
+        } else {
+            check_host(text)?;
+            match text.strip_prefix('*') {
+                Some(rest) if rest.starts_with('.') && !rest.contains(WILDCARDS) => {
+                    HostKind::Suffix(rest.into())
+                }
+                _ if text.contains(WILDCARDS) => HostKind::Glob(glob_set([glob(text)?])?),
+                _ => HostKind::Exact,
+            }
+        };
+        Ok(HostPattern {
+            text: text.into(),
+            kind,
+        })
+    }
+
+    /// Whether `host` is meant: in lower case, without port and without a final dot.
+    pub fn matches(&self, host: &str) -> bool {
+        match &self.kind {
+            HostKind::Any => true,
+            HostKind::Exact => *self.text == *host,
+            HostKind::Suffix(suffix) => host.len() > suffix.len() && host.ends_with(&**suffix),
+            HostKind::Glob(globs) => globs.is_match(host),
+        }
+    }
+
+    /// How narrow it is.
+    pub fn specificity(&self) -> Specificity {
+        Specificity {
+            exact: matches!(self.kind, HostKind::Exact),
+            spelled_out: spelled_out(&self.text),
+            simple: !matches!(self.kind, HostKind::Glob(_)),
+        }
+    }
+
+    /// The host itself, if the pattern is exactly one.
+    pub(super) fn exact(&self) -> Option<&str> {
+        matches!(self.kind, HostKind::Exact).then_some(&*self.text)
+    }
+
+    /// The pattern as text; two with the same text mean the same.
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Display for HostPattern {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// A `Host` header as patterns want it: lower case, no port, no final dot. It allocates only
+/// for upper case.
+pub(super) fn plain_host(host: &str) -> Cow<'_, str> {
+    let host = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if host.bytes().any(|b| b.is_ascii_uppercase()) {
+        Cow::Owned(host.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(host)
+    }
+}
+
+fn check_host(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.len() > MAX_HOST_BYTES {
+        return Err(format!("a host has 1 to {MAX_HOST_BYTES} characters"));
+    }
+    if text.contains('/') {
+        return Err("only the host, without `http://` and without a path".into());
+    }
+    if text.contains(':') {
+        return Err("only the host, without a port".into());
+    }
+    if !text.is_ascii() {
+        return Err("write the host in its ASCII form (`xn--…`)".into());
+    }
+    let allowed = |c: &char| c.is_ascii_alphanumeric() || ".-_,!".contains(*c);
+    match text.chars().find(|c| !allowed(c) && !WILDCARDS.contains(c)) {
+        Some(c) => Err(format!("{c:?} cannot stand in a host")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn hosts_match_as_the_table_says() {
+        let table: [(&str, &[&str], &[&str]); 6] = [
+            ("*", &["a", "a.b", ""], &[]),
+            (
+                "ENT.Example.fr.",
+                &["ent.example.fr"],
+                &["example.fr", "xent.example.fr"],
+            ),
+            (
+                "*.example.fr",
+                &["a.example.fr", "a.b.example.fr"],
+                &["example.fr", ".example.fr"],
+            ),
+            (
+                "{cas,www}.x.fr",
+                &["cas.x.fr", "www.x.fr"],
+                &["ent.x.fr", "x.fr"],
+            ),
+            ("lycee-?.x.fr", &["lycee-1.x.fr"], &["lycee-12.x.fr"]),
+            ("[::1]", &["[::1]"], &["::1", "1"]),
+        ];
+        for (text, yes, no) in table {
+            let pattern = HostPattern::parse(text).unwrap();
+            for host in yes {
+                assert!(pattern.matches(host), "{text} means {host}");
+            }
+            for host in no {
+                assert!(!pattern.matches(host), "{text} does not mean {host}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused() {
+        for text in [
+            "", "a:80", "http://a", "a/b", "é.fr", "a b", "[::zz]", "a{b", ".",
+        ] {
+            assert!(HostPattern::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_narrower_host_is_the_greater() {
+        let host = |text| HostPattern::parse(text).unwrap().specificity();
+        assert!(host("x.fr") > host("*.long.example.fr"));
+        assert!(host("*.b.example.fr") > host("*.example.fr"));
+        assert!(host("*.example.fr") > host("*"));
+    }
+
+    #[test]
+    fn a_host_header_is_made_plain() {
+        for (raw, plain) in [
+            ("ent.example.fr", "ent.example.fr"),
+            ("ENT.example.FR:8080", "ent.example.fr"),
+            ("ent.example.fr.", "ent.example.fr"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("", ""),
+        ] {
+            assert_eq!(plain_host(raw), plain);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,60}", host in ".{0,60}") {
+            if let Ok(pattern) = HostPattern::parse(&text) {
+                pattern.matches(&plain_host(&host));
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! `--set key=value`: a value from the command line, put where the file would have it.
+//!
+//! The key is dotted: `log.level`, `room.idle` (every room), `room.ent.idle` (the room named
+//! `ent`). The value is TOML, or else is taken as a string, so that `30s` needs no quotes.
+
+use super::report::{Sink, Texts};
+use super::table::Item;
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeArray, DeString, DeTable, DeValue};
+
+type Key<'a> = Spanned<DeString<'a>>;
+
+/// Tables of which there may be several.
+const LISTS: [&str; 2] = ["portal", "room"];
+
+/// Puts every override into `doc`, later ones over earlier ones.
+pub(super) fn apply<'a>(
+    doc: &mut DeTable<'a>,
+    overrides: &'a [String],
+    texts: &mut Texts,
+    sink: &Sink,
+) {
+    for text in overrides {
+        let start = texts.push(&format!("--set {text}"), text);
+        let Some((path, value)) = read(text, start, sink) else {
+            continue;
+        };
+        if path.len() > 1 && LISTS.contains(&path[0].get_ref().as_ref()) {
+            set_in_list(doc, &path, value, sink);
+        } else {
+            set(doc, &path, value, sink);
+        }
+    }
+}
+
+/// Reads `key=value`, which begins at the offset `start`.
+fn read<'a>(text: &'a str, start: usize, sink: &Sink) -> Option<(Vec<Key<'a>>, Item<'a>)> {
+    let all = start..start + text.len();
+    let wrong = |span, label: &str| {
+        let help = "write `--set key=value`, such as `--set room.idle=30s`";
+        sink.wrong(span, "invalid `--set`", label, help);
+        None
+    };
+    let Some((key, raw)) = text.split_once('=') else {
+        return wrong(all, "there is no `=`");
+    };
+    let mut path = Vec::new();
+    let mut at = start;
+    for part in key.split('.') {
+        let span = at..at + part.len();
+        at = span.end + 1;
+        if part.trim().is_empty() {
+            return wrong(span, "a key is missing here");
+        }
+        path.push(Spanned::new(span, part.trim().into()));
+    }
+    let trimmed = raw.trim_start();
+    let at = start + text.len() - trimmed.len();
+    let value = trimmed.trim_end();
+    if value.is_empty() {
+        return wrong(all, "a value is missing after the `=`");
+    }
+    let item = match DeValue::parse(value) {
+        Ok(item) => shift(item, at),
+        Err(_) => Spanned::new(at..at + value.len(), DeValue::String(value.into())),
+    };
+    Some((path, item))
+}
+
+/// The value with every span moved on by `by`.
+fn shift(item: Item<'_>, by: usize) -> Item<'_> {
+    let moved = |span: Range<usize>| span.start + by..span.end + by;
+    let span = moved(item.span());
+    let value = match item.into_inner() {
+        DeValue::Array(items) => {
+            let mut array = DeArray::new();
+            for item in items {
+                array.push(shift(item, by));
+            }
+            DeValue::Array(array)
+        }
+        DeValue::Table(entries) => DeValue::Table(
+            entries
+                .into_iter()
+                .map(|(key, item)| {
+                    let key_span = moved(key.span());
+                    (Spanned::new(key_span, key.into_inner()), shift(item, by))
+                })
+                .collect(),
+        ),
+        other => other,
+    };
+    Spanned::new(span, value)
+}
+
+/// Sets `path` in `table`; tables on the way are made where they are missing.
+fn set<'a>(table: &mut DeTable<'a>, path: &[Key<'a>], value: Item<'a>, sink: &Sink) {
+    let Some((key, rest)) = path.split_first() else {
+        return;
+    };
+    if rest.is_empty() {
+        // Removed first, because the map would keep the old key and its place in the file.
+        table.remove(key.get_ref().as_ref());
+        table.insert(key.clone(), value);
+        return;
+    }
+    let inner = table
+        .entry(key.clone())
+        .or_insert_with(|| Spanned::new(key.span(), DeValue::Table(DeTable::new())));
+    match inner.get_mut() {
+        DeValue::Table(inner) => set(inner, rest, value, sink),
+        _ => sink.wrong(
+            key.span(),
+            format!("`{}` is not a table", key.get_ref().escape_debug()),
+            "has no keys below it",
+            "",
+        ),
+    }
+}
+
+/// Sets `room.key` in every room, or `room.NAME.key` in the one of that name.
+fn set_in_list<'a>(doc: &mut DeTable<'a>, path: &[Key<'a>], value: Item<'a>, sink: &Sink) {
+    let (list, rest) = (&path[0], &path[1..]);
+    let item = doc.entry(list.clone()).or_insert_with(|| {
+        // A file without a room has one of defaults all the same.
+        let mut array = DeArray::new();
+        array.push(Spanned::new(list.span(), DeValue::Table(DeTable::new())));
+        Spanned::new(list.span(), DeValue::Array(array))
+    });
+    let DeValue::Array(array) = item.get_mut() else {
+        // The reader of the list reports what stands there instead.
+        return;
+    };
+    let mut tables: Vec<&mut DeTable<'a>> = array
+        .iter_mut()
+        .filter_map(|item| match item.get_mut() {
+            DeValue::Table(table) => Some(table),
+            _ => None,
+        })
+        .collect();
+    let (target, inner) = (rest[0].get_ref().as_ref(), &rest[1..]);
+    let is_key =
+        |table: &DeTable<'_>| matches!(target, "poll" | "health") || table.contains_key(target);
+    if inner.is_empty() {
+        for table in tables {
+            set(table, rest, value.clone(), sink);
+        }
+    } else if let Some(table) = tables.iter_mut().find(|t| name(t) == Some(target)) {
+        set(table, inner, value, sink);
+    } else if tables.iter().any(|table| is_key(table)) {
+        for table in tables {
+            set(table, rest, value.clone(), sink);
+        }
+    } else {
+        let names: Vec<&str> = tables.iter().filter_map(|table| name(table)).collect();
+        sink.doubtful(
+            rest[0].span(),
+            format!("no {} is named `{}`", list.get_ref(), target.escape_debug()),
+            "not a name in the file",
+            format!("the names are: {}", names.join(", ")),
+        );
+    }
+}
+
+/// The name of a portal or room: its own, or that of the room's portal.
+fn name<'t>(table: &'t DeTable<'_>) -> Option<&'t str> {
+    let own = table.get("name").or_else(|| table.get("portal"))?;
+    own.get_ref().as_str()
+}

@@ -1,0 +1,268 @@
+//! From text to [`Config`]: the top level and its small tables. Portals and rooms have files
+//! of their own.
+
+use super::report::{Problems, Sink, Texts};
+use super::table::Table;
+use super::values::{boolean, bytes, choice, list, number, parsed, span, string};
+use super::{
+    AccessFormat, Addresses, Config, CookieConfig, Limits, LogConfig, LogFormat, overrides,
+    portals, rooms,
+};
+use crate::time::Span;
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::thread::available_parallelism;
+use toml::de::DeTable;
+use tracing_subscriber::filter::LevelFilter;
+
+/// Bytes of a file, at most.
+pub const MAX_FILE_BYTES: usize = 1024 * 1024;
+/// Worker threads.
+const MAX_THREADS: u32 = 256;
+/// How long a stop may wait.
+const MAX_DRAIN: Span = Span::mins(60);
+/// How long a stop waits unless the file says otherwise.
+const DRAIN: Span = Span::secs(25);
+/// Bounds of [`Limits`].
+const HEADER_TIMEOUT: std::ops::RangeInclusive<Span> = Span::secs(1)..=Span::mins(5);
+const HEADER_BYTES: std::ops::RangeInclusive<u32> = 8 * 1024..=1024 * 1024;
+const CONNECTIONS: std::ops::RangeInclusive<u32> = 1..=1_000_000;
+const TICKETS: std::ops::RangeInclusive<u32> = 1..=10_000_000;
+const TUNNEL_IDLE: std::ops::RangeInclusive<Span> = Span::secs(1)..=Span::mins(24 * 60);
+
+/// A configuration as text.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// What errors call it, such as `proxy.toml` or `command line`.
+    pub name: &'a str,
+    /// The TOML text.
+    pub text: &'a str,
+    /// Values that replace those of the text, such as `room.idle=30s`; later ones win.
+    pub overrides: &'a [String],
+}
+
+/// Reads a configuration.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn parse(source: Source<'_>) -> Result<Config, Problems> {
+    let sink = Sink::default();
+    let mut texts = Texts::default();
+    texts.push(source.name, source.text);
+    let config = read_text(source, &mut texts, &sink);
+    match sink.problems(texts) {
+        Some(problems) => Err(problems),
+        None => Ok(config.expect("what cannot be read was reported")),
+    }
+}
+
+fn read_text(source: Source<'_>, texts: &mut Texts, sink: &Sink) -> Option<Config> {
+    if source.text.len() > MAX_FILE_BYTES {
+        let help = format!("a file has at most {MAX_FILE_BYTES} bytes");
+        sink.wrong(0..0, "the file is too long", "", help);
+        return None;
+    }
+    let (doc, errors) = DeTable::parse_recoverable(source.text);
+    for error in errors {
+        let end = source.text.len();
+        let span = error.span().unwrap_or(end..end);
+        let help = syntax_help(error.message());
+        sink.syntax(span, error.message().to_owned(), help.to_owned());
+    }
+    let mut doc = doc.into_inner();
+    overrides::apply(&mut doc, source.overrides, texts, sink);
+    read(&doc, sink)
+}
+
+/// What would be right, as far as the parser's message tells.
+fn syntax_help(message: &str) -> &'static str {
+    const LINE: &str = "a line is `key = value`, `[table]` or `[[room]]`; a comment begins with #";
+    // The first that is found in the message counts.
+    const HELP: [(&str, &str); 5] = [
+        ("duplicate", "write each key once, and each `[table]` once"),
+        ("array table", LINE),
+        (
+            "array",
+            "a list is `[\"a\", \"b\"]`: commas between, `]` at the end",
+        ),
+        (
+            "inline table",
+            "a table is `{ a = 1, b = 2 }`: commas between, `}` at the end",
+        ),
+        (
+            "string",
+            "texts and lengths of time stand in double quotes, such as \"10m\"",
+        ),
+    ];
+    let known = HELP.iter().find(|(word, _)| message.contains(word));
+    known.map_or(LINE, |(_, help)| help)
+}
+
+fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
+    let mut top = Table::top(doc, sink);
+    let listen = listen(&mut top);
+    let admin = admin(&mut top, &listen);
+    let state = top.read_or("state", string, "preau-state".to_owned());
+    let cores = available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS as usize));
+    let threads = top.read("threads", number(1..=MAX_THREADS));
+    let drain = top.read_or("drain", span(Span::ZERO..=MAX_DRAIN), DRAIN);
+    let waiting_status = top.read_or("waiting_status", number(100..=599), 503);
+    if ![503, 200, 202, 429].contains(&waiting_status) {
+        sink.wrong(
+            top.span(&["waiting_status"]),
+            "invalid value for `waiting_status`",
+            "not a status for people who wait",
+            "write 503 (recommended), 200, 202 or 429",
+        );
+    }
+    let cookie = cookie(&mut top);
+    let log = log(&mut top);
+    let limits = limits(&mut top);
+    let portals = portals::read(&mut top, &listen);
+    let rooms = rooms::read(&mut top, &portals);
+    top.finish();
+    Some(Config {
+        listen,
+        admin,
+        state: PathBuf::from(state),
+        threads: threads.map_or(cores, |n| n as usize),
+        drain,
+        waiting_status: u16::try_from(waiting_status).ok()?,
+        cookie,
+        log,
+        limits,
+        portals: portals
+            .into_iter()
+            .map(|p| p.portal)
+            .collect::<Option<_>>()?,
+        rooms: rooms?,
+    })
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "not an address with a port".into())
+}
+
+fn listen(top: &mut Table<'_>) -> Vec<SocketAddr> {
+    let help = "write an address and a port, such as \"0.0.0.0:8080\" or \"[::]:8080\"";
+    let default = vec![SocketAddr::from(([127, 0, 0, 1], 8080))];
+    let listen = top.read_or("listen", list(parsed(address, help)), default);
+    let mut seen = HashSet::new();
+    if let Some(twice) = listen.iter().find(|a| a.port() != 0 && !seen.insert(**a)) {
+        top.sink().wrong(
+            top.span(&["listen"]),
+            "invalid value for `listen`",
+            format!("{twice} is listed twice"),
+            "write each address once",
+        );
+    }
+    listen
+}
+
+fn admin(top: &mut Table<'_>, listen: &[SocketAddr]) -> SocketAddr {
+    let help = "write a loopback address and a port, such as \"127.0.0.1:9900\"";
+    let default = SocketAddr::from(([127, 0, 0, 1], 9900));
+    let admin = top.read_or("admin", parsed(address, help), default);
+    let wrong = |label: &str, help: &str| {
+        let message = "invalid value for `admin`";
+        top.sink()
+            .wrong(top.span(&["admin", "listen"]), message, label, help);
+    };
+    if !admin.ip().is_loopback() {
+        wrong(
+            "reachable from other machines, and the desk asks for no token yet",
+            help,
+        );
+    } else if admin.port() != 0 && listen.iter().any(|a| overlaps(*a, admin)) {
+        wrong(
+            "visitors would reach the desk: `listen` has the same port",
+            help,
+        );
+    }
+    admin
+}
+
+/// Whether a listener on `listen` would take what is sent to `target`.
+pub(super) fn overlaps(listen: SocketAddr, target: SocketAddr) -> bool {
+    let unspecified = listen.ip().is_unspecified() && target.ip().is_loopback();
+    listen.port() == target.port() && (listen.ip() == target.ip() || unspecified)
+}
+
+fn cookie(top: &mut Table<'_>) -> CookieConfig {
+    let mut cookie = CookieConfig::default();
+    if let Some(mut table) = top.table("cookie") {
+        cookie.secure = table.read_or("secure", boolean, cookie.secure);
+        table.finish();
+    }
+    cookie
+}
+
+fn log(top: &mut Table<'_>) -> LogConfig {
+    let mut log = LogConfig {
+        level: "info".to_owned(),
+        format: LogFormat::default(),
+        access: AccessFormat::default(),
+        access_file: None,
+        addresses: Addresses::default(),
+    };
+    let Some(mut table) = top.table("log") else {
+        return log;
+    };
+    let help = "write error, warn, info, debug or trace, or \"info,preau::upstream=debug\"";
+    log.level = table.read_or("level", parsed(log_filter, help), log.level);
+    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    log.format = table.read_or("format", choice(&formats), log.format);
+    let formats = [
+        ("json", AccessFormat::Json),
+        ("combined", AccessFormat::Combined),
+        ("off", AccessFormat::Off),
+    ];
+    log.access = table.read_or("access", choice(&formats), log.access);
+    log.access_file = table.read("access_file", string).map(PathBuf::from);
+    let addresses = [
+        ("truncated", Addresses::Truncated),
+        ("full", Addresses::Full),
+        ("hidden", Addresses::Hidden),
+    ];
+    log.addresses = table.read_or("addresses", choice(&addresses), log.addresses);
+    table.finish();
+    log
+}
+
+/// Checks a filter: levels, alone or for a module. (`tracing` itself would take a misspelt
+/// level for the name of a module, and log nothing.)
+fn log_filter(text: &str) -> Result<String, String> {
+    for part in text.split(',') {
+        let (target, level) = part.split_once('=').unwrap_or(("preau", part));
+        let module = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-');
+        if level.parse::<u8>().is_ok() || LevelFilter::from_str(level).is_err() {
+            return Err(format!("{level:?} is not a level"));
+        }
+        if target.is_empty() || !target.chars().all(module) {
+            return Err(format!("{target:?} is not a module"));
+        }
+    }
+    Ok(text.to_owned())
+}
+
+fn limits(top: &mut Table<'_>) -> Limits {
+    let mut limits = Limits::default();
+    let Some(mut table) = top.table("limits") else {
+        return limits;
+    };
+    let header_timeout = table.read("header_timeout", span(HEADER_TIMEOUT));
+    limits.header_timeout = header_timeout.unwrap_or(limits.header_timeout);
+    let header_bytes = table.read("header_bytes", bytes(HEADER_BYTES));
+    limits.header_bytes = header_bytes.map_or(limits.header_bytes, |n| n as usize);
+    let connections = table.read("connections", number(CONNECTIONS));
+    limits.connections = connections.map_or(limits.connections, |n| n as usize);
+    let tickets = table.read("tickets_per_minute", number(TICKETS));
+    limits.tickets_per_minute = tickets.unwrap_or(limits.tickets_per_minute);
+    limits.tickets_burst = table.read_or("tickets_burst", number(TICKETS), limits.tickets_burst);
+    limits.tunnel_idle = table.read_or("tunnel_idle", span(TUNNEL_IDLE), limits.tunnel_idle);
+    table.finish();
+    limits
+}

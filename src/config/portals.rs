@@ -1,0 +1,256 @@
+//! `[[portal]]`: servers, slots, times, health.
+
+use super::parse::overlaps;
+use super::table::Table;
+use super::values::{choice, list, name, number, parsed, show, span};
+use super::{ErrorPages, Health, Portal, ServerAddress};
+use crate::time::Span;
+use http::Uri;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
+
+/// Slots of a portal or a server.
+const SLOTS: RangeInclusive<u32> = 1..=100_000;
+const DEFAULT_SLOTS: u32 = 32;
+/// How long a request may wait for a slot.
+const SLOT_WAIT: RangeInclusive<Span> = Span(1)..=Span::mins(10);
+const DEFAULT_SLOT_WAIT: Span = Span::secs(10);
+/// Requests that may wait for a slot.
+const SLOT_QUEUE: RangeInclusive<u32> = 0..=1_000_000;
+const DEFAULT_SLOT_QUEUE: u32 = 1_000;
+/// Time to connect to a server.
+const CONNECT: RangeInclusive<Span> = Span(10)..=Span::mins(5);
+const DEFAULT_CONNECT: Span = Span::secs(3);
+/// Time to the head of a response.
+const RESPONSE: RangeInclusive<Span> = Span(100)..=Span::mins(60);
+const DEFAULT_RESPONSE: Span = Span::secs(60);
+/// How long an idle connection is kept; Apache's own default is 5 s.
+const KEEP_ALIVE: RangeInclusive<Span> = Span(100)..=Span::mins(60);
+const DEFAULT_KEEP_ALIVE: Span = Span::secs(4);
+/// Times of health probes.
+const PROBE: RangeInclusive<Span> = Span(100)..=Span::mins(60);
+/// Failures in a row that take a server out.
+const FALL: RangeInclusive<u32> = 1..=1_000;
+/// Bytes of the path of a health probe.
+const MAX_PROBE_PATH_BYTES: usize = 1024;
+
+const SERVER_EXAMPLE: &str = "write it as \"http://10.0.0.5:8080\"";
+
+/// A portal as far as it could be read.
+pub(super) struct Read {
+    /// Its name, if it has a good one.
+    pub(super) name: Option<String>,
+    /// Whether the file gives that name.
+    pub(super) named: bool,
+    /// The portal, if all of it is good enough to be one.
+    pub(super) portal: Option<Portal>,
+}
+
+impl Default for Health {
+    fn default() -> Health {
+        Health {
+            path: "/".to_owned(),
+            interval: Span::secs(5),
+            timeout: Span::secs(5),
+            fall: 5,
+            probe_min: Span::secs(1),
+            probe_max: Span::secs(60),
+        }
+    }
+}
+
+/// Reads every `[[portal]]`; at least one must be there. `listen` is where we listen
+/// ourselves: a server there would be us.
+pub(super) fn read(top: &mut Table<'_>, listen: &[SocketAddr]) -> Vec<Read> {
+    let tables = top.tables("portal");
+    if !top.has("portal") {
+        top.sink().doubtful(
+            0..0,
+            "there is no [[portal]]",
+            "",
+            "say what to protect: a [[portal]] with `servers = [\"http://127.0.0.1:9000\"]`",
+        );
+    } else if tables.is_empty() {
+        let message = "there is no [[portal]]";
+        let sink = top.sink();
+        sink.doubtful(top.span(&["portal"]), message, "none here", SERVER_EXAMPLE);
+    }
+    let only = tables.len() == 1;
+    let mut portals: Vec<Read> = Vec::new();
+    for table in tables {
+        let (sink, at) = (table.sink(), table.span(&["name"]));
+        let portal = portal(table, only, listen);
+        let same = |other: &Read| other.name.is_some() && other.name == portal.name;
+        if portals.iter().any(same) {
+            sink.wrong(
+                at,
+                "two portals have the same name",
+                "taken by a portal above",
+                "give each portal a name of its own",
+            );
+        }
+        portals.push(portal);
+    }
+    portals
+}
+
+fn portal(mut table: Table<'_>, only: bool, listen: &[SocketAddr]) -> Read {
+    let named = table.has("name");
+    let name = if only && !named {
+        table.read("name", name);
+        Some("portal".to_owned())
+    } else {
+        table.required("name", name, "\"ent\"")
+    };
+    let servers = servers(&mut table, listen);
+    let slots = table.read_or("slots", number(SLOTS), DEFAULT_SLOTS);
+    let server_slots = table.read_or("server_slots", number(SLOTS), slots);
+    if server_slots > slots {
+        table.sink().wrong(
+            table.span(&["server_slots"]),
+            "`portal.server_slots` is more than `portal.slots`",
+            "one server cannot have more than the whole portal",
+            format!("write at most {slots}, or raise `slots`"),
+        );
+    }
+    let error_pages = [("ours", ErrorPages::Ours), ("portal", ErrorPages::Portal)];
+    let slot_wait = table.read_or("slot_wait", span(SLOT_WAIT), DEFAULT_SLOT_WAIT);
+    let slot_queue = table.read_or("slot_queue", number(SLOT_QUEUE), DEFAULT_SLOT_QUEUE);
+    let connect_timeout = table.read_or("connect_timeout", span(CONNECT), DEFAULT_CONNECT);
+    let response_timeout = table.read_or("response_timeout", span(RESPONSE), DEFAULT_RESPONSE);
+    let keep_alive = table.read_or("keep_alive", span(KEEP_ALIVE), DEFAULT_KEEP_ALIVE);
+    let error_pages = table.read_or("error_pages", choice(&error_pages), ErrorPages::default());
+    let health = health(&mut table);
+    table.finish();
+    let portal = name.clone().zip(servers).map(|(name, servers)| Portal {
+        name,
+        servers,
+        slots,
+        server_slots,
+        slot_wait,
+        slot_queue,
+        connect_timeout,
+        response_timeout,
+        keep_alive,
+        health,
+        error_pages,
+    });
+    Read {
+        name,
+        named,
+        portal,
+    }
+}
+
+fn servers(table: &mut Table<'_>, listen: &[SocketAddr]) -> Option<Vec<ServerAddress>> {
+    let read = list(parsed(ServerAddress::parse, SERVER_EXAMPLE));
+    let servers = table.required("servers", read, "[\"http://127.0.0.1:9000\"]")?;
+    let wrong = |label: String, help: &str| {
+        let message = "invalid value for `portal.servers`";
+        table
+            .sink()
+            .wrong(table.span(&["servers"]), message, label, help);
+    };
+    for (i, server) in servers.iter().enumerate() {
+        if servers[..i].contains(server) {
+            wrong(
+                format!("{server} is listed twice"),
+                "write each server once",
+            );
+        }
+        let ours = |ip: IpAddr| {
+            let target = SocketAddr::new(ip, server.port);
+            listen.iter().any(|listen| overlaps(*listen, target))
+        };
+        let host = match server.host.as_str() {
+            "localhost" => "127.0.0.1",
+            host => host,
+        };
+        if host.parse().is_ok_and(ours) {
+            wrong(
+                format!("{server} is where visitors connect to us (`listen`)"),
+                "write the address of the portal, or listen on another port",
+            );
+        }
+    }
+    Some(servers)
+}
+
+fn health(table: &mut Table<'_>) -> Health {
+    let mut health = Health::default();
+    let Some(mut table) = table.table("health") else {
+        return health;
+    };
+    let help = "write a path such as \"/\" or \"/health?full=1\"";
+    health.path = table.read_or("path", parsed(probe_path, help), health.path);
+    health.interval = table.read_or("interval", span(PROBE), health.interval);
+    health.timeout = table.read_or("timeout", span(PROBE), health.timeout);
+    health.fall = table.read_or("fall", number(FALL), health.fall);
+    health.probe_min = table.read_or("probe_min", span(PROBE), health.probe_min);
+    health.probe_max = table.read_or("probe_max", span(PROBE), health.probe_max);
+    if health.probe_max < health.probe_min {
+        table.sink().wrong(
+            table.span(&["probe_max", "probe_min"]),
+            "`portal.health.probe_max` is shorter than `probe_min`",
+            "the longest wait is shorter than the first",
+            format!("write `probe_max = \"{}\"` or more", show(health.probe_min)),
+        );
+    }
+    table.finish();
+    health
+}
+
+fn probe_path(text: &str) -> Result<String, String> {
+    if !text.starts_with('/') {
+        return Err("a path begins with `/`".into());
+    }
+    if text.len() > MAX_PROBE_PATH_BYTES {
+        return Err(format!("longer than {MAX_PROBE_PATH_BYTES} bytes"));
+    }
+    match text.parse::<Uri>() {
+        Ok(_) if text.is_ascii() && !text.contains('#') => Ok(text.to_owned()),
+        _ => Err("not the path of a request".into()),
+    }
+}
+
+impl ServerAddress {
+    /// Reads `http://host` or `http://host:port`.
+    ///
+    /// # Errors
+    /// What is wrong with it, in a few words.
+    pub fn parse(text: &str) -> Result<ServerAddress, String> {
+        let not_address = || "not the address of a server".to_owned();
+        if text.starts_with("https://") {
+            return Err("TLS to portals is not supported yet".into());
+        }
+        if !text.starts_with("http://") {
+            return Err("a server begins with `http://`".into());
+        }
+        let uri: Uri = text.parse().map_err(|_| not_address())?;
+        let authority = uri.authority().ok_or_else(not_address)?;
+        if authority.as_str().contains('@') {
+            return Err("a server has no user name or password".into());
+        }
+        if uri.path() != "/" || uri.query().is_some() || text.contains('#') {
+            return Err("a server has no path: requests keep their own".into());
+        }
+        let host = authority.host();
+        let rest = &authority.as_str()[host.len()..];
+        let port = match rest.strip_prefix(':') {
+            Some(port) => match port.parse() {
+                Ok(port) if port > 0 => port,
+                _ => return Err("a port is a number from 1 to 65535".into()),
+            },
+            None => 80,
+        };
+        let host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+            Some(ip) => ip
+                .parse::<Ipv6Addr>()
+                .map_err(|_| not_address())?
+                .to_string(),
+            None if host.is_empty() || host.contains(':') => return Err(not_address()),
+            None => host.to_ascii_lowercase(),
+        };
+        Ok(ServerAddress { host, port })
+    }
+}

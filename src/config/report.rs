@@ -1,0 +1,267 @@
+//! What is wrong with a file, and how it is shown: place, line, caret, and what would be right.
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use std::cell::RefCell;
+use std::fmt::{self, Display, Formatter};
+use std::ops::Range;
+
+/// Problems shown in full; a file with more is shown the first ones and told the number.
+const MAX_SHOWN: usize = 100;
+
+/// Everything that is wrong, in the order of the file, then of the overrides; never empty.
+#[derive(Clone, Debug)]
+pub struct Problems {
+    texts: Texts,
+    list: Vec<Problem>,
+}
+
+/// One thing that is wrong, where, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Name of the file, or the `--set` option.
+    pub source: String,
+    /// Line in that source, from 1.
+    pub line: usize,
+    /// Column in that line in characters, from 1.
+    pub column: usize,
+    /// Bytes of that source that are meant.
+    pub span: Range<usize>,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// What the caret says.
+    pub label: String,
+    /// What would be right; may be empty.
+    pub help: String,
+    /// Index of the source in [`Texts`].
+    text: usize,
+}
+
+impl Problems {
+    /// The problems, in the order in which they are shown.
+    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+        self.list.iter()
+    }
+
+    /// How many there are; at least 1.
+    #[allow(clippy::len_without_is_empty, reason = "it is never empty")]
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// The text for the operator: each problem with its line and a caret, then the count.
+    /// `color` is for a terminal.
+    pub fn render(&self, color: bool) -> String {
+        let renderer = if color {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        let mut out = String::new();
+        for problem in self.list.iter().take(MAX_SHOWN) {
+            out += &self.render_one(&renderer, problem);
+            out += "\n\n";
+        }
+        if self.list.len() > MAX_SHOWN {
+            out += &format!("… and {} more\n\n", self.list.len() - MAX_SHOWN);
+        }
+        out + &self.count()
+    }
+
+    fn render_one(&self, renderer: &Renderer, problem: &Problem) -> String {
+        let text = self.texts.list[problem.text].text.as_str();
+        let line = line_around(text, problem.span.start);
+        let end = problem.span.end.min(line.end).max(problem.span.start);
+        let caret = problem.span.start - line.start..end - line.start;
+        let snippet = Snippet::source(&text[line])
+            .line_start(problem.line)
+            .path(problem.source.as_str())
+            .annotation(
+                AnnotationKind::Primary
+                    .span(caret)
+                    .label(problem.label.as_str()),
+            );
+        let mut group = Level::ERROR
+            .primary_title(problem.message.as_str())
+            .element(snippet);
+        if !problem.help.is_empty() {
+            group = group.element(Level::HELP.message(problem.help.as_str()));
+        }
+        renderer.render(&[group])
+    }
+
+    /// "3 errors in proxy.toml".
+    fn count(&self) -> String {
+        let errors = match self.list.len() {
+            1 => "1 error".to_owned(),
+            n => format!("{n} errors"),
+        };
+        let mut sources: Vec<&str> = self.list.iter().map(|p| p.source.as_str()).collect();
+        sources.dedup();
+        format!("{errors} in {}", sources.join(", "))
+    }
+}
+
+impl Display for Problems {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// The file and the overrides laid end to end, so that one offset says where a value stands.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Texts {
+    list: Vec<Text>,
+}
+
+#[derive(Clone, Debug)]
+struct Text {
+    name: String,
+    text: String,
+    /// Offset of its first byte; one byte more than the end of the text before, so that the
+    /// end of one and the start of the next differ.
+    start: usize,
+}
+
+impl Texts {
+    /// Adds a text and returns the offset of its first byte.
+    pub(super) fn push(&mut self, name: &str, text: &str) -> usize {
+        let start = self.list.last().map_or(0, |t| t.start + t.text.len() + 1);
+        self.list.push(Text {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            start,
+        });
+        start
+    }
+
+    fn locate(&self, fault: Fault) -> Problem {
+        let at = self.list.partition_point(|t| t.start <= fault.span.start);
+        let at = at.saturating_sub(1);
+        let Text { name, text, start } = &self.list[at];
+        let from = text.floor_char_boundary(fault.span.start - start);
+        let to = text.ceil_char_boundary(fault.span.end - start).max(from);
+        let line = line_around(text, from);
+        Problem {
+            source: name.clone(),
+            line: text[..line.start].matches('\n').count() + 1,
+            column: text[line.start..from].chars().count() + 1,
+            span: from..to,
+            message: fault.message,
+            label: fault.label,
+            help: fault.help,
+            text: at,
+        }
+    }
+}
+
+/// The line that holds the byte `at`, without its line break.
+fn line_around(text: &str, at: usize) -> Range<usize> {
+    let start = text[..at].rfind('\n').map_or(0, |i| i + 1);
+    let rest = text[at..].split('\n').next().unwrap_or_default();
+    start..at + rest.strip_suffix('\r').unwrap_or(rest).len()
+}
+
+/// Where the readers put what they find.
+#[derive(Debug, Default)]
+pub(super) struct Sink {
+    faults: RefCell<Vec<Fault>>,
+}
+
+/// A problem before its place in the texts is known.
+#[derive(Debug)]
+struct Fault {
+    kind: Kind,
+    span: Range<usize>,
+    message: String,
+    label: String,
+    help: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The text is not TOML.
+    Syntax,
+    /// A value is wrong.
+    Value,
+    /// Something is missing, or in the wrong place: if a part of the text could not be read,
+    /// that may only seem so.
+    Doubtful,
+}
+
+impl Sink {
+    /// The text is not TOML at `span`.
+    pub(super) fn syntax(&self, span: Range<usize>, label: String, help: String) {
+        self.add(Kind::Syntax, span, "this is not TOML".into(), label, help);
+    }
+
+    /// What stands at `span` is wrong.
+    pub(super) fn wrong(
+        &self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.add(Kind::Value, span, message.into(), label.into(), help.into());
+    }
+
+    /// Something that `span` needs is missing, or `span` is in the wrong place.
+    pub(super) fn doubtful(
+        &self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.add(
+            Kind::Doubtful,
+            span,
+            message.into(),
+            label.into(),
+            help.into(),
+        );
+    }
+
+    fn add(&self, kind: Kind, span: Range<usize>, message: String, label: String, help: String) {
+        self.faults.borrow_mut().push(Fault {
+            kind,
+            span,
+            message,
+            label,
+            help,
+        });
+    }
+
+    /// The problems with their places; none if all is well.
+    ///
+    /// Next to a syntax error, what else seems wrong on its line, or seems missing or
+    /// misplaced, is most often its echo: it is left out until the file can be read.
+    pub(super) fn problems(self, texts: Texts) -> Option<Problems> {
+        let faults = self.faults.into_inner();
+        let broken = faults.iter().any(|f| f.kind == Kind::Syntax);
+        let mut found: Vec<(Kind, Problem)> = faults
+            .into_iter()
+            .filter(|f| !(broken && f.kind == Kind::Doubtful))
+            .map(|f| (f.kind, texts.locate(f)))
+            .collect();
+        found.sort_by_key(|(kind, p)| (p.text, p.line, *kind != Kind::Syntax, p.span.start));
+        let mut list: Vec<Problem> = Vec::new();
+        let mut syntax_line = None;
+        for (kind, problem) in found {
+            let line = Some((problem.text, problem.line));
+            if syntax_line == line {
+                continue;
+            }
+            if kind == Kind::Syntax {
+                syntax_line = line;
+            }
+            // An override that is wrong in one room is as wrong in the next.
+            if list.last() != Some(&problem) {
+                list.push(problem);
+            }
+        }
+        (!list.is_empty()).then_some(Problems { texts, list })
+    }
+}

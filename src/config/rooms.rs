@@ -1,0 +1,238 @@
+//! `[[room]]`: what is guarded, for whom it is open, and the rules.
+
+use super::hosts::HostPattern;
+use super::pattern::{PathPattern, PathSet};
+use super::table::{Field, Table, nearest};
+use super::values::{choice, list, name, number, parsed, show, span};
+use super::{RoomConfig, portals};
+use crate::room::{Mode, Rules};
+use crate::time::Span;
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use toml::de::DeTable;
+
+/// Visits inside at once.
+const SEATS: RangeInclusive<u32> = 1..=10_000_000;
+/// Seats beyond the limit, for forms sent just after a pass has lapsed.
+const RESERVE: RangeInclusive<u32> = 0..=100_000;
+/// A seat without a renewing request.
+const IDLE: RangeInclusive<Span> = Span::secs(1)..=Span::mins(24 * 60);
+/// A visit in all.
+const VISIT_MAX: RangeInclusive<Span> = Span::secs(1)..=Span::mins(7 * 24 * 60);
+/// A called visitor's time to come in.
+const CLAIM: RangeInclusive<Span> = Span::secs(1)..=Span::mins(60);
+/// How long a place outlives its last poll.
+const KEEP: RangeInclusive<Span> = Span::secs(2)..=Span::mins(24 * 60);
+/// Tickets that wait at once.
+const LINE_MAX: RangeInclusive<u32> = 1..=100_000_000;
+/// Time between two polls of one visitor.
+const POLL: RangeInclusive<Span> = Span::secs(1)..=Span::mins(60);
+/// Polls per second of all visitors.
+const POLL_BUDGET: RangeInclusive<u32> = 1..=1_000_000;
+/// A place must outlive the longest wait between two polls with its jitter.
+const KEEP_PER_POLL: f64 = 1.25;
+
+const PATH_EXAMPLE: &str = "write a path such as \"/connexion\", \"/assets/**\" or \"/**\"";
+const HOST_EXAMPLE: &str = "write a host such as \"ent.example.fr\", \"*.example.fr\" or \"*\"";
+
+/// Reads every `[[room]]`; one with defaults stands in front of a portal that is alone and has
+/// none. `None` if a room could not be read.
+pub(super) fn read(top: &mut Table<'_>, portals: &[portals::Read]) -> Option<Vec<RoomConfig>> {
+    let tables = top.tables("room");
+    let sink = top.sink();
+    if tables.is_empty() {
+        if portals.len() == 1 && !top.has("room") {
+            let defaults = DeTable::new();
+            return room(Table::top(&defaults, sink), portals, true).map(|room| vec![room]);
+        }
+        if !portals.is_empty() {
+            sink.doubtful(
+                top.span(&["room"]),
+                "there is no [[room]]",
+                "",
+                "write a [[room]] with `portal = \"…\"` for each portal to guard",
+            );
+        }
+        return None;
+    }
+    let only = tables.len() == 1;
+    let mut covered = HashMap::new();
+    let mut rooms: Vec<Option<RoomConfig>> = Vec::new();
+    for table in tables {
+        let name_at = table.span(&["name"]);
+        let paths_at = table.span(&["path", "host"]);
+        let room = room(table, portals, only);
+        if let Some(room) = &room {
+            if rooms.iter().flatten().any(|other| other.name == room.name) {
+                sink.wrong(
+                    name_at,
+                    "two rooms have the same name",
+                    format!("`{}` is taken by a room above", room.name),
+                    "give each room a name of its own",
+                );
+            }
+            for (host, path, other) in overlap(room, &mut covered) {
+                sink.wrong(
+                    paths_at.clone(),
+                    "two rooms cover the same host and path",
+                    format!("`{path}` on `{host}` is covered by room `{other}` already"),
+                    "change `host` or `path` of one of them; the most specific room wins",
+                );
+            }
+        }
+        rooms.push(room);
+    }
+    rooms.into_iter().collect()
+}
+
+/// What `room` covers that is covered already, and by whom; the rest is noted in `covered`.
+fn overlap(
+    room: &RoomConfig,
+    covered: &mut HashMap<(String, String), String>,
+) -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    for host in &room.hosts {
+        for path in &room.paths {
+            let key = (host.to_string(), path.to_string());
+            match covered.get(&key) {
+                Some(other) => found.push((key.0, key.1, other.clone())),
+                None => {
+                    covered.insert(key, room.name.clone());
+                }
+            }
+        }
+    }
+    found
+}
+
+fn room(mut table: Table<'_>, portals: &[portals::Read], only: bool) -> Option<RoomConfig> {
+    let portal = portal(&mut table, portals);
+    let portal_name = portal
+        .and_then(|index| portals.get(index))
+        .filter(|portal| portal.named)
+        .and_then(|portal| portal.name.clone());
+    let default_name = portal_name.or(only.then(|| "room".to_owned()));
+    let name = match default_name {
+        Some(default) => Some(table.read_or("name", name, default)),
+        None => table.required("name", name, "\"ent\""),
+    };
+    let hosts = list(parsed(HostPattern::parse, HOST_EXAMPLE));
+    let hosts = table.read_or("host", hosts, vec![HostPattern::any()]);
+    let paths = table.read_or("path", list(path), vec![PathPattern::everything()]);
+    let open = paths_of(&mut table, "open");
+    let logout = paths_of(&mut table, "logout");
+    let non_renewing = paths_of(&mut table, "non_renewing");
+    let rules = rules(&mut table);
+    table.finish();
+    Some(RoomConfig {
+        name: name?,
+        portal: portal?,
+        hosts,
+        paths,
+        open,
+        logout,
+        non_renewing,
+        rules,
+    })
+}
+
+/// The index of the portal behind a room.
+fn portal(table: &mut Table<'_>, portals: &[portals::Read]) -> Option<usize> {
+    let names: Vec<&str> = portals.iter().filter_map(|p| p.name.as_deref()).collect();
+    let unnamed = names.len() < portals.len();
+    let known = names.join(", ");
+    if !table.has("portal") && portals.len() == 1 {
+        table.read("portal", name);
+        return Some(0);
+    }
+    let example = format!("\"{}\"", names.first().unwrap_or(&"ent"));
+    let wanted = table.required("portal", name, &example)?;
+    let found = portals
+        .iter()
+        .position(|p| p.name.as_deref() == Some(&*wanted));
+    // A portal whose own name is wrong may be the one that is meant.
+    if found.is_none() && !unnamed {
+        let near = nearest(&wanted, &names)
+            .map(|near| format!("did you mean \"{near}\"? "))
+            .unwrap_or_default();
+        table.sink().doubtful(
+            table.span(&["portal"]),
+            "the room names a portal that does not exist",
+            format!("no portal is named `{wanted}`"),
+            format!("{near}the portals are: {known}"),
+        );
+    }
+    found
+}
+
+fn path(field: Field<'_>) -> Option<PathPattern> {
+    parsed(PathPattern::parse, PATH_EXAMPLE)(field)
+}
+
+fn paths_of(table: &mut Table<'_>, key: &'static str) -> PathSet {
+    PathSet::new(table.read_or(key, list(path), Vec::new()))
+}
+
+fn rules(table: &mut Table<'_>) -> Rules {
+    let mut rules = Rules::default();
+    rules.mode = table.read_or("mode", choice(&Mode::NAMES), rules.mode);
+    rules.seats = table.read_or("seats", number(SEATS), rules.seats);
+    rules.idle = table.read_or("idle", span(IDLE), rules.idle);
+    let first_idle = rules.first_idle.min(rules.idle);
+    rules.first_idle = table.read_or("first_idle", span(IDLE), first_idle);
+    rules.visit_max = table.read_or("visit_max", span(VISIT_MAX), rules.visit_max);
+    rules.claim = table.read_or("claim", span(CLAIM), rules.claim);
+    rules.keep = table.read_or("keep", span(KEEP), rules.keep);
+    rules.line_max = table.read_or("line_max", number(LINE_MAX), rules.line_max);
+    rules.reserve = table.read_or("reserve", number(RESERVE), rules.reserve);
+    if let Some(mut poll) = table.table("poll") {
+        rules.poll_min = poll.read_or("min", span(POLL), rules.poll_min);
+        rules.poll_max = poll.read_or("max", span(POLL), rules.poll_max);
+        rules.poll_budget = poll.read_or("budget", number(POLL_BUDGET), rules.poll_budget);
+        if rules.poll_max < rules.poll_min {
+            poll.sink().wrong(
+                poll.span(&["max", "min"]),
+                "`room.poll.max` is shorter than `room.poll.min`",
+                "the longest time is shorter than the shortest",
+                format!("write `max = \"{}\"` or more", show(rules.poll_min)),
+            );
+        }
+        poll.finish();
+    }
+    check_times(table, &rules);
+    rules
+}
+
+/// What must hold between times of a room.
+fn check_times(table: &Table<'_>, rules: &Rules) {
+    if rules.visit_max < rules.idle {
+        table.sink().wrong(
+            table.span(&["visit_max", "idle"]),
+            "`room.visit_max` is shorter than `room.idle`",
+            format!(
+                "visit_max is {}, idle is {}",
+                show(rules.visit_max),
+                show(rules.idle)
+            ),
+            format!(
+                "write `visit_max = \"{}\"` or more, or shorten `idle`",
+                show(rules.idle)
+            ),
+        );
+    }
+    let least = rules.poll_max.scale(KEEP_PER_POLL);
+    if rules.keep < least {
+        table.sink().wrong(
+            table.span(&["keep", "poll"]),
+            "`room.keep` is too short for `room.poll.max`",
+            format!(
+                "people are told to ask every {} or so, and would lose their place",
+                show(rules.poll_max)
+            ),
+            format!(
+                "write `keep = \"{}\"` or more, or shorten `poll.max`",
+                show(least)
+            ),
+        );
+    }
+}

@@ -1,0 +1,243 @@
+//! Whole files and what they mean.
+
+mod overrides;
+mod wrong;
+
+use super::*;
+use crate::room::Mode;
+use proptest::prelude::*;
+use std::path::Path;
+
+const PORTAL: &str = "[[portal]]\nservers = \"http://10.0.0.5\"\n";
+
+fn read(text: &str, set: &[&str]) -> Result<Config, Problems> {
+    let overrides: Vec<String> = set.iter().map(ToString::to_string).collect();
+    parse(Source {
+        name: "proxy.toml",
+        text,
+        overrides: &overrides,
+    })
+}
+
+fn good(text: &str, set: &[&str]) -> Config {
+    read(text, set).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+#[test]
+fn a_portal_alone_is_a_whole_configuration() {
+    let config = good(PORTAL, &[]);
+    assert_eq!(config.listen, [SocketAddr::from(([127, 0, 0, 1], 8080))]);
+    assert_eq!(config.admin, SocketAddr::from(([127, 0, 0, 1], 9900)));
+    assert_eq!(config.state, Path::new("preau-state"));
+    assert!((1..=256).contains(&config.threads));
+    assert_eq!((config.drain, config.waiting_status), (Span::secs(25), 503));
+    let [portal] = &config.portals[..] else {
+        panic!("one portal")
+    };
+    assert_eq!(portal.name, "portal");
+    assert_eq!(portal.servers[0].to_string(), "10.0.0.5:80");
+    assert_eq!((portal.slots, portal.server_slots), (32, 32));
+    let [room] = &config.rooms[..] else {
+        panic!("one room")
+    };
+    assert_eq!((room.name.as_str(), room.portal), ("room", 0));
+    assert_eq!(room.rules, Rules::default());
+    assert!(room.hosts[0].matches("any.fr") && room.paths[0].matches("/any"));
+    assert!(room.open.is_empty());
+}
+
+const EVERY_KEY: &str = r#"
+listen = ["127.0.0.1:1", "[::1]:2"]
+admin = "[::1]:3"
+state = "s"
+threads = 3
+drain = "1m"
+waiting_status = 429
+cookie = { secure = true }
+[log]
+level = "warn,preau::front=trace"
+format = "json"
+access = "combined"
+access_file = "a.log"
+addresses = "hidden"
+[limits]
+header_timeout = "2s"
+header_bytes = "16KiB"
+connections = 5
+tickets_per_minute = 6
+tickets_burst = 7
+tunnel_idle = "8s"
+[[portal]]
+name = "ent"
+servers = ["http://[::1]:81/", "http://A.fr"]
+slots = 9
+server_slots = 8
+slot_wait = "500ms"
+slot_queue = 0
+connect_timeout = "1s"
+response_timeout = "1h"
+keep_alive = "2s"
+error_pages = "portal"
+health = { path = "/h?a=1", interval = "1s", timeout = "2s", fall = 3, probe_min = "4s", probe_max = "5s" }
+[[portal]]
+name = "mail"
+servers = "http://b.fr"
+[[room]]
+portal = "mail"
+host = "MAIL.fr"
+path = ["/in/**", "/x"]
+seats = 1_000
+mode = "hold"
+idle = "1h30m"
+first_idle = "10s"
+visit_max = "2h"
+claim = "30s"
+keep = "25s"
+line_max = 11
+poll = { min = "10s", max = "20s", budget = 12 }
+reserve = 0
+open = ["/", "/assets/**"]
+logout = "/out"
+non_renewing = "/ping"
+"#;
+
+#[test]
+fn every_key_of_the_top_is_read() {
+    let config = good(EVERY_KEY, &[]);
+    assert_eq!(config.listen.len(), 2);
+    assert_eq!(config.admin.to_string(), "[::1]:3");
+    assert_eq!(config.state, Path::new("s"));
+    assert_eq!((config.threads, config.waiting_status), (3, 429));
+    assert_eq!(config.drain, Span::mins(1));
+    assert!(config.cookie.secure);
+    assert_eq!(config.log.level, "warn,preau::front=trace");
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.log.access, AccessFormat::Combined);
+    assert_eq!(config.log.access_file.as_deref(), Some(Path::new("a.log")));
+    assert_eq!(config.log.addresses, Addresses::Hidden);
+    let limits = &config.limits;
+    assert_eq!(limits.header_timeout, Span::secs(2));
+    assert_eq!((limits.header_bytes, limits.connections), (16 * 1024, 5));
+    assert_eq!((limits.tickets_per_minute, limits.tickets_burst), (6, 7));
+    assert_eq!(limits.tunnel_idle, Span::secs(8));
+}
+
+#[test]
+fn every_key_of_a_portal_is_read() {
+    let config = good(EVERY_KEY, &[]);
+    let portal = &config.portals[0];
+    let servers: Vec<String> = portal.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["[::1]:81", "a.fr:80"]);
+    assert_eq!((portal.slots, portal.server_slots), (9, 8));
+    assert_eq!((portal.slot_wait, portal.slot_queue), (Span(500), 0));
+    assert_eq!(portal.connect_timeout, Span::secs(1));
+    assert_eq!(portal.response_timeout, Span::mins(60));
+    assert_eq!(portal.keep_alive, Span::secs(2));
+    assert_eq!(portal.error_pages, ErrorPages::Portal);
+    let health = &portal.health;
+    assert_eq!((health.path.as_str(), health.fall), ("/h?a=1", 3));
+    assert_eq!(health.interval, Span::secs(1));
+    assert_eq!(health.timeout, Span::secs(2));
+    assert_eq!(health.probe_min, Span::secs(4));
+    assert_eq!(health.probe_max, Span::secs(5));
+}
+
+#[test]
+fn every_key_of_a_room_is_read() {
+    let config = good(EVERY_KEY, &[]);
+    let room = &config.rooms[0];
+    assert_eq!((room.name.as_str(), room.portal), ("mail", 1));
+    assert!(room.hosts[0].matches("mail.fr"));
+    assert_eq!((room.paths.len(), room.open.len()), (2, 2));
+    assert!(room.logout.contains("/out") && room.non_renewing.contains("/ping"));
+    let rules = Rules {
+        mode: Mode::Hold,
+        seats: 1000,
+        idle: Span::mins(90),
+        first_idle: Span::secs(10),
+        visit_max: Span::mins(120),
+        claim: Span::secs(30),
+        keep: Span::secs(25),
+        line_max: 11,
+        poll_min: Span::secs(10),
+        poll_max: Span::secs(20),
+        poll_budget: 12,
+        reserve: 0,
+    };
+    assert_eq!(room.rules, rules);
+}
+
+#[test]
+fn the_files_we_ship_are_valid() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let examples = std::fs::read_dir(root.join("deploy/examples")).unwrap();
+    let mut files: Vec<_> = examples.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|e| e == "toml"));
+    assert!(files.len() >= 3);
+    files.push(root.join("proxy.toml"));
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        if let Err(problems) = read(&text, &[]) {
+            panic!("{}: {problems}", file.display());
+        }
+    }
+}
+
+/// The shipped file with every default that it shows in a comment written out.
+fn with_shown_defaults(text: &str) -> (usize, String) {
+    let no_default = ["threads", "access_file", "open", "logout", "non_renewing"];
+    let is_default = |line: &str| {
+        let key = line.split(" = ").next().unwrap_or_default();
+        line.contains(" = ")
+            && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+            && !no_default.contains(&key)
+    };
+    let mut shown = 0;
+    let lines = text.lines().map(|line| match line.strip_prefix("# ") {
+        Some(default) if is_default(default) => {
+            shown += 1;
+            default
+        }
+        _ => line,
+    });
+    let written = lines.collect::<Vec<_>>().join("\n");
+    (shown, written)
+}
+
+#[test]
+fn the_defaults_shown_in_the_shipped_file_are_those_that_hold() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("proxy.toml")).unwrap();
+    let (shown, written) = with_shown_defaults(&text);
+    assert!(shown > 30, "{shown} defaults are shown");
+    let (plain, written) = (good(&text, &[]), good(&written, &[]));
+    assert_eq!(format!("{plain:?}"), format!("{written:?}"));
+}
+
+/// Pieces of which broken files are made.
+fn pieces() -> impl Strategy<Value = String> {
+    let pieces = "[[portal]] [portal] [[room]] [room.poll] [log [[ ]] = servers name seats poll \
+                  idle listen room portal . , { } [ ] \" ' \"\"\" \"http://a\" \"10m\" \"é\" 5 \
+                  -1 0x 1e9 auto true # é";
+    let blanks = ["\n", "\r\n", "\t", "\0", "\u{feff}", " "];
+    let all: Vec<&str> = pieces.split_whitespace().chain(blanks).collect();
+    let piece = prop::sample::select(all);
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in any::<String>(), set in any::<String>()) {
+        if let Err(problems) = read(&text, &[&set]) {
+            prop_assert!(!problems.render(true).is_empty());
+        }
+    }
+
+    #[test]
+    fn no_broken_file_makes_it_panic(text in pieces(), key in "[a-z.]{0,12}", value in pieces()) {
+        let set = [format!("{key}={value}"), format!("room.{value}")];
+        if let Err(problems) = read(&text, &[&set[0], &set[1]]) {
+            prop_assert!(!problems.render(false).is_empty());
+        }
+    }
+}

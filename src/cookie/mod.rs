@@ -1,0 +1,250 @@
+//! What the visitor holds: one signed cookie per room, a ticket or a pass.
+//!
+//! ```text
+//! version 1 | key id 1 | kind 1 | room 4 | number 8 | issued 6 | (promised at 6, low 4, high 4) | tag 16
+//! ```
+//!
+//! Numbers are little-endian, times are milliseconds, the tag is HMAC-SHA256 cut to 128 bits
+//! (RFC 2104 §5) over everything before it; the whole is base64url. Nothing personal is in it,
+//! everything that a poll needs is, and nothing is looked up or allocated for a forgery.
+//! A ticket and a pass share the name, so that one replaces the other in one step.
+
+mod header;
+mod keys;
+
+pub use header::{RoomCookie, strip_request, strip_response};
+pub use keys::{KeyError, Keys};
+
+use crate::room::{Pass, Promise, Promised, Ticket, Visitor};
+use crate::time::{Millis, Span};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// A ticket older than this is not accepted.
+pub const TICKET_MAX: Span = Span::mins(24 * 60);
+/// A cookie may come from a clock that is this far ahead of ours.
+const SKEW_MAX: Span = Span::mins(5);
+const VERSION: u8 = 1;
+const TICKET: u8 = 1;
+const PASS: u8 = 2;
+/// Bytes before the optional promise.
+const HEAD: usize = 1 + 1 + 1 + 4 + 8 + 6;
+/// Bytes of a promise.
+const PROMISE: usize = 6 + 4 + 4;
+/// Bytes of the tag.
+pub(crate) const TAG: usize = 16;
+const LONGEST: usize = HEAD + PROMISE + TAG;
+/// Characters of the longest cookie value of ours.
+pub const VALUE_MAX: usize = LONGEST.div_ceil(3) * 4;
+
+/// Why a cookie counts as none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejected {
+    /// Not of our form.
+    Garbage,
+    /// Longer than ours can be.
+    Oversized,
+    /// Our form, not our signature.
+    Forged,
+    /// Another room's.
+    Foreign,
+    /// Too old, or from the future.
+    Expired,
+    /// A second, different one that is signed just as well, or one too many.
+    Duplicate,
+}
+
+impl Rejected {
+    /// Every reason with its name in metrics.
+    pub const NAMES: [(&'static str, Rejected); 6] = [
+        ("garbage", Rejected::Garbage),
+        ("oversized", Rejected::Oversized),
+        ("forged", Rejected::Forged),
+        ("foreign", Rejected::Foreign),
+        ("expired", Rejected::Expired),
+        ("duplicate", Rejected::Duplicate),
+    ];
+}
+
+/// Signs what a visitor will hold in the room `room`.
+pub fn seal(keys: &Keys, room: u32, visitor: &Visitor) -> Option<String> {
+    let (kind, number, issued, promised) = match visitor {
+        Visitor::Newcomer => return None,
+        Visitor::Ticket(t) => (TICKET, t.number, t.issued, t.promised),
+        Visitor::Pass(p) => (PASS, p.number, p.issued, None),
+    };
+    let mut bytes = [0u8; LONGEST];
+    bytes[0] = VERSION;
+    bytes[1] = keys.signing_id();
+    bytes[2] = kind;
+    bytes[3..7].copy_from_slice(&room.to_le_bytes());
+    bytes[7..15].copy_from_slice(&number.to_le_bytes());
+    bytes[15..21].copy_from_slice(&issued.0.to_le_bytes()[..6]);
+    let mut end = HEAD;
+    if let Some(promised) = promised {
+        bytes[21..27].copy_from_slice(&promised.at.0.to_le_bytes()[..6]);
+        bytes[27..31].copy_from_slice(&millis32(promised.promise.low));
+        bytes[31..35].copy_from_slice(&millis32(promised.promise.high));
+        end += PROMISE;
+    }
+    let tag = keys.tag(&bytes[..end]);
+    bytes[end..end + TAG].copy_from_slice(&tag);
+    Some(URL_SAFE_NO_PAD.encode(&bytes[..end + TAG]))
+}
+
+/// Verifies a value that claims to be ours; `pass_max` is how old a pass may be.
+///
+/// # Errors
+/// The reason why the value counts as none.
+pub fn open(
+    keys: &Keys,
+    room: u32,
+    value: &[u8],
+    pass_max: Span,
+    now: Millis,
+) -> Result<Visitor, Rejected> {
+    if value.len() > VALUE_MAX {
+        return Err(Rejected::Oversized);
+    }
+    let mut buffer = [0u8; VALUE_MAX];
+    let length = URL_SAFE_NO_PAD
+        .decode_slice(value, &mut buffer)
+        .map_err(|_| Rejected::Garbage)?;
+    let (bytes, tag) = (length.checked_sub(TAG))
+        .map(|end| buffer[..length].split_at(end))
+        .ok_or(Rejected::Garbage)?;
+    let promised = match (bytes.len(), bytes.first(), bytes.get(2)) {
+        (HEAD, Some(&VERSION), Some(&(TICKET | PASS))) => false,
+        (len, Some(&VERSION), Some(&TICKET)) if len == HEAD + PROMISE => true,
+        _ => return Err(Rejected::Garbage),
+    };
+    if !keys.verify(bytes[1], bytes, tag) {
+        return Err(Rejected::Forged);
+    }
+    if bytes[3..7] != room.to_le_bytes() {
+        return Err(Rejected::Foreign);
+    }
+    let number = number(&bytes[7..15]);
+    let issued = Millis(self::number(&bytes[15..21]));
+    let age_max = if bytes[2] == TICKET {
+        TICKET_MAX
+    } else {
+        pass_max
+    };
+    if now.since(issued) > age_max || issued.since(now) > SKEW_MAX {
+        return Err(Rejected::Expired);
+    }
+    if bytes[2] == PASS {
+        return Ok(Visitor::Pass(Pass { number, issued }));
+    }
+    Ok(Visitor::Ticket(Ticket {
+        number,
+        issued,
+        promised: promised.then(|| Promised {
+            at: Millis(self::number(&bytes[21..27])),
+            promise: Promise {
+                low: Span(self::number(&bytes[27..31])),
+                high: Span(self::number(&bytes[31..35])),
+            },
+        }),
+    }))
+}
+
+/// A room's identity inside the cookie: FNV-1a of its name (Fowler, Noll & Vo). It only tells a
+/// foreign cookie from a forged one; what protects is the tag.
+pub fn room_id(name: &str) -> u32 {
+    name.bytes().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
+}
+
+fn millis32(span: Span) -> [u8; 4] {
+    u32::try_from(span.0).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    let mut padded = [0; 8];
+    padded[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(padded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const DAY: Span = TICKET_MAX;
+
+    fn ticket(number: u64, promised: bool) -> Visitor {
+        Visitor::Ticket(Ticket {
+            number,
+            issued: Millis(1_700_000_000_000),
+            promised: promised.then_some(Promised {
+                at: Millis(1_700_000_005_000),
+                promise: Promise {
+                    low: Span(60_000),
+                    high: Span(90_000),
+                },
+            }),
+        })
+    }
+
+    fn opened(keys: &Keys, value: &str, at: u64) -> Result<Visitor, Rejected> {
+        open(keys, room_id("ent"), value.as_bytes(), DAY, Millis(at))
+    }
+
+    #[test]
+    fn what_is_sealed_opens() {
+        let keys = Keys::random();
+        let pass = Visitor::Pass(Pass {
+            number: 7,
+            issued: Millis(1_700_000_000_000),
+        });
+        for visitor in [ticket(1, false), ticket(u64::MAX, true), pass] {
+            let value = seal(&keys, room_id("ent"), &visitor).unwrap();
+            assert!(value.len() <= VALUE_MAX);
+            assert_eq!(opened(&keys, &value, 1_700_000_060_000), Ok(visitor));
+        }
+    }
+
+    #[test]
+    fn every_reason_to_reject() {
+        let keys = Keys::random();
+        let room = room_id("ent");
+        let now = 1_700_000_060_000;
+        let good = seal(&keys, room, &ticket(1, true)).unwrap();
+        let other_key = seal(&Keys::random(), room, &ticket(1, true)).unwrap();
+        let other_room = seal(&keys, room_id("cned"), &ticket(1, true)).unwrap();
+        let long = good.repeat(3);
+        let cases = [
+            ("", now, Rejected::Garbage),
+            ("%%%", now, Rejected::Garbage),
+            (&good[..good.len() - 4], now, Rejected::Garbage),
+            (&long, now, Rejected::Oversized),
+            (&other_key, now, Rejected::Forged),
+            (&other_room, now, Rejected::Foreign),
+            (&good, now + 25 * 3_600_000, Rejected::Expired),
+            (&good, now - 3_600_000, Rejected::Expired),
+        ];
+        for (value, at, reason) in cases {
+            assert_eq!(opened(&keys, value, at), Err(reason), "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_changed_byte_never_opens(at in 0usize..LONGEST, bit in 0u8..8) {
+            let keys = Keys::random();
+            let value = seal(&keys, room_id("ent"), &ticket(9, true)).unwrap();
+            let mut bytes = URL_SAFE_NO_PAD.decode(value).unwrap();
+            bytes[at] ^= 1 << bit;
+            let forged = URL_SAFE_NO_PAD.encode(bytes);
+            prop_assert!(opened(&keys, &forged, 1_700_000_060_000).is_err());
+        }
+
+        #[test]
+        fn anything_at_all_is_rejected_without_panic(value in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(open(&Keys::random(), 1, &value, DAY, Millis(1)).is_err());
+        }
+    }
+}

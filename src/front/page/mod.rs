@@ -1,0 +1,272 @@
+//! What visitors see: the waiting page, the pages of refusal, and their words.
+//!
+//! Pure: no I/O, no clock. Templates, words, style and script are embedded; what can be resolved
+//! beforehand is resolved once, in [`Pages::new`]. The script holds no words: those that change
+//! travel with each answer of the status address as [`Said`].
+
+mod lang;
+mod refusal;
+mod words;
+
+pub use lang::Lang;
+pub use refusal::RefusalKind;
+
+use crate::room;
+use aws_lc_rs::digest;
+use bytes::Bytes;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, UndefinedBehavior, Value, context};
+use serde::Serialize;
+use std::borrow::Cow;
+use std::fmt::Write;
+use words::Words;
+
+/// The policy that our pages are made for: nothing inline, nothing from elsewhere.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; \
+    script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; \
+    base-uri 'none'; frame-ancestors 'self'";
+
+/// Where the assets live, on every guarded host.
+const ASSETS: &str = "/.preau/";
+
+/// Every page, ready to be filled in. Built once, shared by all threads.
+pub struct Pages {
+    templates: Environment<'static>,
+    words: [Words; Lang::ALL.len()],
+    assets: [(String, Asset); 3],
+    /// The addresses of the assets, for the templates.
+    links: Value,
+}
+
+/// What the waiting page is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct WaitingView<'a> {
+    /// The room's name.
+    pub room: &'a str,
+    /// What the room tells this visitor.
+    pub waiting: &'a room::Waiting,
+    /// The time of day at which that was true, such as `10:42:07`.
+    pub updated: &'a str,
+    /// Path and query of the original request, where the visitor comes in. Anything that could
+    /// lead to another origin becomes `/`.
+    pub address: &'a str,
+    /// The request was a form (POST and the like): the page never leads back to it by GET.
+    pub form: bool,
+    /// The visitor paused the refresh that stands in for the script.
+    pub paused: bool,
+    /// Whole minutes that a place is kept without a sign of life.
+    pub keep_minutes: u32,
+}
+
+/// What a page of refusal is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusalView<'a> {
+    /// Why.
+    pub kind: RefusalKind,
+    /// The same seconds as in `Retry-After`, said in words; `None` says nothing of it.
+    pub retry_after_secs: Option<u64>,
+    /// The room's name, for the reference that a visitor can give to the support.
+    pub room: Option<&'a str>,
+    /// Path and query to try again: a link and, with the script, an automatic attempt that can be
+    /// switched off. `None` where a GET would not be the same request.
+    pub again: Option<&'a str>,
+}
+
+/// The texts that change while one waits: the member `text` of a status answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Said<'a> {
+    /// The title of the page.
+    pub title: Cow<'a, str>,
+    /// The place, with its thousands set apart.
+    pub place: String,
+    /// The promise, such as "entre 8 et 12 minutes".
+    pub wait: &'a str,
+    /// Why things are as they are, where there is something to say.
+    pub note: Option<&'a str>,
+}
+
+/// A file of our own, named by its content: it may be cached for ever.
+#[derive(Clone, Debug)]
+pub struct Asset {
+    /// The content.
+    pub body: Bytes,
+    /// `Content-Type`.
+    pub content_type: &'static str,
+    /// `Cache-Control`.
+    pub cache_control: &'static str,
+}
+
+impl Pages {
+    /// Compiles the templates and resolves the words.
+    ///
+    /// # Panics
+    /// If an embedded resource is broken: a programming error that the tests see.
+    pub fn new() -> Pages {
+        let mut templates = Environment::new();
+        templates.set_undefined_behavior(UndefinedBehavior::Strict);
+        let mut syntax = SyntaxConfig::builder();
+        let syntax = syntax.trim_blocks(true).build();
+        templates.set_syntax(syntax.expect("the usual delimiters are valid"));
+        for (name, source) in [
+            (WAITING, include_str!("waiting.html")),
+            (REFUSAL, include_str!("refusal.html")),
+        ] {
+            templates
+                .add_template(name, source)
+                .expect("the embedded templates are valid");
+        }
+        let assets = [
+            asset("css", "text/css; charset=utf-8", include_str!("style.css")),
+            asset(
+                "js",
+                "text/javascript; charset=utf-8",
+                include_str!("script.js"),
+            ),
+            asset("svg", "image/svg+xml", include_str!("mark.svg")),
+        ];
+        let [css, script, icon] = assets
+            .each_ref()
+            .map(|(name, _)| Value::from_safe_string(format!("{ASSETS}{name}")));
+        Pages {
+            templates,
+            words: Lang::ALL.map(Words::new),
+            assets,
+            links: context! { css, script, icon },
+        }
+    }
+
+    /// The waiting page, whole.
+    pub fn waiting(&self, lang: Lang, view: &WaitingView<'_>) -> Bytes {
+        let words = self.words(lang);
+        let waiting = view.waiting;
+        let kept = view.paused.then(|| words.kept(view.keep_minutes));
+        let Said {
+            title,
+            place,
+            wait,
+            note,
+        } = self.say(lang, waiting);
+        let fields = context! {
+            lang => lang.tag(),
+            t => words.page.clone(),
+            assets => self.links.clone(),
+            said => context! { title, place, wait, note },
+            room => view.room,
+            address => same_origin(view.address),
+            updated => view.updated,
+            form => view.form,
+            paused => view.paused,
+            refresh => !view.form && !view.paused,
+            kept,
+            poll => waiting.poll_after.ceil_secs().max(1),
+            called => waiting.called.is_some(),
+            claim => waiting.called.map(|left| left.ceil_secs().max(1)),
+        };
+        self.render(WAITING, fields)
+    }
+
+    /// A page of refusal, whole.
+    pub fn refusal(&self, lang: Lang, view: &RefusalView<'_>) -> Bytes {
+        let words = self.words(lang);
+        let reference = match view.room {
+            Some(room) => Cow::Owned(format!("{} · {room}", view.kind.name())),
+            None => Cow::Borrowed(view.kind.name()),
+        };
+        let fields = context! {
+            lang => lang.tag(),
+            t => words.page.clone(),
+            assets => self.links.clone(),
+            words => words.refusal(view.kind),
+            retry => view.retry_after_secs.map(|secs| words.retry(secs)),
+            retry_secs => view.retry_after_secs,
+            again => view.again.map(same_origin),
+            reference,
+        };
+        self.render(REFUSAL, fields)
+    }
+
+    /// The texts that change while one waits.
+    pub fn say(&self, lang: Lang, waiting: &room::Waiting) -> Said<'_> {
+        let words = self.words(lang);
+        let place = words.number(waiting.place);
+        let called = waiting.called.is_some();
+        Said {
+            title: match called {
+                true => Cow::Borrowed(words.turn()),
+                false => words.title(&place),
+            },
+            wait: match called {
+                true => words.wait_called(),
+                false => words.wait(waiting.promise.map(room::Promise::shown)),
+            },
+            note: waiting.reason.map(|reason| words.reason(reason)),
+            place,
+        }
+    }
+
+    /// The asset `name` (without the folder), if it is one of this version's.
+    pub fn asset(&self, name: &str) -> Option<Asset> {
+        let (_, asset) = self.assets.iter().find(|(known, _)| known == name)?;
+        Some(asset.clone())
+    }
+
+    fn words(&self, lang: Lang) -> &Words {
+        &self.words[lang as usize]
+    }
+
+    fn render(&self, template: &str, fields: Value) -> Bytes {
+        self.templates
+            .get_template(template)
+            .and_then(|template| template.render(fields))
+            .expect("the templates use only what they are given")
+            .into()
+    }
+}
+
+impl Default for Pages {
+    fn default() -> Pages {
+        Pages::new()
+    }
+}
+
+/// Names that end in `.html` are escaped as HTML.
+const WAITING: &str = "waiting.html";
+const REFUSAL: &str = "refusal.html";
+
+/// Bytes of the digest in an asset's name: enough to tell versions apart.
+const NAME_BYTES: usize = 6;
+
+/// An asset and its name, `page.<digest>.<extension>`.
+fn asset(extension: &str, content_type: &'static str, content: &'static str) -> (String, Asset) {
+    let digest = digest::digest(&digest::SHA256, content.as_bytes());
+    let mut name = String::from("page.");
+    for byte in &digest.as_ref()[..NAME_BYTES] {
+        write!(name, "{byte:02x}").expect("a string takes every write");
+    }
+    name.push('.');
+    name.push_str(extension);
+    let asset = Asset {
+        body: Bytes::from_static(content.as_bytes()),
+        content_type,
+        cache_control: "public, max-age=31536000, immutable",
+    };
+    (name, asset)
+}
+
+/// `address` in a form that no browser reads as another origin.
+///
+/// `//host` and `/\host` would be another host; `/.` before them keeps the path as it is. Browsers
+/// drop control characters, so those cannot be allowed to hide a second slash.
+fn same_origin(address: &str) -> Cow<'_, str> {
+    let path = address.strip_prefix('/');
+    match path {
+        Some(path) if path.starts_with(['/', '\\']) && !address.contains(char::is_control) => {
+            Cow::Owned(format!("/.{address}"))
+        }
+        Some(_) if !address.contains(char::is_control) => Cow::Borrowed(address),
+        _ => Cow::Borrowed("/"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

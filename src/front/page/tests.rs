@@ -1,0 +1,265 @@
+use super::*;
+use crate::room::{Promise, Reason, Waiting};
+use crate::time::Span;
+
+/// HTML, style and script of the waiting page in all, uncompressed; the promise is 15 kB.
+const PAGE_MAX_BYTES: usize = 12_000;
+
+fn waiting() -> Waiting {
+    Waiting {
+        number: 5_678,
+        place: 1_234,
+        promise: Some(Promise {
+            low: Span::mins(8),
+            high: Span::secs(11 * 60),
+        }),
+        poll_after: Span::secs(7),
+        called: None,
+        reason: None,
+    }
+}
+
+fn view(waiting: &Waiting) -> WaitingView<'_> {
+    WaitingView {
+        room: "ent",
+        waiting,
+        updated: "10:42:07",
+        address: "/auth/login?a=1&b=2",
+        form: false,
+        paused: false,
+        keep_minutes: 5,
+    }
+}
+
+fn page(lang: Lang, view: &WaitingView<'_>) -> String {
+    text(Pages::new().waiting(lang, view))
+}
+
+fn text(body: Bytes) -> String {
+    String::from_utf8(body.to_vec()).unwrap()
+}
+
+#[test]
+fn the_page_says_the_place_and_the_promise() {
+    let html = page(Lang::Fr, &view(&waiting()));
+    for part in [
+        r#"<html lang="fr">"#,
+        "<title>Place 1\u{202f}234 – file d’attente</title>",
+        "id=\"place\">1\u{202f}234</dd>",
+        "entre 8 et 15 minutes",
+        "Ne rechargez pas, votre place est gardée.",
+        "Inutile d’appeler l’établissement",
+        "10:42:07",
+        r#"<noscript><meta http-equiv="refresh" content="7"></noscript>"#,
+        r#"<input type="hidden" name="to" value="&#x2f;auth&#x2f;login?a=1&amp;b=2">"#,
+        r#"<section id="turn" hidden>"#,
+    ] {
+        assert!(html.contains(part), "{part} is not in {html}");
+    }
+    assert!(page(Lang::En, &view(&waiting())).contains("between 8 and 15 minutes"));
+}
+
+#[test]
+fn a_called_visitor_is_told_and_led_in() {
+    let called = Waiting {
+        called: Some(Span::secs(80)),
+        place: 1,
+        ..waiting()
+    };
+    let html = page(Lang::Fr, &view(&called));
+    assert!(html.contains("<title>C’est à vous</title>"));
+    assert!(html.contains(r#"<section id="line" hidden>"#));
+    assert!(html.contains(r#"data-called="80""#));
+    assert!(html.contains(r#"<a class="go" id="go" href="&#x2f;auth&#x2f;login?a=1&amp;b=2">"#));
+    let said = Pages::new();
+    let said = said.say(Lang::En, &called);
+    assert_eq!(
+        (said.title.as_ref(), said.wait),
+        ("It is your turn", "you can go in")
+    );
+}
+
+#[test]
+fn a_paused_page_stands_still_and_a_form_is_never_led_to_by_get() {
+    let waiting = waiting();
+    let paused = page(
+        Lang::Fr,
+        &WaitingView {
+            paused: true,
+            ..view(&waiting)
+        },
+    );
+    assert!(!paused.contains("http-equiv"));
+    assert!(paused.contains("Votre place est gardée 5 minutes."));
+    assert!(paused.contains("Reprendre"));
+    let form = page(
+        Lang::Fr,
+        &WaitingView {
+            form: true,
+            ..view(&waiting)
+        },
+    );
+    assert!(!form.contains("http-equiv"));
+    assert!(!form.contains("login"));
+    assert!(form.contains(r#"data-form="1""#));
+}
+
+#[test]
+fn reasons_are_shown() {
+    for reason in [Reason::PortalDown, Reason::Held, Reason::Slower] {
+        let waiting = Waiting {
+            promise: None,
+            reason: Some(reason),
+            ..waiting()
+        };
+        for lang in Lang::ALL {
+            let pages = Pages::new();
+            let said = pages.say(lang, &waiting);
+            let html = page(lang, &view(&waiting)).replace("&#x27;", "'");
+            assert!(html.contains(said.note.unwrap()), "{reason:?}");
+            assert!(html.contains(said.wait));
+        }
+    }
+}
+
+#[test]
+fn hostile_values_stay_values() {
+    let hostile = r#"/"><script>alert('1')</script><a href="//evil.example"#;
+    let waiting = waiting();
+    let view = WaitingView {
+        address: hostile,
+        room: hostile,
+        updated: hostile,
+        ..view(&waiting)
+    };
+    let refusal = RefusalView {
+        kind: RefusalKind::Busy,
+        retry_after_secs: None,
+        room: Some(hostile),
+        again: Some(hostile),
+    };
+    let refused = text(Pages::new().refusal(Lang::En, &refusal));
+    for html in [page(Lang::Fr, &view), refused] {
+        assert!(
+            !html.contains("<script>") && !html.contains("alert('"),
+            "{html}"
+        );
+        assert!(!html.contains(r#""//evil"#), "{html}");
+    }
+}
+
+#[test]
+fn no_address_leads_elsewhere() {
+    for (address, expected) in [
+        ("/", "/"),
+        ("/a//b?c=//d", "/a//b?c=//d"),
+        ("//evil.example/x", "/.//evil.example/x"),
+        (r"/\evil.example", r"/./\evil.example"),
+        ("/\t/evil.example", "/"),
+        ("/\n\\evil.example", "/"),
+        ("https://evil.example/", "/"),
+        ("javascript:alert(1)", "/"),
+        ("", "/"),
+    ] {
+        assert_eq!(same_origin(address), expected);
+    }
+}
+
+#[test]
+fn nothing_is_inline_or_from_elsewhere() {
+    let pages = Pages::new();
+    let waiting = waiting();
+    let mut bodies = vec![text(pages.waiting(Lang::Fr, &view(&waiting)))];
+    bodies.extend(RefusalKind::all().map(|kind| text(refuse(&pages, Lang::Fr, kind))));
+    for html in bodies {
+        for banned in [
+            "<style",
+            " style=",
+            "<script>",
+            " onclick",
+            "javascript:",
+            "http://",
+            "https://",
+        ] {
+            assert!(!html.contains(banned), "{banned} in {html}");
+        }
+    }
+}
+
+#[test]
+fn every_refusal_has_words_in_both_languages() {
+    let pages = Pages::new();
+    for lang in Lang::ALL {
+        for kind in RefusalKind::all() {
+            let html = text(refuse(&pages, lang, kind));
+            let words = pages.words(lang).refusal(kind);
+            for key in ["title", "words", "todo"] {
+                let said = words.get_attr(key).unwrap().to_string();
+                assert!(
+                    said.len() > 5 && html.contains(&said.replace('\'', "&#x27;")),
+                    "{kind:?} {key}"
+                );
+            }
+            assert!(html.contains(&format!("{} · ent", kind.name())));
+            assert_eq!(
+                html.contains("data-retry"),
+                kind.retry().is_some(),
+                "{kind:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_page_and_the_answers_are_small() {
+    let pages = Pages::new();
+    let assets: usize = pages.assets.iter().map(|(_, asset)| asset.body.len()).sum();
+    let waiting = Waiting {
+        place: 13_000_000,
+        reason: Some(Reason::PortalDown),
+        ..waiting()
+    };
+    let html = pages.waiting(Lang::Fr, &view(&waiting)).len();
+    assert!(html + assets <= PAGE_MAX_BYTES, "{html} + {assets} bytes");
+    let said = serde_json::to_vec(&pages.say(Lang::Fr, &waiting)).unwrap();
+    assert!(
+        said.len() < 300,
+        "{} bytes of the 500 of an answer",
+        said.len()
+    );
+}
+
+#[test]
+fn assets_are_found_by_the_names_that_the_page_uses() {
+    let pages = Pages::new();
+    let html = text(pages.waiting(Lang::En, &view(&waiting())));
+    for (name, asset) in &pages.assets {
+        assert!(html.contains(&format!("/.preau/{name}\"")), "{name}");
+        assert_eq!(pages.asset(name).unwrap().body, asset.body);
+    }
+    assert!(pages.asset("page.css").is_none());
+    assert!(pages.asset("").is_none());
+}
+
+#[test]
+fn the_script_finds_what_it_changes() {
+    let script = include_str!("script.js");
+    let pages = [include_str!("waiting.html"), include_str!("refusal.html")].concat();
+    let calls = ["el('", "put('", "show('", "note('"];
+    let ids = calls.iter().flat_map(|call| script.split(call).skip(1));
+    let ids: Vec<_> = ids.filter_map(|rest| rest.split('\'').next()).collect();
+    assert!(ids.len() > 20);
+    for id in ids {
+        assert!(pages.contains(&format!("id=\"{id}\"")), "{id}");
+    }
+}
+
+fn refuse(pages: &Pages, lang: Lang, kind: RefusalKind) -> Bytes {
+    let view = RefusalView {
+        kind,
+        retry_after_secs: kind.retry(),
+        room: Some("ent"),
+        again: Some("/back"),
+    };
+    pages.refusal(lang, &view)
+}

@@ -1,0 +1,141 @@
+# What visitors read. Short sentences, one idea each,
+# and always the same word for the same thing: place, line, go in.
+# The sign # stands for a length of time that the script writes.
+
+page =
+    .room = Waiting room
+    .line = You are in the line
+    .turn = It is your turn
+    .place = Your place
+    .wait = Your wait
+    .keep = Do not reload, your place is kept.
+    .alone = This page updates itself.
+    .entry = When it is your turn, you will go in automatically.
+    .phone = There is no need to call the school: it cannot let you in any faster.
+    .updated = Last update:
+    .lost = Connection lost, trying again in #. Your place is kept.
+    .cookies = Your browser refuses cookies. Accept them for this site: without them, we cannot keep your place.
+    .stuck = Nothing changes?
+    .reload = Refresh the page
+    .stuck_keep = You keep your place.
+    .pause = Pause the updates
+    .paused = The updates are paused.
+    .resume = Resume
+    .form = Your form has not been sent yet. When it is your turn, your browser will ask to send it again: accept.
+    .form_manual = Without JavaScript, this page does not update itself. Reload it every minute and accept to send the form again.
+    .open = You can go in now.
+    .enter = Go in
+    .enter_auto = Go in automatically at my turn
+    .enter_soon = Going in automatically in #.
+    .claim = You have # left to go in.
+    .retry = Try again
+    .retry_auto = Try again automatically
+    .retry_soon = Trying again in #.
+    .reference = Reference:
+
+wait =
+    .moment = a moment
+    .over-an-hour = more than an hour
+    .unknown = not known yet
+    .called = you can go in
+
+reason =
+    .portal-down = The site does not answer. The line will move again as soon as it does. Your place is kept.
+    .held = The people in charge of the site have stopped the line. It will move again by itself. Your place is kept.
+    .slower = The site is slower than expected. Your wait is longer than we said.
+
+title-waiting = Place { $place } – waiting room
+
+wait-between = between { $low } and { $high } minutes
+wait-below = less than { $count } minutes
+wait-about =
+    { $count ->
+        [one] about { $count } minute
+       *[other] about { $count } minutes
+    }
+wait-at-least =
+    { $count ->
+        [one] at least { $count } minute
+       *[other] at least { $count } minutes
+    }
+
+kept =
+    { $count ->
+        [one] Your place is kept for { $count } minute.
+       *[other] Your place is kept for { $count } minutes.
+    }
+retry-seconds =
+    { $count ->
+        [one] Try again in { $count } second.
+       *[other] Try again in { $count } seconds.
+    }
+retry-minutes =
+    { $count ->
+        [one] Try again in { $count } minute.
+       *[other] Try again in { $count } minutes.
+    }
+
+bad-request =
+    .title = Request not understood
+    .words = Your browser sent a request that we do not understand.
+    .todo = Go back to the home page of the site and start again.
+uri-too-long =
+    .title = Address too long
+    .words = The address that was asked for is too long.
+    .todo = Go back to the home page of the site and start again.
+headers-too-large =
+    .title = Request too large
+    .words = Your browser sent too much information, often because of old cookies.
+    .todo = Delete the cookies of this site, then start again.
+method-not-allowed =
+    .title = Not possible here
+    .words = This address does not accept this action.
+    .todo = Go back to the home page of the site and start again.
+not-implemented =
+    .title = Unknown action
+    .words = This server does not know this action.
+    .todo = Go back to the home page of the site and start again.
+expectation-failed =
+    .title = Request not possible
+    .words = Your software sets a condition that this server cannot meet.
+    .todo = Use an up-to-date browser.
+misdirected =
+    .title = Nothing at this address
+    .words = No site is served at this address.
+    .todo = Check the address, then start again.
+portal-down =
+    .title = The site does not answer
+    .words = The site is stopped or broken. We keep watching it.
+    .todo = There is no need to call the school.
+portal-broken =
+    .title = The site gave a bad answer
+    .words = We could not read the answer of the site.
+    .todo = If you had just sent a form, check whether it was received before you send it again.
+portal-slow =
+    .title = The site is too slow
+    .words = The site did not answer in time.
+    .todo = If you had just sent a form, check whether it was received before you send it again.
+busy =
+    .title = The site is very busy
+    .words = The site has too much work at the moment. You are still inside.
+    .todo = Your request was not sent to the site. You can safely make it again.
+closed =
+    .title = The site is closed
+    .words = The people in charge of the site have closed it for the moment.
+    .todo = Come back later. There is no need to call the school.
+line-full =
+    .title = The line is full
+    .words = Too many people are waiting already. We cannot give you a place at the moment.
+    .todo = Come back a little later.
+too-many-tickets =
+    .title = Too many requests at once
+    .words = Many people are arriving at the same time from your network.
+    .todo = If you were already waiting, your place is kept.
+draining =
+    .title = One moment
+    .words = We are restarting. Places and visits are kept.
+    .todo = Your request was not sent to the site. You can safely make it again.
+internal =
+    .title = An error on our side
+    .words = The waiting room could not handle your request.
+    .todo = If the problem lasts, give the reference below to the support of the site.

@@ -1,0 +1,141 @@
+# Ce que lisent les visiteurs. Des phrases courtes, une idée chacune,
+# et toujours le même mot pour la même chose : place, file, entrer.
+# Le signe # tient lieu d'une durée que le script écrit.
+
+page =
+    .room = Salle d’attente
+    .line = Vous êtes dans la file
+    .turn = C’est à vous
+    .place = Votre place
+    .wait = Votre attente
+    .keep = Ne rechargez pas, votre place est gardée.
+    .alone = Cette page se met à jour toute seule.
+    .entry = Quand ce sera à vous, vous entrerez automatiquement.
+    .phone = Inutile d’appeler l’établissement : il ne peut pas vous faire entrer plus vite.
+    .updated = Dernière mise à jour :
+    .lost = Connexion perdue, nouvel essai dans #. Votre place est gardée.
+    .cookies = Votre navigateur refuse les cookies. Acceptez-les pour ce site : sans eux, nous ne pouvons pas garder votre place.
+    .stuck = Rien ne change ?
+    .reload = Actualisez la page
+    .stuck_keep = Vous gardez votre place.
+    .pause = Mettre en pause la mise à jour
+    .paused = La mise à jour est en pause.
+    .resume = Reprendre
+    .form = Votre formulaire n’est pas encore envoyé. Quand ce sera à vous, votre navigateur vous demandera de le renvoyer : acceptez.
+    .form_manual = Sans JavaScript, cette page ne se met pas à jour. Rechargez-la chaque minute et acceptez de renvoyer le formulaire.
+    .open = Vous pouvez entrer maintenant.
+    .enter = Entrer
+    .enter_auto = Entrer automatiquement à mon tour
+    .enter_soon = Entrée automatique dans #.
+    .claim = Il vous reste # pour entrer.
+    .retry = Réessayer
+    .retry_auto = Réessayer automatiquement
+    .retry_soon = Nouvel essai dans #.
+    .reference = Référence :
+
+wait =
+    .moment = quelques instants
+    .over-an-hour = plus d’une heure
+    .unknown = pas encore connue
+    .called = vous pouvez entrer
+
+reason =
+    .portal-down = Le site ne répond pas. La file avancera de nouveau dès qu’il répondra. Votre place est gardée.
+    .held = La file est arrêtée par les responsables du site. Elle reprendra toute seule. Votre place est gardée.
+    .slower = Le site est plus lent que prévu. Votre attente est plus longue qu’annoncé.
+
+title-waiting = Place { $place } – file d’attente
+
+wait-between = entre { $low } et { $high } minutes
+wait-below = moins de { $count } minutes
+wait-about =
+    { $count ->
+        [one] environ { $count } minute
+       *[other] environ { $count } minutes
+    }
+wait-at-least =
+    { $count ->
+        [one] au moins { $count } minute
+       *[other] au moins { $count } minutes
+    }
+
+kept =
+    { $count ->
+        [one] Votre place est gardée { $count } minute.
+       *[other] Votre place est gardée { $count } minutes.
+    }
+retry-seconds =
+    { $count ->
+        [one] Réessayez dans { $count } seconde.
+       *[other] Réessayez dans { $count } secondes.
+    }
+retry-minutes =
+    { $count ->
+        [one] Réessayez dans { $count } minute.
+       *[other] Réessayez dans { $count } minutes.
+    }
+
+bad-request =
+    .title = Demande incomprise
+    .words = Votre navigateur a envoyé une demande que nous ne comprenons pas.
+    .todo = Revenez à l’accueil du site et recommencez.
+uri-too-long =
+    .title = Adresse trop longue
+    .words = L’adresse demandée est trop longue.
+    .todo = Revenez à l’accueil du site et recommencez.
+headers-too-large =
+    .title = Demande trop grande
+    .words = Votre navigateur a envoyé trop d’informations, souvent à cause d’anciens cookies.
+    .todo = Effacez les cookies de ce site, puis recommencez.
+method-not-allowed =
+    .title = Action impossible ici
+    .words = Cette adresse n’accepte pas cette action.
+    .todo = Revenez à l’accueil du site et recommencez.
+not-implemented =
+    .title = Action inconnue
+    .words = Ce serveur ne connaît pas cette action.
+    .todo = Revenez à l’accueil du site et recommencez.
+expectation-failed =
+    .title = Demande impossible
+    .words = Votre logiciel pose une condition que ce serveur ne peut pas remplir.
+    .todo = Utilisez un navigateur à jour.
+misdirected =
+    .title = Rien à cette adresse
+    .words = Aucun site n’est servi à cette adresse.
+    .todo = Vérifiez l’adresse, puis recommencez.
+portal-down =
+    .title = Le site ne répond pas
+    .words = Le site est arrêté ou en panne. Nous le surveillons sans cesse.
+    .todo = Inutile d’appeler l’établissement.
+portal-broken =
+    .title = Le site a mal répondu
+    .words = Nous n’avons pas pu lire la réponse du site.
+    .todo = Si vous veniez d’envoyer un formulaire, vérifiez s’il a été reçu avant de le renvoyer.
+portal-slow =
+    .title = Le site est trop lent
+    .words = Le site n’a pas répondu à temps.
+    .todo = Si vous veniez d’envoyer un formulaire, vérifiez s’il a été reçu avant de le renvoyer.
+busy =
+    .title = Le site est très demandé
+    .words = Le site a trop de travail en ce moment. Vous êtes toujours à l’intérieur.
+    .todo = Votre demande n’a pas été envoyée au site. Vous pouvez la refaire sans risque.
+closed =
+    .title = Le site est fermé
+    .words = Les responsables du site l’ont fermé pour le moment.
+    .todo = Revenez plus tard. Inutile d’appeler l’établissement.
+line-full =
+    .title = La file est pleine
+    .words = Trop de personnes attendent déjà. Nous ne pouvons pas vous donner de place pour l’instant.
+    .todo = Revenez un peu plus tard.
+too-many-tickets =
+    .title = Trop de demandes à la fois
+    .words = Beaucoup de personnes arrivent en même temps de votre réseau.
+    .todo = Si vous attendiez déjà, votre place est gardée.
+draining =
+    .title = Un instant
+    .words = Nous redémarrons. Les places et les visites sont gardées.
+    .todo = Votre demande n’a pas été envoyée au site. Vous pouvez la refaire sans risque.
+internal =
+    .title = Une erreur de notre part
+    .words = La salle d’attente n’a pas pu traiter votre demande.
+    .todo = Si le problème dure, donnez la référence ci-dessous au support du site.

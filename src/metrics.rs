@@ -1,0 +1,168 @@
+//! Counters and gauges that are written where things happen.
+//!
+//! What rooms and portals know of themselves is read from them when the desk is asked; here is
+//! only what would otherwise be forgotten. Handles are resolved once: counting on the way of a
+//! request is one atomic addition.
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
+
+/// Seconds until the head of a portal's answer: the buckets.
+const SECONDS: [f64; 12] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
+
+/// All of it.
+pub struct Metrics {
+    registry: Registry,
+    /// Connections of visitors that are open.
+    pub connections: IntGauge,
+    /// Connections answered with words and closed, because as many as may be were open.
+    pub connections_refused: IntCounter,
+    /// Tunnels (WebSocket) that are open.
+    pub tunnels: IntGauge,
+    /// Portals' 5xx answers that we gave words to.
+    pub pages_given_words: IntCounter,
+    /// Commits to the store.
+    pub store_commits: IntCounter,
+    /// Commits that failed; they are tried again.
+    pub store_errors: IntCounter,
+    requests: IntCounterVec,
+    refusals: IntCounterVec,
+    cookies: IntCounterVec,
+    seconds: HistogramVec,
+}
+
+/// The counters of one room.
+pub struct RoomMeters {
+    /// Forwarded for somebody inside.
+    pub forwarded: IntCounter,
+    /// Forwarded on an open path.
+    pub open: IntCounter,
+    /// Given the waiting answer.
+    pub waited: IntCounter,
+    /// Seconds until the head of the portal's answer.
+    pub seconds: Histogram,
+}
+
+impl Metrics {
+    /// A registry of its own, with the process' own figures.
+    ///
+    /// # Panics
+    /// If two series have the same name: a programming error that the tests see.
+    pub fn new() -> Metrics {
+        let registry = Registry::new();
+        let process = prometheus::process_collector::ProcessCollector::for_self();
+        register(&registry, process);
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help).expect("the name is valid");
+            register(&registry, counter.clone());
+            counter
+        };
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help).expect("the name is valid");
+            register(&registry, gauge.clone());
+            gauge
+        };
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let counters =
+                IntCounterVec::new(Opts::new(name, help), labels).expect("the name is valid");
+            register(&registry, counters.clone());
+            counters
+        };
+        let options = HistogramOpts::new(
+            "preau_portal_response_seconds",
+            "From the request to the head of the portal's answer",
+        );
+        let seconds = HistogramVec::new(options.buckets(SECONDS.to_vec()), &["room"])
+            .expect("the name is valid");
+        register(&registry, seconds.clone());
+        Metrics {
+            connections: gauge("preau_connections", "Connections of visitors"),
+            connections_refused: counter(
+                "preau_connections_refused_total",
+                "Connections beyond `limits.connections`, answered and closed",
+            ),
+            tunnels: gauge("preau_tunnels", "Tunnels (WebSocket)"),
+            pages_given_words: counter(
+                "preau_error_pages_total",
+                "Portal answers of 5xx that got a page with words in their place",
+            ),
+            store_commits: counter("preau_store_commits_total", "Commits to the store"),
+            store_errors: counter(
+                "preau_store_errors_total",
+                "Commits to the store that failed and are tried again",
+            ),
+            requests: counters(
+                "preau_requests_total",
+                "Requests by room and what was done",
+                &["room", "outcome"],
+            ),
+            refusals: counters(
+                "preau_refusals_total",
+                "Requests refused, by reason",
+                &["reason"],
+            ),
+            cookies: counters(
+                "preau_cookies_rejected_total",
+                "Cookies of ours that count as none, by reason",
+                &["reason"],
+            ),
+            seconds,
+            registry,
+        }
+    }
+
+    /// The counters of the room `name`.
+    pub fn room(&self, name: &str) -> RoomMeters {
+        let requests = |outcome| self.requests.with_label_values(&[name, outcome]);
+        RoomMeters {
+            forwarded: requests("forwarded"),
+            open: requests("open"),
+            waited: requests("waited"),
+            seconds: self.seconds.with_label_values(&[name]),
+        }
+    }
+
+    /// The counter of requests refused for `reason`.
+    pub fn refusal(&self, reason: &str) -> IntCounter {
+        self.refusals.with_label_values(&[reason])
+    }
+
+    /// The counter of cookies rejected for `reason`.
+    pub fn cookie_rejected(&self, reason: &str) -> IntCounter {
+        self.cookies.with_label_values(&[reason])
+    }
+
+    /// Everything that was counted here.
+    pub fn gather(&self) -> Vec<prometheus::proto::MetricFamily> {
+        self.registry.gather()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics::new()
+    }
+}
+
+fn register(registry: &Registry, collector: impl prometheus::core::Collector + 'static) {
+    registry
+        .register(Box::new(collector))
+        .expect("each series is registered once");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_valid_and_registered_once() {
+        let metrics = Metrics::new();
+        metrics.room("ent").forwarded.inc();
+        metrics.refusal("closed").inc();
+        metrics.cookie_rejected("forged").inc();
+        assert!(metrics.gather().len() > 8);
+    }
+}

@@ -1,0 +1,319 @@
+//! At the door: who goes in, who waits, and what they are told.
+
+use super::*;
+
+/// Without a promise, two polls are this many shortest intervals apart.
+const POLL_UNKNOWN: u64 = 2;
+/// An estimate is asked after this many times before it comes true.
+const POLLS_PER_WAIT: f64 = 8.0;
+/// Polls are spread by this much around their interval.
+const POLL_JITTER: f64 = 0.25;
+
+impl Room {
+    pub(super) fn pass_shown(
+        &mut self,
+        pass: Pass,
+        ask: Ask,
+        now: Millis,
+        wall: Millis,
+    ) -> Decision {
+        let number = pass.number;
+        if self.seats.holds(number) {
+            self.seats.show(number);
+            return self.forward(number, Entry::Inside, ask, now);
+        }
+        if ask.guess {
+            return self.newcomer(ask, now, wall);
+        }
+        if self.entered_unseen(pass, now) {
+            return self.enter_again(number, ask, now);
+        }
+        if ask.work && self.just_lapsed(number, now) {
+            if self.committed() < self.rules.seats.saturating_add(self.rules.reserve) {
+                return self.enter_again(number, ask, now);
+            }
+            // The work is saved; the next page waits.
+            self.counts.work_only += 1;
+            return Decision::Forward {
+                number,
+                entry: Entry::WorkOnly,
+            };
+        }
+        if self.mark(number, now) == Mark::Over {
+            return self.newcomer(ask, now, wall);
+        }
+        // Given back because nobody showed the pass: the place in line is the first.
+        if self.unsaturated() {
+            return self.enter_again(number, ask, now);
+        }
+        let ticket = Ticket {
+            number,
+            issued: pass.issued,
+            promised: None,
+        };
+        match self.wait(ticket, now, wall) {
+            Some((waiting, ticket, _)) => Decision::Wait {
+                waiting,
+                ticket,
+                fresh: true,
+            },
+            None => self.newcomer(ask, now, wall),
+        }
+    }
+
+    pub(super) fn ticket_shown(
+        &mut self,
+        ticket: Ticket,
+        ask: Ask,
+        now: Millis,
+        wall: Millis,
+    ) -> Decision {
+        let number = ticket.number;
+        if self.seats.holds(number) {
+            // Another tab came in a moment ago, and this one has not got the pass yet.
+            return self.forward(number, Entry::Inside, ask, now);
+        }
+        let Some((waiting, shown, fresh)) = self.wait(ticket, now, wall) else {
+            return self.newcomer(ask, now, wall);
+        };
+        let wait = Decision::Wait {
+            waiting,
+            ticket: shown,
+            fresh,
+        };
+        if waiting.called.is_none() || ask.guess {
+            return wait;
+        }
+        if self.calls.remove(&number).is_some() {
+            self.changes.push(Change::CallEnd(number));
+        }
+        if let Some(promised) = ticket.promised {
+            let actual = wall.since(promised.at);
+            self.estimator.score(promised.promise.low, actual);
+            self.counts.promises_scored += 1;
+            self.counts.promises_kept += u64::from(actual <= promised.promise.high);
+        }
+        self.counts.called_in += 1;
+        self.estimator.called_in();
+        self.line.end(number);
+        self.take_seat(number, true, now);
+        self.forward(number, Entry::Called, ask, now)
+    }
+
+    pub(super) fn newcomer(&mut self, ask: Ask, now: Millis, wall: Millis) -> Decision {
+        if ask.guess && !self.open() {
+            self.counts.guesses += 1;
+            return Decision::Refuse(Refusal::Guess);
+        }
+        if let Some(refusal) = self.refusal() {
+            self.counts.refused += 1;
+            return Decision::Refuse(refusal);
+        }
+        if self.rules.mode == Mode::Observe && !self.has_room() {
+            self.counts.would_wait += 1;
+        }
+        if self.unsaturated() {
+            let number = self.line.push_over();
+            self.counts.straight += 1;
+            self.take_seat(number, false, now);
+            if !self.open() {
+                self.counts.queue_jumps += u64::from(self.line.living() > 0);
+                self.counts.seat_overshoot += u64::from(self.committed() > self.rules.seats);
+            }
+            return self.forward(number, Entry::Straight, ask, now);
+        }
+        self.join(now, wall)
+    }
+
+    /// A new ticket at the end of the line.
+    fn join(&mut self, now: Millis, wall: Millis) -> Decision {
+        self.counts.tickets += 1;
+        let number = self.line.push(0);
+        let mut ticket = Ticket {
+            number,
+            issued: wall,
+            promised: None,
+        };
+        let waiting = self.told(&mut ticket, now, wall);
+        let due = self.second(now + waiting.poll_after + POLL_SLACK);
+        self.line.expect(number, due);
+        Decision::Wait {
+            waiting,
+            ticket,
+            fresh: true,
+        }
+    }
+
+    /// A ticket is shown: it lives, and its holder is told how things stand. `None` if the
+    /// number is over.
+    pub(super) fn wait(
+        &mut self,
+        mut ticket: Ticket,
+        now: Millis,
+        wall: Millis,
+    ) -> Option<(Waiting, Ticket, bool)> {
+        let number = ticket.number;
+        let had_promise = ticket.promised.is_some();
+        if !self.calls.contains_key(&number) {
+            if self.mark(number, now) == Mark::Over {
+                return None;
+            }
+            let due = self.second(now + self.rules.poll_min + POLL_SLACK);
+            self.counts.revived += u64::from(self.line.show(number, due));
+            self.call(now);
+        }
+        let waiting = self.told(&mut ticket, now, wall);
+        if waiting.called.is_none() {
+            let due = self.second(now + waiting.poll_after + POLL_SLACK);
+            self.line.expect(number, due);
+        }
+        let fresh = ticket.promised.is_some() != had_promise;
+        Some((waiting, ticket, fresh))
+    }
+
+    /// What the holder of a living or called ticket is told; the first promise is written down.
+    fn told(&mut self, ticket: &mut Ticket, now: Millis, wall: Millis) -> Waiting {
+        let number = ticket.number;
+        let called = match self.calls.get(&number) {
+            Some(end) => Some(end.since(now)),
+            None => self.open().then_some(self.rules.claim),
+        };
+        let place = match called {
+            Some(_) => 1,
+            None => self.line.place(number),
+        };
+        let promise = self.promise(place).filter(|_| called.is_none());
+        if ticket.promised.is_none() {
+            ticket.promised = promise.map(|promise| Promised { at: wall, promise });
+        }
+        Waiting {
+            number,
+            place,
+            promise,
+            poll_after: self.poll_after(number, promise),
+            called,
+            reason: self.reason(ticket, promise, wall),
+        }
+    }
+
+    /// The promise for `place`, if calls go on at all.
+    pub(super) fn promise(&self, place: u64) -> Option<Promise> {
+        let moving = self.portal_up && self.rules.mode == Mode::Queue;
+        moving.then(|| self.estimator.promise(place)).flatten()
+    }
+
+    /// Polls per second if everybody in line polled as [`Room::poll_after`] says unstretched:
+    /// the integral of 1 / clamp(w/8, min, max) over the places, with w = place / rate.
+    pub(super) fn poll_demand(&self) -> f64 {
+        let living = self.line.living() as f64;
+        let min = self.rules.poll_min.as_secs_f64();
+        let max = self.rules.poll_max.as_secs_f64();
+        let moving = self.portal_up && self.rules.mode == Mode::Queue;
+        let Some(rates) = self.estimator.rates().filter(|_| moving) else {
+            return living / (min * POLL_UNKNOWN as f64);
+        };
+        let near = POLLS_PER_WAIT * rates.calls * min;
+        let far = POLLS_PER_WAIT * rates.calls * max;
+        let between = if living > near {
+            POLLS_PER_WAIT * rates.calls * (living.min(far) / near).ln()
+        } else {
+            0.0
+        };
+        living.min(near) / min + between + (living - far).max(0.0) / max
+    }
+
+    /// When the next poll is wanted: an eighth of the wait, within bounds, stretched to the
+    /// poll budget, spread by a phase that depends on the ticket.
+    fn poll_after(&self, number: u64, promise: Option<Promise>) -> Span {
+        let rules = &self.rules;
+        let base = match promise {
+            Some(promise) => {
+                let eighth = promise.low.scale(1.0 / POLLS_PER_WAIT);
+                eighth.clamp(rules.poll_min, rules.poll_max)
+            }
+            None => Span(rules.poll_min.0 * POLL_UNKNOWN),
+        };
+        let spread = 1.0 - POLL_JITTER + 2.0 * POLL_JITTER * phase(number);
+        let near = promise.is_some_and(|promise| promise.low <= rules.claim.scale(4.0));
+        // Whoever may be called soon must hear of it well within the claim window.
+        let most = if near {
+            rules.claim.scale(0.6)
+        } else {
+            rules.keep.scale(0.5)
+        };
+        base.scale(self.stretch * spread)
+            .min(most)
+            .max(Span::secs(1))
+    }
+
+    fn reason(&self, ticket: &Ticket, promise: Option<Promise>, wall: Millis) -> Option<Reason> {
+        if !self.portal_up {
+            return Some(Reason::PortalDown);
+        }
+        if matches!(self.rules.mode, Mode::Hold | Mode::Closed) {
+            return Some(Reason::Held);
+        }
+        let promised = ticket.promised?;
+        let late = wall + promise?.low > promised.at + promised.promise.high;
+        late.then_some(Reason::Slower)
+    }
+
+    /// Why a newcomer cannot even wait.
+    fn refusal(&self) -> Option<Refusal> {
+        if self.rules.mode == Mode::Closed {
+            Some(Refusal::Closed)
+        } else if self.line.next() >= self.reserved {
+            Some(Refusal::NoNumber)
+        } else if self.line.living() >= u64::from(self.rules.line_max) && !self.unsaturated() {
+            Some(Refusal::LineFull)
+        } else {
+            None
+        }
+    }
+
+    fn open(&self) -> bool {
+        matches!(self.rules.mode, Mode::Open | Mode::Observe)
+    }
+
+    fn has_room(&self) -> bool {
+        self.free() > 0 && self.line.living() == 0
+    }
+
+    /// Whether whoever comes goes straight in.
+    fn unsaturated(&self) -> bool {
+        self.open() || (self.rules.mode == Mode::Queue && self.portal_up && self.has_room())
+    }
+
+    /// Came in after the last commit before a crash: the seat was taken, but nobody wrote it
+    /// down.
+    fn entered_unseen(&self, pass: Pass, now: Millis) -> bool {
+        let unseen = |restart: &Restart| (restart.committed..restart.at).contains(&pass.issued);
+        self.restart.as_ref().is_some_and(unseen) && self.mark(pass.number, now) != Mark::Over
+    }
+
+    /// Whether the pass lapsed within `keep`. After a restart nobody remembers, so everybody is
+    /// given the benefit of the doubt for as long.
+    fn just_lapsed(&mut self, number: u64, now: Millis) -> bool {
+        let keep = self.rules.keep;
+        let young = (self.restart.as_ref()).is_some_and(|restart| now.since(restart.at) < keep);
+        young || self.seats.lapsed(number, keep, now)
+    }
+
+    /// Takes up a seat again, within limit and reserve.
+    fn enter_again(&mut self, number: u64, ask: Ask, now: Millis) -> Decision {
+        self.counts.again += 1;
+        self.line.end(number);
+        self.take_seat(number, true, now);
+        self.forward(number, Entry::Again, ask, now)
+    }
+
+    fn take_seat(&mut self, number: u64, shown: bool, now: Millis) {
+        self.seats.take(number, now, shown, &self.rules, now);
+        self.changes.push(Change::Seat(number, now + self.silent));
+    }
+
+    fn forward(&mut self, number: u64, entry: Entry, ask: Ask, now: Millis) -> Decision {
+        self.seats.begin(number, ask.renews, now);
+        Decision::Forward { number, entry }
+    }
+}

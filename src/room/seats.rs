@@ -1,0 +1,252 @@
+//! Seats: who is inside, and until when.
+//!
+//! One entry per seat in a heap of times to look again; renewal only writes a time, and an
+//! entry that comes up early is put back. A seat holds while a request of its visitor runs.
+
+use super::rules::Rules;
+use crate::time::{Millis, Span};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+
+/// Numbers remembered after their pass has lapsed, at most; beyond, the oldest is forgotten.
+const LAPSED_MAX: usize = 1_000_000;
+
+struct Seat {
+    entered: Millis,
+    renewed: Millis,
+    /// Requests of this visitor that run now.
+    running: u32,
+    /// The pass came back at least once.
+    shown: bool,
+    /// When the heap looks at this seat; an entry with another time is stale.
+    wake: Millis,
+}
+
+/// Why a seat was given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing was heard for `idle`.
+    Idle,
+    /// The pass was never shown again.
+    Unshown,
+    /// `visit_max` was reached.
+    VisitMax,
+}
+
+/// Who is inside.
+#[derive(Default)]
+pub struct Seats {
+    inside: HashMap<u64, Seat>,
+    wakes: BinaryHeap<Reverse<(Millis, u64)>>,
+    /// Passes that lapsed a short while ago: their forms are still taken.
+    lapsed: HashSet<u64>,
+    lapsed_order: VecDeque<(Millis, u64)>,
+}
+
+impl Seats {
+    /// Seats taken.
+    pub fn taken(&self) -> u32 {
+        u32::try_from(self.inside.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether `number` is inside.
+    pub fn holds(&self, number: u64) -> bool {
+        self.inside.contains_key(&number)
+    }
+
+    /// Numbers inside and when they came in, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, Millis)> + '_ {
+        self.inside
+            .iter()
+            .map(|(number, seat)| (*number, seat.entered))
+    }
+
+    /// Takes a seat. `shown`: the visitor has already proven to keep cookies.
+    pub fn take(&mut self, number: u64, entered: Millis, shown: bool, rules: &Rules, now: Millis) {
+        let seat = Seat {
+            entered,
+            renewed: now,
+            running: 0,
+            shown,
+            wake: Millis(0),
+        };
+        self.inside.insert(number, seat);
+        self.arm(number, rules);
+    }
+
+    /// A request of somebody inside begins.
+    pub fn begin(&mut self, number: u64, renews: bool, now: Millis) {
+        if let Some(seat) = self.inside.get_mut(&number) {
+            seat.running = seat.running.saturating_add(1);
+            if renews {
+                seat.renewed = now;
+            }
+        }
+    }
+
+    /// The pass came back: this visitor keeps cookies.
+    pub fn show(&mut self, number: u64) {
+        if let Some(seat) = self.inside.get_mut(&number) {
+            seat.shown = true;
+        }
+    }
+
+    /// A request of somebody inside has ended.
+    pub fn end(&mut self, number: u64, renews: bool, now: Millis) {
+        if let Some(seat) = self.inside.get_mut(&number) {
+            seat.running = seat.running.saturating_sub(1);
+            if renews {
+                seat.renewed = now;
+            }
+        }
+    }
+
+    /// Gives a seat back; returns whether there was one.
+    pub fn free(&mut self, number: u64) -> bool {
+        self.inside.remove(&number).is_some()
+    }
+
+    /// The next seat whose time is up, given back; `None` when there is none (yet).
+    pub fn expire(&mut self, rules: &Rules, now: Millis) -> Option<(u64, Left)> {
+        while let Some(&Reverse((at, number))) = self.wakes.peek() {
+            if at > now {
+                return None;
+            }
+            self.wakes.pop();
+            let Some(seat) = self.inside.get(&number).filter(|seat| seat.wake == at) else {
+                continue;
+            };
+            let why = if now >= seat.entered + rules.visit_max {
+                Left::VisitMax
+            } else if seat.running > 0 || seat.idle_end(number, rules) > now {
+                self.arm(number, rules);
+                continue;
+            } else if seat.shown {
+                Left::Idle
+            } else {
+                Left::Unshown
+            };
+            self.free(number);
+            self.remember(number, now);
+            return Some((number, why));
+        }
+        None
+    }
+
+    /// Whether the pass `number` lapsed within the last `grace`.
+    pub fn lapsed(&mut self, number: u64, grace: Span, now: Millis) -> bool {
+        while let Some(&(at, oldest)) = self.lapsed_order.front()
+            && (now.since(at) > grace || self.lapsed_order.len() > LAPSED_MAX)
+        {
+            self.lapsed_order.pop_front();
+            self.lapsed.remove(&oldest);
+        }
+        self.lapsed.contains(&number)
+    }
+
+    /// When a seat may have to be given back.
+    pub fn next(&self) -> Option<Millis> {
+        self.wakes.peek().map(|Reverse((at, _))| *at)
+    }
+
+    fn remember(&mut self, number: u64, now: Millis) {
+        if self.lapsed.insert(number) {
+            self.lapsed_order.push_back((now, number));
+        }
+    }
+
+    fn arm(&mut self, number: u64, rules: &Rules) {
+        let Some(seat) = self.inside.get_mut(&number) else {
+            return;
+        };
+        let last = seat.entered + rules.visit_max;
+        let idle_end = seat.idle_end(number, rules);
+        // A running request is looked at again after one more idle time.
+        let idle_end = match seat.wake >= idle_end {
+            true => seat.wake + rules.idle,
+            false => idle_end,
+        };
+        seat.wake = idle_end.min(last);
+        self.wakes.push(Reverse((seat.wake, number)));
+    }
+}
+
+impl Seat {
+    /// When idleness ends this visit: jittered by ±10 %, once per visit, so that people who
+    /// came in together do not all fall out together.
+    fn idle_end(&self, number: u64, rules: &Rules) -> Millis {
+        let idle = if self.shown {
+            rules.idle
+        } else {
+            rules.first_idle.min(rules.idle)
+        };
+        self.renewed + idle.scale(0.9 + 0.2 * super::phase(number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> Rules {
+        Rules {
+            idle: Span::secs(100),
+            first_idle: Span::secs(10),
+            visit_max: Span::secs(1_000),
+            ..Rules::default()
+        }
+    }
+
+    fn taken(shown: bool) -> Seats {
+        let mut seats = Seats::default();
+        seats.take(1, Millis(0), shown, &rules(), Millis(0));
+        seats
+    }
+
+    #[test]
+    fn idle_ends_a_visit_and_renewal_puts_it_off() {
+        let mut seats = taken(true);
+        seats.begin(1, true, Millis(80_000));
+        seats.end(1, true, Millis(80_000));
+        assert_eq!(seats.expire(&rules(), Millis(111_000)), None);
+        assert!(seats.expire(&rules(), Millis(191_000)).is_some());
+        assert_eq!(seats.taken(), 0);
+    }
+
+    #[test]
+    fn a_pass_never_shown_again_is_given_back_early() {
+        let mut seats = taken(false);
+        let (number, why) = seats.expire(&rules(), Millis(11_001)).unwrap();
+        assert_eq!((number, why), (1, Left::Unshown));
+    }
+
+    #[test]
+    fn a_running_request_holds_the_seat_but_not_for_ever() {
+        let mut seats = taken(true);
+        seats.begin(1, true, Millis(0));
+        for second in 0..999 {
+            assert_eq!(seats.expire(&rules(), Millis(second * 1000)), None);
+        }
+        let (_, why) = seats.expire(&rules(), Millis(1_000_000)).unwrap();
+        assert_eq!(why, Left::VisitMax);
+    }
+
+    #[test]
+    fn a_lapsed_pass_is_remembered_for_the_grace() {
+        let mut seats = taken(true);
+        seats.expire(&rules(), Millis(111_000)).unwrap();
+        assert!(seats.lapsed(1, Span::secs(60), Millis(171_000)));
+        assert!(!seats.lapsed(1, Span::secs(60), Millis(171_001)));
+    }
+
+    #[test]
+    fn one_heap_entry_per_seat() {
+        let mut seats = taken(true);
+        for second in 0..10_000 {
+            seats.begin(1, true, Millis(second * 90));
+            seats.end(1, true, Millis(second * 90));
+            seats.expire(&rules(), Millis(second * 90));
+        }
+        assert_eq!(seats.wakes.len(), 1);
+    }
+}

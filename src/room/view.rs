@@ -1,0 +1,329 @@
+//! What goes into a room and what comes out: the words between it and whoever asks.
+
+use super::promise::Promise;
+use super::rules::Mode;
+use crate::time::{Millis, Span};
+use serde::{Deserialize, Serialize};
+
+/// Who asks, as far as a signed cookie tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visitor {
+    /// Nobody we know.
+    Newcomer,
+    /// Holds a place in the line.
+    Ticket(Ticket),
+    /// Was let in.
+    Pass(Pass),
+}
+
+/// A numbered place in the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// The number.
+    pub number: u64,
+    /// When it was given out.
+    pub issued: Millis,
+    /// The first promise made to this visitor, once one was made.
+    pub promised: Option<Promised>,
+}
+
+/// The right to be inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// The visitor's number: the same as the ticket's, if there was one.
+    pub number: u64,
+    /// When the visitor was let in.
+    pub issued: Millis,
+}
+
+/// A promise and the moment it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promised {
+    /// When.
+    pub at: Millis,
+    /// What.
+    pub promise: Promise,
+}
+
+/// What is asked, as far as it matters to the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The request renews a seat (not a page's own keep-alive).
+    pub renews: bool,
+    /// The request may carry somebody's work: POST, PUT, PATCH, DELETE.
+    pub work: bool,
+    /// A browser's guess (prefetch, prerender): takes neither ticket nor seat.
+    pub guess: bool,
+}
+
+impl Ask {
+    /// An ordinary page.
+    pub const PAGE: Ask = Ask {
+        renews: true,
+        work: false,
+        guess: false,
+    };
+}
+
+/// What to do with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Forward it; [`super::Room::finish`] must be called once when it has ended.
+    Forward {
+        /// The visitor's number.
+        number: u64,
+        /// How the visitor comes to be inside.
+        entry: Entry,
+    },
+    /// Give the waiting answer.
+    Wait {
+        /// What to tell.
+        waiting: Waiting,
+        /// The ticket to hold from now on.
+        ticket: Ticket,
+        /// The visitor does not have this ticket yet.
+        fresh: bool,
+    },
+    /// Neither a place nor a seat.
+    Refuse(Refusal),
+}
+
+/// How a visitor comes to be inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Was inside already.
+    Inside,
+    /// The room was not saturated.
+    Straight,
+    /// Was called and came.
+    Called,
+    /// Takes up again a seat that lapsed, or was lost with a crash, a moment ago.
+    Again,
+    /// Only this one request, which carries work, passes: the pass has just lapsed and even the
+    /// reserve is taken. No seat is held.
+    WorkOnly,
+}
+
+/// Why there is neither a place nor a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The room is closed.
+    Closed,
+    /// `line_max` tickets wait already.
+    LineFull,
+    /// No number may be given out before the store has confirmed more of them.
+    NoNumber,
+    /// A browser's guess, which is not worth a place.
+    Guess,
+}
+
+/// How a visitor stands, for `/.preau/status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Neither in line nor inside.
+    Outside,
+    /// In line, or called.
+    Waiting {
+        /// What to tell.
+        waiting: Waiting,
+        /// The ticket to hold from now on.
+        ticket: Ticket,
+        /// The visitor does not have this ticket yet.
+        fresh: bool,
+    },
+    /// Inside.
+    Inside,
+}
+
+/// What a visitor in line is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The ticket's number; it never changes.
+    pub number: u64,
+    /// Living tickets ahead, plus one; 1 for a called one.
+    pub place: u64,
+    /// `None` while nobody can honestly say.
+    pub promise: Option<Promise>,
+    /// When the server wants to hear from this visitor again.
+    pub poll_after: Span,
+    /// The ticket is called: what is left of its claim window.
+    pub called: Option<Span>,
+    /// Why things are as they are, where there is something to say.
+    pub reason: Option<Reason>,
+}
+
+/// Why the line does not move, or moves more slowly than was promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The portal does not answer; calls have stopped and resume by themselves.
+    PortalDown,
+    /// The operators hold the room.
+    Held,
+    /// The portal is slower than it was when the promise was made.
+    Slower,
+}
+
+/// What happened since the room was opened. All only ever grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(
+    missing_docs,
+    reason = "each field is named and explained by `Counts::SERIES`"
+)]
+pub struct Counts {
+    pub tickets: u64,
+    pub straight: u64,
+    pub calls: u64,
+    pub called_in: u64,
+    pub again: u64,
+    pub work_only: u64,
+    pub no_shows: u64,
+    pub passed_over: u64,
+    pub ghosts: u64,
+    pub abandoned: u64,
+    pub revived: u64,
+    pub left_line: u64,
+    pub idle_out: u64,
+    pub unshown_out: u64,
+    pub visit_max_out: u64,
+    pub logouts: u64,
+    pub polls: u64,
+    pub guesses: u64,
+    pub refused: u64,
+    pub would_wait: u64,
+    pub promises_scored: u64,
+    pub promises_kept: u64,
+    pub queue_jumps: u64,
+    pub seat_overshoot: u64,
+}
+
+impl Counts {
+    /// Each count with its name in metrics and what it means.
+    pub fn series(&self) -> [(&'static str, &'static str, u64); 24] {
+        [
+            ("tickets", "Tickets given out", self.tickets),
+            ("straight", "Visitors who went straight in", self.straight),
+            ("calls", "Tickets called", self.calls),
+            ("called_in", "Called visitors who came in", self.called_in),
+            (
+                "again",
+                "Seats taken up again after a lapse or a crash",
+                self.again,
+            ),
+            (
+                "work_only",
+                "Forms passed without a seat after a lapse",
+                self.work_only,
+            ),
+            (
+                "no_shows",
+                "Calls that nobody took within the claim window",
+                self.no_shows,
+            ),
+            (
+                "passed_over",
+                "Tickets passed over because their poll was overdue",
+                self.passed_over,
+            ),
+            ("ghosts", "Tickets never shown again", self.ghosts),
+            (
+                "abandoned",
+                "Tickets given up: no poll while the place was kept",
+                self.abandoned,
+            ),
+            (
+                "revived",
+                "Absent tickets that came back to their place",
+                self.revived,
+            ),
+            (
+                "left_line",
+                "Visitors who left the line by their own wish",
+                self.left_line,
+            ),
+            ("idle_out", "Seats given back after idleness", self.idle_out),
+            (
+                "unshown_out",
+                "Seats given back because the pass never came back",
+                self.unshown_out,
+            ),
+            (
+                "visit_max_out",
+                "Seats given back at the longest visit",
+                self.visit_max_out,
+            ),
+            ("logouts", "Seats given back at logout", self.logouts),
+            ("polls", "Polls answered", self.polls),
+            (
+                "guesses",
+                "Prefetches and prerenders turned away",
+                self.guesses,
+            ),
+            (
+                "refused",
+                "Visitors who got neither a place nor a seat",
+                self.refused,
+            ),
+            (
+                "would_wait",
+                "Visitors who would have waited, in mode observe",
+                self.would_wait,
+            ),
+            (
+                "promises_scored",
+                "First promises compared with what happened",
+                self.promises_scored,
+            ),
+            (
+                "promises_kept",
+                "First promises kept by their upper bound",
+                self.promises_kept,
+            ),
+            (
+                "queue_jumps",
+                "Must stay 0: newcomers let in while a ticket waited",
+                self.queue_jumps,
+            ),
+            (
+                "seat_overshoot",
+                "Must stay 0: seats given beyond limit and reserve",
+                self.seat_overshoot,
+            ),
+        ]
+    }
+}
+
+/// How a room stands, for the desk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// The room's name.
+    pub name: String,
+    /// What it does.
+    pub mode: Mode,
+    /// The limit in force.
+    pub seats: u32,
+    /// Seats taken.
+    pub taken: u32,
+    /// Tickets called and not yet in.
+    pub called: u32,
+    /// Living tickets.
+    pub waiting: u64,
+    /// What somebody who came now would be promised.
+    pub promise: Option<Promise>,
+    /// Calls per second that the pace allows.
+    pub pace: f64,
+    /// The learnt factor between the estimate and the upper bound of a promise.
+    pub q: f64,
+    /// Seconds of a visit, once known.
+    pub visit_secs: Option<f64>,
+    /// Visitors let in since the room was opened.
+    pub entered_total: u64,
+    /// Whether the portal answers.
+    pub portal_up: bool,
+    /// How much longer polls are spaced than without a budget; 1 when the budget is not short.
+    pub poll_stretch: f64,
+    /// The next number to be given out, and the first that must not be without the store.
+    pub numbers: (u64, u64),
+    /// What happened.
+    pub counts: Counts,
+}

@@ -1,0 +1,253 @@
+//! What survives: an embedded ACID store beside the rooms (redb).
+//!
+//! The rooms live in memory; what they change is committed in groups, off the hot path. Numbers
+//! are reserved in blocks ahead of use, so that none is given twice whatever is lost with the
+//! last group. Nothing of this module's types is seen by `room`: a second kind of store has
+//! only [`Store::load`] and [`Store::commit`] to provide.
+
+mod tables;
+
+use crate::host;
+use crate::room::{BLOCK, Change, Saved};
+use crate::time::Millis;
+use redb::{Database, ReadableDatabase as _};
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use tables::Tables;
+
+/// Numbers reserved ahead of use.
+const AHEAD: u64 = 128 * BLOCK;
+/// Bytes of the store's cache.
+const CACHE: usize = 16 * 1024 * 1024;
+
+/// The store of one installation; one process at a time may hold it.
+pub struct Store {
+    path: PathBuf,
+    database: Database,
+}
+
+/// Why the store cannot be opened, read or written. The message says what to do.
+#[derive(Debug)]
+pub struct StoreError {
+    path: PathBuf,
+    cause: redb::Error,
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match &self.cause {
+            redb::Error::DatabaseAlreadyOpen => write!(
+                f,
+                "the store {path} is in use: another preau runs with the same `state` folder. Stop \
+                 it, or give this one a folder of its own"
+            ),
+            redb::Error::Io(error) if error.kind() != ErrorKind::InvalidData => write!(
+                f,
+                "the store {path} cannot be read or written: {error}. The user running preau must \
+                 be able to write to this folder (`state` in the configuration)"
+            ),
+            cause => write!(
+                f,
+                "the store {path} is damaged ({cause}). Restore it from a backup, or move it away: \
+                 a new one is made at the next start, and everybody in line starts anew"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// What one room wants stored.
+pub struct Group<'a> {
+    /// The room's name.
+    pub room: &'a str,
+    /// Its changes, in order.
+    pub changes: Vec<Change>,
+    /// Numbers below this one may be given out once the commit has succeeded.
+    pub reserved: u64,
+    /// When the changes were taken.
+    pub taken: Millis,
+}
+
+impl Store {
+    /// Opens the store, or makes one.
+    ///
+    /// # Errors
+    /// When another process holds it, the folder is out of reach, or the file is damaged.
+    pub fn open(path: &Path) -> Result<Store, StoreError> {
+        let database = Database::builder()
+            .set_cache_size(CACHE)
+            .create(path)
+            .map_err(|cause| error(path, cause))?;
+        Ok(Store {
+            path: path.to_owned(),
+            database,
+        })
+    }
+
+    /// The room `name` as it was stored; `None` if it never was.
+    ///
+    /// # Errors
+    /// When the file is damaged or out of reach.
+    pub fn load(&self, name: &str) -> Result<Option<Saved>, StoreError> {
+        let read = self.database.begin_read().map_err(|e| self.error(e))?;
+        Tables::new(name).load(&read).map_err(|e| self.error(e))
+    }
+
+    /// Commits the groups of all rooms in one durable transaction.
+    ///
+    /// # Errors
+    /// When the file cannot be written; then nothing of the groups is stored, and the rooms'
+    /// snapshots are wanted next.
+    pub fn commit(&self, groups: &[Group<'_>]) -> Result<(), StoreError> {
+        let write = self.database.begin_write().map_err(|e| self.error(e))?;
+        for group in groups {
+            Tables::new(group.room)
+                .store(&write, group)
+                .map_err(|e| self.error(e))?;
+        }
+        write.commit().map_err(|e| self.error(e))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn error(&self, cause: impl Into<redb::Error>) -> StoreError {
+        error(&self.path, cause)
+    }
+}
+
+fn error(path: &Path, cause: impl Into<redb::Error>) -> StoreError {
+    StoreError {
+        path: path.to_owned(),
+        cause: cause.into(),
+    }
+}
+
+/// The limit to reserve when `next` is the next number and `reserved` the limit in force; the
+/// same again while half of it is left.
+pub fn reservation(next: u64, reserved: u64) -> u64 {
+    if next + AHEAD / 2 < reserved {
+        return reserved;
+    }
+    (next + AHEAD).next_multiple_of(BLOCK)
+}
+
+/// The first number of a room that was never stored. It grows with the clock, by more than a
+/// room can give out, so that a new store beside old keys gives no number a second time.
+pub fn first_number() -> u64 {
+    (host::now().0 / 1000) << 20
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::room::{Ask, Ticket};
+    use crate::room::{Decision, Entry, Pass, Room, Rules, Visitor};
+
+    fn group<'a>(room: &mut Room, name: &'a str, at: u64) -> Group<'a> {
+        Group {
+            room: name,
+            changes: room.take_changes(),
+            reserved: reservation(room.numbers().0, room.numbers().1),
+            taken: Millis(at),
+        }
+    }
+
+    fn rules() -> Rules {
+        Rules {
+            seats: 1,
+            ..Rules::default()
+        }
+    }
+
+    #[test]
+    fn a_room_comes_back_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.redb");
+        let mut room = Room::new("ent", rules(), 0, Millis(0));
+        room.reserve(reservation(0, 0));
+        let page = |room: &mut Room, who, at| room.arrive(who, Ask::PAGE, Millis(at));
+        let Decision::Forward { number, .. } = page(&mut room, Visitor::Newcomer, 1) else {
+            panic!("the first goes straight in")
+        };
+        let mut tickets: Vec<Ticket> = Vec::new();
+        for at in 2..2_000 {
+            if let Decision::Wait { ticket, .. } = page(&mut room, Visitor::Newcomer, at) {
+                tickets.push(ticket);
+            }
+        }
+        let store = Store::open(&path).unwrap();
+        assert!(store.load("ent").unwrap().is_none());
+        store.commit(&[group(&mut room, "ent", 2_000)]).unwrap();
+        drop(store);
+
+        let store = Store::open(&path).unwrap();
+        let saved = store.load("ent").unwrap().unwrap();
+        assert_eq!(saved.committed, Millis(2_000));
+        let mut room = Room::restore("ent", rules(), saved, Millis(3_000));
+        room.reserve(1 << 40);
+        let pass = Visitor::Pass(Pass {
+            number,
+            issued: Millis(1),
+        });
+        let inside = page(&mut room, pass, 3_001);
+        assert!(matches!(
+            inside,
+            Decision::Forward {
+                entry: Entry::Inside,
+                ..
+            }
+        ));
+        let Decision::Wait { waiting, .. } =
+            page(&mut room, Visitor::Ticket(tickets[1_500]), 3_002)
+        else {
+            panic!("still in line")
+        };
+        assert_eq!(waiting.place, 1_501);
+    }
+
+    #[test]
+    fn rooms_do_not_mix() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store.redb")).unwrap();
+        let mut room = Room::new("a", rules(), 0, Millis(0));
+        room.reserve(10);
+        room.arrive(Visitor::Newcomer, Ask::PAGE, Millis(1));
+        store.commit(&[group(&mut room, "a", 1)]).unwrap();
+        assert_eq!(store.load("a").unwrap().unwrap().seats.len(), 1);
+        assert!(store.load("b").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_second_process_and_a_damaged_file_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.redb");
+        let first = Store::open(&path).unwrap();
+        let error = Store::open(&path).err().unwrap().to_string();
+        assert!(error.contains("another preau"), "{error}");
+        drop(first);
+        std::fs::write(
+            &path,
+            "not a store at all, but long enough to look at".repeat(100),
+        )
+        .unwrap();
+        let error = Store::open(&path).err().unwrap().to_string();
+        assert!(error.contains("move it away"), "{error}");
+    }
+
+    #[test]
+    fn reservations_stay_ahead() {
+        let mut reserved = 0;
+        for next in 0..200_000u64 {
+            if next % 30_000 == 0 {
+                reserved = reservation(next, reserved);
+            }
+            assert!(next < reserved);
+        }
+    }
+}
