@@ -208,6 +208,19 @@ pub mod front;";
     }
 
     #[test]
+    fn tests_in_files_of_their_own() {
+        let text = "#[cfg(test)] mod tests; mod line; #[cfg(test)] mod more { }";
+        for (name, test) in [
+            ("room/mod.rs", "room/tests"),
+            ("room/line.rs", "room/line/tests"),
+            ("lib.rs", "tests"),
+        ] {
+            let files = Source::parse(name, "room", 1, text).test_files();
+            assert_eq!(files, [Path::new(test)], "{name}");
+        }
+    }
+
+    #[test]
     fn impurity() {
         for bad in [
             "use std::time::{Duration, Instant};",

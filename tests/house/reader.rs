@@ -17,15 +17,25 @@ pub struct Source {
     pub depth: usize,
     pub text: String,
     file: syn::File,
+    /// The folder of its child modules, below `src`.
+    children: PathBuf,
 }
 
 impl Source {
-    /// Every source file below `src`.
+    /// Every source file below `src`; of those that are only compiled for tests, the text.
     pub fn all(src: &Path) -> Vec<Source> {
         let mut files = Vec::new();
         walk(src, &mut files);
         files.sort();
-        files.iter().map(|path| Source::read(src, path)).collect()
+        let mut sources: Vec<Source> = files.iter().map(|path| Source::read(src, path)).collect();
+        let tests: Vec<PathBuf> = sources.iter().flat_map(Source::test_files).collect();
+        for source in &mut sources {
+            let name = Path::new(&source.name).with_extension("");
+            if tests.iter().any(|test| name.starts_with(test)) {
+                source.file.items.clear();
+            }
+        }
+        sources
     }
 
     /// Parses `text`, as a file `name` of `module`, `depth` modules below the crate.
@@ -36,7 +46,21 @@ impl Source {
             depth,
             text: text.to_owned(),
             file: syn::parse_file(text).unwrap_or_else(|error| panic!("{name}: {error}")),
+            children: children(Path::new(name)),
         }
+    }
+
+    /// The child modules that this file declares for tests only and that have files of their
+    /// own, below `src` and without ending.
+    pub fn test_files(&self) -> Vec<PathBuf> {
+        let declared = self.file.items.iter().filter_map(|item| match item {
+            syn::Item::Mod(module) if module.content.is_none() => Some(module),
+            _ => None,
+        });
+        declared
+            .filter(|module| only_for_tests(&module.attrs))
+            .map(|module| self.children.join(module.ident.to_string()))
+            .collect()
     }
 
     /// Every path that is named, from its root: `crate::room::Room`, `std::fs`, …; `super` is
@@ -74,6 +98,20 @@ impl Source {
 /// Name and length in lines of each function.
 pub fn functions(source: &Source) -> Vec<(String, usize)> {
     source.look().functions
+}
+
+/// Where the child modules of the file `name` live: beside `mod.rs`, `lib.rs` and `main.rs`,
+/// below a folder of its name for every other.
+fn children(name: &Path) -> PathBuf {
+    let stem = name.with_extension("");
+    if ["mod", "lib", "main"]
+        .iter()
+        .any(|root| stem.ends_with(root))
+    {
+        stem.parent().map(Path::to_owned).unwrap_or_default()
+    } else {
+        stem
+    }
 }
 
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
