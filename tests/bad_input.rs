@@ -17,7 +17,7 @@ async fn full_room(portal: &Portal) -> (Preau, Visitor, Visitor) {
 }
 
 async fn rejected(preau: &Preau) -> f64 {
-    preau.metric("preau_cookies_rejected_total", &[]).await
+    preau.counted("preau_cookies_rejected_total").await
 }
 
 #[tokio::test]

@@ -95,8 +95,8 @@ async fn a_browser_signs_on_with_and_without_javascript() {
 fn metrics_are_read_by_name_and_labels() {
     let text = "# HELP a_total x\na_total{room=\"x\",why=\"late\"} 2\na_total{room=\"y\"} 5\n\
                 a_total_more 9\nb 1.5\n";
-    assert_eq!(sum_of_series(text, "a_total", &[]), 7.0);
-    assert_eq!(sum_of_series(text, "a_total", &[("room", "x")]), 2.0);
-    assert_eq!(sum_of_series(text, "a_total", &[("room", "z")]), 0.0);
-    assert_eq!(sum_of_series(text, "b", &[]), 1.5);
+    assert_eq!(sum_of_series(text, "a_total", &[]), Some(7.0));
+    assert_eq!(sum_of_series(text, "a_total", &[("room", "x")]), Some(2.0));
+    assert_eq!(sum_of_series(text, "a_total", &[("room", "z")]), None);
+    assert_eq!(sum_of_series(text, "b", &[]), Some(1.5));
 }

@@ -88,11 +88,17 @@ poll = {{ min = "1s", max = "1s" }}
         )
     }
 
-    /// The sum of the series of `name` that carry all `labels`; 0 if there is none.
+    /// The sum of the series of `name` that carry all `labels`. There must be one: a name that
+    /// nobody knows must not read as zero.
     pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        let answer = get(self.home.admin, "/metrics").await;
-        let text = answer.expect("the desk answers").text();
-        sum_of_series(&text, name, labels)
+        let text = self.metrics().await;
+        let sum = sum_of_series(&text, name, labels);
+        sum.unwrap_or_else(|| panic!("no series {name} {labels:?} in:\n{text}"))
+    }
+
+    /// The same for counters whose series appear when there is something to count.
+    pub async fn counted(&self, name: &str) -> f64 {
+        sum_of_series(&self.metrics().await, name, &[]).unwrap_or(0.0)
     }
 
     /// Panics if one of the things that must never happen has happened.
@@ -129,6 +135,11 @@ poll = {{ min = "1s", max = "1s" }}
         self.process.signal(Signal::SIGKILL);
         self.process.end().await;
         self.home
+    }
+
+    async fn metrics(&self) -> String {
+        let answer = get(self.home.admin, "/metrics").await;
+        answer.expect("the desk answers").text()
     }
 }
 
@@ -244,8 +255,8 @@ poll = {{ min = "1s", max = "1s" }}
 }
 
 /// The sum of the series of `name` that carry all `labels`, in the text format of Prometheus:
-/// `name{a="b",c="d"} value`.
-pub fn sum_of_series(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
+/// `name{a="b",c="d"} value`; `None` if there is no such series.
+pub fn sum_of_series(text: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
     let series = text.lines().filter_map(|line| {
         let rest = line.strip_prefix(name)?;
         let (inside, value) = match rest.strip_prefix('{') {
@@ -261,5 +272,5 @@ pub fn sum_of_series(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
             number
         })
     });
-    series.sum()
+    series.reduce(|sum, value| sum + value)
 }
