@@ -10,7 +10,8 @@
 //! admin                the desk: metrics, health, status
 //! front                listeners, HTTP, THE request, waiting page, refusals
 //! upstream · store     servers and forwarding; what survives
-//! cookie · config · metrics · host     host = the only clock and entropy
+//! cookie · config · metrics
+//! host                 the only clock and entropy
 //! room                 PURE: line, seats, pace, promise
 //! time                 milliseconds, saturating arithmetic
 //! ```
@@ -19,6 +20,9 @@
 //! [`room::Room::arrive`]; and what must never happen is written beside the rules that
 //! prevent it, in [`room`].
 
+pub mod admin;
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod cookie;
 pub mod front;

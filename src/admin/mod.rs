@@ -3,6 +3,8 @@
 mod series;
 mod status;
 
+pub use status::{HouseStatus, PortalStatus, Range, RoomStatus, ServerStatus};
+
 use crate::front::House;
 use crate::time::Millis;
 use axum::extract::State;
@@ -54,8 +56,7 @@ pub async fn serve(listener: TcpListener, desk: Desk, mut stop: watch::Receiver<
     }
 }
 
-const PLACES: &str =
-    "Here are /metrics, /healthz, /readyz, /api/v1/status and /api/v1/rooms.\n";
+const PLACES: &str = "Here are /metrics, /healthz, /readyz, /api/v1/status and /api/v1/rooms.\n";
 
 async fn metrics(State(desk): State<Arc<Desk>>) -> impl IntoResponse {
     let kind = [

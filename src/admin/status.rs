@@ -134,7 +134,9 @@ pub fn rooms(desk: &Desk) -> Vec<RoomStatus> {
                 promise_factor: status.q,
                 visit_seconds: status.visit_secs,
                 entered_total: status.entered_total,
-                counts: counts.map(|(name, _, count)| (name.to_owned(), count)).into(),
+                counts: counts
+                    .map(|(name, _, count)| (name.to_owned(), count))
+                    .into(),
                 name: status.name,
             }
         })

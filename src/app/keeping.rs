@@ -57,7 +57,9 @@ impl Keeping {
         });
         Ok(Keeping {
             stop: Some(stop),
-            thread: thread.inspect_err(|error| tracing::error!(%error, "no thread for the store")).ok(),
+            thread: thread
+                .inspect_err(|error| tracing::error!(%error, "no thread for the store"))
+                .ok(),
             fails,
         })
     }

@@ -208,7 +208,8 @@ impl Running {
             let (phase, cut) = (self.phase.subscribe(), self.cut.subscribe());
             let worker = move || runtime.block_on(work(thread, listeners, phase, cut));
             let name = format!("worker-{index}");
-            self.workers.push(thread::Builder::new().name(name).spawn(worker)?);
+            self.workers
+                .push(thread::Builder::new().name(name).spawn(worker)?);
         }
         let runtime = runtime()?;
         let (stop, stopped) = watch::channel(false);
@@ -305,5 +306,7 @@ fn access_log(config: &LogConfig) -> Result<(AccessLog, Option<WorkerGuard>), St
 
 fn addresses(listeners: &[Vec<TcpListener>]) -> Vec<SocketAddr> {
     let first = listeners.first().into_iter().flatten();
-    first.filter_map(|listener| listener.local_addr().ok()).collect()
+    first
+        .filter_map(|listener| listener.local_addr().ok())
+        .collect()
 }

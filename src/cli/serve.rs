@@ -1,0 +1,203 @@
+//! `preau serve`: front the portals of a file, or of the command line.
+
+use super::check::{self, LoadError};
+use crate::app::{self, Running};
+use crate::config::{self, Config, LogConfig, LogFormat, Source};
+use clap::Args;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// The file that is read when the command line names neither a file nor a portal.
+const DEFAULT_FILE: &str = "proxy.toml";
+/// It could not start.
+const NOT_STARTED: u8 = 3;
+
+/// Arguments of `preau serve`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Without --config, --portal alone is enough; without either, proxy.toml is read.\n\n\
+    SIGTERM and SIGINT stop gently: what runs is finished, up to the deadline `drain`.\n\n\
+    Exit status:\n  \
+    0  stopped as asked\n  \
+    1  the file, or a value of the command line, has errors: all of them are shown\n  \
+    2  the file cannot be read, or the command line is wrong\n  \
+    3  it could not start: an address in use, keys, store, or state folder out of reach"
+)]
+pub struct Serve {
+    /// The file to serve from.
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// A server of the portal, such as http://127.0.0.1:9000; may be repeated.
+    #[arg(long, value_name = "URL")]
+    portal: Vec<String>,
+    /// Visits that may be inside at once.
+    #[arg(long, value_name = "NUMBER")]
+    seats: Option<String>,
+    /// Where visitors connect; may be repeated.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Vec<String>,
+    /// Where the desk listens: metrics, health, status.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    admin: Option<String>,
+    /// The folder for keys and store.
+    #[arg(long, value_name = "DIR")]
+    state: Option<String>,
+    /// Replace any value of the file, such as room.idle=30s; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// Runs the command until a signal stops it.
+pub fn run(args: &Serve) -> ExitCode {
+    let config = match load(args) {
+        Ok(config) => config,
+        Err(failure) => {
+            eprint!("{}", failure.render(check::color()));
+            return ExitCode::from(failure.status());
+        }
+    };
+    log_to_stderr(&config.log);
+    // Before anything runs, so that no signal is missed.
+    let waiting = match Signals::new() {
+        Ok(waiting) => waiting,
+        Err(error) => return not_started(&error),
+    };
+    let running = match app::start(config) {
+        Ok(running) => running,
+        Err(error) => return not_started(&error),
+    };
+    announce(&running);
+    waiting.wait();
+    tracing::info!("stopping: what runs is finished first; a second signal stops at once");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    waiting.exit_on_next();
+    running.stop();
+    tracing::info!("stopped");
+    ExitCode::SUCCESS
+}
+
+fn not_started(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("preau could not start: {error}.");
+    ExitCode::from(NOT_STARTED)
+}
+
+fn load(args: &Serve) -> Result<Config, LoadError> {
+    let overrides = overrides(args);
+    match &args.config {
+        Some(path) => check::load(path, &overrides),
+        None if args.portal.is_empty() => check::load(Path::new(DEFAULT_FILE), &overrides),
+        None => config::parse(Source {
+            name: "command line",
+            text: "",
+            overrides: &overrides,
+        })
+        .map_err(LoadError::Wrong),
+    }
+}
+
+/// The arguments as replacements of the file's values; `--set` last, so that it wins.
+fn overrides(args: &Serve) -> Vec<String> {
+    let list = |values: &[String]| serde_json::to_string(values).unwrap_or_default();
+    let mut overrides = Vec::new();
+    if !args.portal.is_empty() {
+        overrides.push(format!("portal.servers={}", list(&args.portal)));
+    }
+    if !args.listen.is_empty() {
+        overrides.push(format!("listen={}", list(&args.listen)));
+    }
+    let single = [
+        ("room.seats", &args.seats),
+        ("admin", &args.admin),
+        ("state", &args.state),
+    ];
+    for (key, value) in single {
+        overrides.extend(value.as_ref().map(|value| format!("{key}={value}")));
+    }
+    overrides.extend(args.set.iter().cloned());
+    overrides
+}
+
+fn log_to_stderr(config: &LogConfig) {
+    let filter = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(check::color())
+        .with_target(false);
+    match config.format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+fn announce(running: &Running) {
+    for address in running.addresses() {
+        tracing::info!(%address, "listening for visitors");
+    }
+    for room in running.rooms() {
+        tracing::info!(
+            room = room.name,
+            mode = room.mode.name(),
+            seats = room.seats,
+            taken = room.taken,
+            waiting = room.waiting,
+            "room open"
+        );
+    }
+    tracing::info!(admin = %running.admin(), "ready: the desk has /metrics, /readyz and /api/v1/status");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    stopped: std::sync::mpsc::Receiver<()>,
+}
+
+impl Signals {
+    fn new() -> io::Result<Signals> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (send, stopped) = std::sync::mpsc::channel();
+        let (mut terminate, mut interrupt) = {
+            let _inside = runtime.enter();
+            (
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::interrupt())?,
+            )
+        };
+        let listen = async move {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                if send.send(()).is_err() {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("signals".into())
+            .spawn(move || runtime.block_on(listen))?;
+        Ok(Signals { stopped })
+    }
+
+    fn wait(&self) {
+        let _ = self.stopped.recv();
+    }
+
+    /// From now on a signal ends the process at once.
+    fn exit_on_next(self) {
+        let exit = move || {
+            if self.stopped.recv().is_ok() {
+                tracing::warn!("stopped at once, as asked by a second signal");
+                std::process::exit(1);
+            }
+        };
+        std::thread::spawn(exit);
+    }
+}

@@ -1,0 +1,169 @@
+//! `preau status`: how the rooms of a running preau stand.
+
+use crate::admin::{HouseStatus, Range, RoomStatus};
+use clap::Args;
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use std::fmt::Write as _;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long the desk may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of the desk's answer at most.
+const ANSWER_MAX: u64 = 64 * 1024 * 1024;
+
+/// Arguments of `preau status`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Exit status:\n  0  shown\n  1  no answer from the desk")]
+pub struct Status {
+    /// The desk's address (`admin` in the file).
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9900")]
+    admin: SocketAddr,
+    /// The JSON of /api/v1/status instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &Status) -> ExitCode {
+    let answer = match ask(args.admin) {
+        Ok(answer) => answer,
+        Err(error) => {
+            eprintln!(
+                "no answer from the desk at {}: {error}. Does preau run there? \
+                 Its log names the desk's address; --admin says another one.",
+                args.admin
+            );
+            return ExitCode::FAILURE;
+        }
+    };
+    let shown = match args.json {
+        true => answer + "\n",
+        false => match serde_json::from_str(&answer) {
+            Ok(house) => tables(&house),
+            Err(error) => {
+                eprintln!(
+                    "{} answers, but not as preau's desk does: {error}",
+                    args.admin
+                );
+                return ExitCode::FAILURE;
+            }
+        },
+    };
+    // Somebody who closes the pipe early has seen enough.
+    let _ = io::stdout().write_all(shown.as_bytes());
+    ExitCode::SUCCESS
+}
+
+/// One request, one answer: HTTP/1.0 needs no library on this side.
+fn ask(desk: SocketAddr) -> io::Result<String> {
+    let mut socket = TcpStream::connect_timeout(&desk, PATIENCE)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    write!(
+        socket,
+        "GET /api/v1/status HTTP/1.0\r\nHost: {desk}\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    socket.take(ANSWER_MAX).read_to_string(&mut answer)?;
+    match answer.split_once("\r\n\r\n") {
+        Some((head, body)) if head.contains(" 200 ") => Ok(body.to_owned()),
+        Some((head, _)) => Err(io::Error::other(
+            head.lines().next().unwrap_or("").to_owned(),
+        )),
+        None => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+fn tables(house: &HouseStatus) -> String {
+    let mut rooms = table(&[
+        "room",
+        "portal",
+        "mode",
+        "seats",
+        "called",
+        "waiting",
+        "wait for a newcomer",
+        "entered",
+        "promises kept",
+    ]);
+    for room in &house.rooms {
+        rooms.add_row(room_row(room));
+    }
+    let mut servers = table(&["portal", "server", "", "in flight", "slots", "queue"]);
+    for portal in &house.portals {
+        for server in &portal.servers {
+            servers.add_row(vec![
+                Cell::new(&portal.name),
+                Cell::new(&server.address),
+                Cell::new(if server.up { "up" } else { "DOWN" }),
+                number(server.in_flight),
+                number(portal.slots),
+                number(portal.waiting),
+            ]);
+        }
+    }
+    let mut text = format!("{rooms}\n\n{servers}\n\n");
+    let minutes = house.uptime_seconds / 60;
+    let _ = writeln!(
+        text,
+        "preau {}, up {} h {:02} min, {} connections{}{}",
+        house.version,
+        minutes / 60,
+        minutes % 60,
+        house.connections,
+        if house.store_ok {
+            ""
+        } else {
+            ", THE STORE CANNOT BE WRITTEN"
+        },
+        if house.draining { ", stopping" } else { "" },
+    );
+    text
+}
+
+fn room_row(room: &RoomStatus) -> Vec<Cell> {
+    let count = |name: &str| room.counts.get(name).copied().unwrap_or(0);
+    let (kept, scored) = (count("promises_kept"), count("promises_scored"));
+    let wait = match &room.wait_seconds {
+        _ if !room.portal_up => "portal down".to_owned(),
+        _ if room.waiting == 0 && room.taken + room.called < room.seats => "none".to_owned(),
+        Some(Range { low, high }) => format!("{} to {}", time(*low), time(*high)),
+        None => "not known yet".to_owned(),
+    };
+    vec![
+        Cell::new(&room.name),
+        Cell::new(&room.portal),
+        Cell::new(room.mode.name()),
+        number(format!("{}/{}", room.taken, room.seats)),
+        number(room.called),
+        number(room.waiting),
+        Cell::new(wait),
+        number(room.entered_total),
+        number(if scored == 0 {
+            "–".to_owned()
+        } else {
+            format!("{} %", kept * 100 / scored)
+        }),
+    ]
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
+        .set_header(header);
+    table
+}
+
+fn number(value: impl ToString) -> Cell {
+    Cell::new(value.to_string()).set_alignment(CellAlignment::Right)
+}
+
+fn time(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        _ => format!("{} min", seconds.div_ceil(60)),
+    }
+}
