@@ -26,6 +26,8 @@ pub struct Metrics {
     pub pages_given_words: IntCounter,
     /// Commits to the store.
     pub store_commits: IntCounter,
+    /// Answers that did not wait for the store any longer.
+    pub store_late: IntCounter,
     /// Commits that failed; they are tried again.
     pub store_errors: IntCounter,
     requests: IntCounterVec,
@@ -90,6 +92,10 @@ impl Metrics {
                 "Portal answers of 5xx that got a page with words in their place",
             ),
             store_commits: counter("preau_store_commits_total", "Commits to the store"),
+            store_late: counter(
+                "preau_store_late_total",
+                "Answers that did not wait for the store any longer: a crash then may lose a place",
+            ),
             store_errors: counter(
                 "preau_store_errors_total",
                 "Commits to the store that failed and are tried again",

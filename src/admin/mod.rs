@@ -15,15 +15,12 @@ use axum::routing::get;
 use axum::{Json, Router};
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 
 /// What the desk looks at.
 pub struct Desk {
     /// The house.
     pub house: Arc<House>,
-    /// True while the last commit to the store has failed.
-    pub store_fails: Arc<AtomicBool>,
     /// When the proxy was started.
     pub began: Millis,
 }
@@ -73,7 +70,7 @@ async fn metrics(State(desk): State<Arc<Desk>>) -> impl IntoResponse {
 async fn ready(State(desk): State<Arc<Desk>>) -> impl IntoResponse {
     if desk.house.is_draining() {
         (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
-    } else if desk.store_fails.load(Ordering::Relaxed) {
+    } else if !desk.house.written.works() {
         // Those who come are still served well; but whoever looks must know.
         (StatusCode::OK, "ready, but the store cannot be written\n")
     } else {

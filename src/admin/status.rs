@@ -5,7 +5,6 @@ use crate::host;
 use crate::room;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 
 /// `/api/v1/status`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -102,7 +101,7 @@ pub fn house(desk: &Desk) -> HouseStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_seconds: host::now().since(desk.began).0 / 1000,
         draining: desk.house.is_draining(),
-        store_ok: !desk.store_fails.load(Ordering::Relaxed),
+        store_ok: desk.house.written.works(),
         connections: desk.house.metrics.connections.get(),
         rooms: rooms(desk),
         portals: portals(desk),
@@ -117,7 +116,6 @@ pub fn rooms(desk: &Desk) -> Vec<RoomStatus> {
         .map(|door| {
             let status = door.room().status(host::now());
             let portal = &desk.house.portals[door.config.portal];
-            let counts = status.counts.series();
             RoomStatus {
                 portal: portal.config().name.clone(),
                 portal_up: status.portal_up,
@@ -134,8 +132,8 @@ pub fn rooms(desk: &Desk) -> Vec<RoomStatus> {
                 promise_factor: status.q,
                 visit_seconds: status.visit_secs,
                 entered_total: status.entered_total,
-                counts: counts
-                    .map(|(name, _, count)| (name.to_owned(), count))
+                counts: room::Counts::SERIES
+                    .map(|(name, _, read)| (name.to_owned(), read(&status.counts)))
                     .into(),
                 name: status.name,
             }

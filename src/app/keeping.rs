@@ -6,20 +6,20 @@ use crate::store::{self, Group, Store, StoreError};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// What is younger than this may be lost with a crash; nobody's place is.
+/// What nobody waits for is written this often.
 const EVERY: Duration = Duration::from_millis(100);
+/// Pause between two rounds however many wait: the next group grows meanwhile.
+const GAP: Duration = Duration::from_millis(4);
 /// Pause after a commit that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// The store's thread.
 pub struct Keeping {
-    stop: Option<Sender<()>>,
+    stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    fails: Arc<AtomicBool>,
 }
 
 struct Keeper {
@@ -29,7 +29,6 @@ struct Keeper {
     house: Arc<House>,
     /// Changes were lost with a failed commit: the next group is everything.
     snapshot: bool,
-    fails: Arc<AtomicBool>,
 }
 
 impl Keeping {
@@ -38,41 +37,38 @@ impl Keeping {
     /// # Errors
     /// When the first commit fails: without it, nobody could be let in.
     pub fn start(store: Store, house: Arc<House>) -> Result<Keeping, StoreError> {
-        let fails = Arc::new(AtomicBool::new(false));
         let mut keeper = Keeper {
             path: store.path().to_owned(),
             store: Some(store),
             house,
             snapshot: false,
-            fails: fails.clone(),
         };
         keeper.commit()?;
-        let (stop, stopped) = mpsc::channel();
-        let thread = thread::Builder::new().name("store".into()).spawn(move || {
-            let mut pause = EVERY;
-            while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-                pause = keeper.round();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let keep = move || {
+            keeper.house.written.kept_here();
+            while !stopped.load(Ordering::SeqCst) {
+                let pause = keeper.round();
+                thread::sleep(GAP.min(pause));
+                thread::park_timeout(pause);
             }
             keeper.round();
-        });
+        };
+        let thread = thread::Builder::new().name("store".into()).spawn(keep);
         Ok(Keeping {
-            stop: Some(stop),
+            stop,
             thread: thread
                 .inspect_err(|error| tracing::error!(%error, "no thread for the store"))
                 .ok(),
-            fails,
         })
-    }
-
-    /// True while the last commit has failed.
-    pub fn fails(&self) -> Arc<AtomicBool> {
-        self.fails.clone()
     }
 
     /// Commits what is left, and ends.
     pub fn stop(&mut self) {
-        drop(self.stop.take());
+        self.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
             let _ = thread.join();
         }
     }
@@ -81,34 +77,30 @@ impl Keeping {
 impl Keeper {
     /// One round; returns the pause until the next.
     fn round(&mut self) -> Duration {
+        let house = self.house.clone();
+        house.written.begin();
         let result = self.commit();
-        let failed = self.fails.swap(result.is_err(), Ordering::Relaxed);
-        match result {
-            Ok(()) => {
-                if failed {
-                    tracing::info!("the store can be written again");
-                }
-                EVERY
+        let changed = house.written.end(result.is_ok());
+        let Err(error) = result else {
+            if changed {
+                tracing::info!("the store can be written again");
             }
-            Err(error) => {
-                self.house.metrics.store_errors.inc();
-                if !failed {
-                    tracing::error!(%error, "the store cannot be written; places are kept in memory and tried again");
-                }
-                self.snapshot = true;
-                // After an error in the middle, only a fresh look at the file can be trusted.
-                self.store = None;
-                AFTER_FAILURE
-            }
+            return EVERY;
+        };
+        house.metrics.store_errors.inc();
+        if changed {
+            tracing::error!(%error, "the store cannot be written: places are kept in memory, and this is tried again");
         }
+        self.snapshot = true;
+        // After an error in the middle, only a fresh look at the file can be trusted.
+        self.store = None;
+        AFTER_FAILURE
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
-        if self.store.is_none() {
-            self.store = Some(Store::open(&self.path)?);
-        }
-        let Some(store) = &self.store else {
-            return Ok(());
+        let store = match self.store.take() {
+            Some(store) => self.store.insert(store),
+            None => self.store.insert(Store::open(&self.path)?),
         };
         let groups: Vec<Group<'_>> = (self.house.doors.iter())
             .filter_map(|door| {

@@ -215,7 +215,6 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let desk_view = Desk {
             house: self.house.clone(),
-            store_fails: self.keeping.fails(),
             began: host::now(),
         };
         let house = self.house.clone();

@@ -2,6 +2,7 @@
 
 use super::access::AccessLog;
 use super::page::{Pages, RefusalKind};
+use super::written::Written;
 use crate::config::{Config, RoomConfig, Routes};
 use crate::cookie::{Keys, Rejected, RoomCookie};
 use crate::host;
@@ -29,6 +30,8 @@ pub struct House {
     pub metrics: Arc<Metrics>,
     /// The access log.
     pub access: AccessLog,
+    /// What is written down.
+    pub written: Written,
     pub(super) pages: Pages,
     pub(super) zone: TimeZone,
     pub(super) connections: AtomicUsize,
@@ -91,6 +94,7 @@ impl House {
             refused: RefusalKind::all()
                 .map(|kind| metrics.refusal(kind.name()))
                 .collect(),
+            written: Written::new(metrics.store_late.clone()),
             pages: Pages::new(),
             zone: TimeZone::system(),
             connections: AtomicUsize::new(0),

@@ -20,15 +20,11 @@ pub const PREFIX: &str = "/.preau/";
 struct Status<'a> {
     state: &'a str,
     room: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<u64>,
     wait_seconds: Option<WaitSeconds>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     poll_after_seconds: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     claim_seconds: Option<u64>,
     updated: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<Said<'a>>,
 }
 

@@ -96,6 +96,9 @@ async fn admit(
             let leaves = door.config.logout.contains(&asked.path);
             let visit = Visit::new(door.clone(), number, ask.renews, leaves);
             let mut response = forward::run(errand(Some(visit)), request).await;
+            if entry != Entry::Inside {
+                house.written.wait().await;
+            }
             give_pass(door, number, entry, leaves, response.headers_mut());
             response
         }
@@ -106,6 +109,10 @@ async fn admit(
         }) => {
             note(logged, Some(door), "waited");
             door.meters.waited.inc();
+            let known = matches!(visitor, Visitor::Ticket(shown) if shown.number == ticket.number);
+            if !known {
+                house.written.wait().await;
+            }
             let fresh = fresh.then_some(ticket);
             reply::waiting(house, door, manner, &waiting, fresh, &asked.target)
         }

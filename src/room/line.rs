@@ -5,14 +5,14 @@
 //! (it will never count again). What is neither living nor over is *absent*: it may come back
 //! to its own place until it has been overdue for `keep`.
 //!
-//! Numbers are gathered in blocks of [`BLOCK`]. A Fenwick tree (Fenwick 1994, "A new data
-//! structure for cumulative frequency tables") over the blocks' living counts gives a place in
-//! O(log(n / BLOCK)); within a block it is a population count. Expiry looks at a block only
+//! Numbers are gathered in blocks of [`BLOCK`]. A [`Tree`] over the blocks' living counts gives a
+//! place in O(log(n / BLOCK)); within a block it is a population count. Expiry looks at a block only
 //! when something in it may be due, so its cost is a few checks per ticket and poll interval.
 //!
 //! Time is in whole seconds of the line's own clock, which stands still while we ourselves
 //! are silent (see [`super::Room::advance`]): our absence is not held against anybody.
 
+use super::tree::Tree;
 use std::collections::VecDeque;
 
 /// Tickets per block.
@@ -61,8 +61,8 @@ pub struct Line {
     blocks: VecDeque<Box<Block>>,
     /// For each block held, no later than the first second at which it wants a look.
     wake: VecDeque<u32>,
-    /// The Fenwick tree, 1-based, over blocks `tree_front..`.
-    tree: Vec<u32>,
+    /// Living tickets of the blocks `tree_front..`.
+    tree: Tree,
     tree_front: u64,
     /// No block before this one has a living ticket.
     head: u64,
@@ -81,7 +81,7 @@ impl Line {
             front,
             blocks: VecDeque::new(),
             wake: VecDeque::new(),
-            tree: vec![0],
+            tree: Tree::new([]),
             tree_front: front,
             head: front,
             next: front * BLOCK,
@@ -121,7 +121,8 @@ impl Line {
     pub fn bytes(&self) -> usize {
         self.blocks.len() * size_of::<Block>()
             + self.blocks.capacity() * size_of::<Box<Block>>()
-            + (self.wake.capacity() + self.tree.capacity()) * size_of::<u32>()
+            + self.wake.capacity() * size_of::<u32>()
+            + self.tree.bytes()
     }
 
     /// A new ticket at the end, living, first poll due at `due`.
@@ -170,7 +171,7 @@ impl Line {
             .sum();
         let below = (1u64 << (at % 64)) - 1;
         before += u64::from((block.living[at / 64] & below).count_ones());
-        before + self.prefix(number / BLOCK - self.tree_front) + 1
+        before + self.tree.sum((number / BLOCK - self.tree_front) as usize) + 1
     }
 
     /// The visitor showed the ticket: it lives (again), and its next poll is due at `due`.
@@ -343,40 +344,7 @@ impl Line {
             dirty: false,
         }));
         self.wake.push_back(u32::MAX);
-        self.grow_tree();
-    }
-
-    /// Appends an empty block to the tree: its node sums the nodes that it covers.
-    fn grow_tree(&mut self) {
-        let node = self.tree.len();
-        let mut sum = 0;
-        let mut child = node - 1;
-        let covered = node & (node - 1);
-        while child > covered {
-            sum += self.tree[child];
-            child &= child - 1;
-        }
-        self.tree.push(sum);
-    }
-
-    /// Living tickets in the first `count` blocks of the tree.
-    fn prefix(&self, count: u64) -> u64 {
-        let mut node = count as usize;
-        let mut sum = 0u64;
-        while node > 0 {
-            sum += u64::from(self.tree[node]);
-            node &= node - 1;
-        }
-        sum
-    }
-
-    fn add_to_tree(&mut self, block: u64, gained: bool) {
-        let mut node = (block - self.tree_front) as usize + 1;
-        while node < self.tree.len() {
-            let count = &mut self.tree[node];
-            *count = if gained { *count + 1 } else { *count - 1 };
-            node += node & node.wrapping_neg();
-        }
+        self.tree.push(0);
     }
 
     /// Returns whether it was not living before.
@@ -387,7 +355,8 @@ impl Line {
         }
         self.living += 1;
         self.head = self.head.min(number / BLOCK);
-        self.add_to_tree(number / BLOCK, true);
+        self.tree
+            .increase((number / BLOCK - self.tree_front) as usize);
         self.touch(number);
         true
     }
@@ -398,7 +367,8 @@ impl Line {
             _ => return false,
         }
         self.living -= 1;
-        self.add_to_tree(number / BLOCK, false);
+        self.tree
+            .decrease((number / BLOCK - self.tree_front) as usize);
         self.touch(number);
         true
     }
@@ -468,23 +438,9 @@ impl Line {
         self.head = self.head.max(self.front);
         let retired = self.front - self.tree_front;
         if retired > SLACK_BLOCKS.max(self.blocks.len() as u64) {
-            self.rebuild_tree();
-        }
-    }
-
-    fn rebuild_tree(&mut self) {
-        self.tree = Vec::with_capacity(self.blocks.len() + 1);
-        self.tree.push(0);
-        self.tree_front = self.front;
-        for index in 0..self.blocks.len() {
-            self.grow_tree();
-            let living: u32 = self.blocks[index]
-                .living
-                .iter()
-                .map(|w| w.count_ones())
-                .sum();
-            let node = self.tree.len() - 1;
-            self.tree[node] += living;
+            let living = |block: &Block| block.living.iter().map(|word| word.count_ones()).sum();
+            self.tree = Tree::new(self.blocks.iter().map(|block| living(block)));
+            self.tree_front = self.front;
         }
     }
 }

@@ -16,6 +16,7 @@
 //! Inside, time is the room's own: it stands still while we ourselves were not running (a
 //! machine that was suspended), so that our silence is not held against anybody.
 
+mod counts;
 mod entry;
 mod journal;
 mod line;
@@ -26,16 +27,18 @@ mod seats;
 mod shown;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod view;
 
+pub use counts::Counts;
 pub use journal::{Change, Saved};
 pub use line::{BLOCK, Bits, Line, Mark, Swept};
 pub use promise::{Estimator, Promise, Rates};
 pub use rules::{Mode, Rules};
 pub use shown::Shown;
 pub use view::{
-    Ask, Counts, Decision, Entry, Pass, Promised, Reason, Refusal, Standing, Status, Ticket,
-    Visitor, Waiting,
+    Ask, Decision, Entry, Pass, Promised, Reason, Refusal, Standing, Status, Ticket, Visitor,
+    Waiting,
 };
 
 use crate::time::{Millis, Span};
@@ -94,7 +97,7 @@ impl Room {
             calls: BTreeMap::new(),
             lapses: VecDeque::new(),
             pace: Pace::new(rules.seats, now),
-            estimator: Estimator::new(rules.poll_min, now),
+            estimator: Estimator::new(margin(&rules), now),
             rules,
             portal_up: true,
             counts: Counts::default(),
@@ -128,8 +131,8 @@ impl Room {
             room.lapses.push_back((end, number));
         }
         if let Some(mut learnt) = saved.learnt {
-            learnt.resume(room.rules.poll_min, now);
-            learnt.refresh(room.rules.seats, room.seats.taken());
+            learnt.resume(margin(&room.rules), now);
+            learnt.refresh(room.rules.seats, room.seats.taken(), room.pace.full());
             room.estimator = learnt;
         }
         room.pace.resume(now);
@@ -349,8 +352,10 @@ impl Room {
         self.counts.abandoned += swept.abandoned;
         self.estimator.abandoned(swept.ghosts + swept.abandoned);
         let taken = self.seats.taken();
-        self.estimator.elapse(taken, self.line.living(), now);
-        self.estimator.refresh(self.rules.seats, taken);
+        self.estimator
+            .elapse(self.committed(), self.line.living(), now);
+        self.estimator
+            .refresh(self.rules.seats, taken, self.pace.full());
         self.stretch = self.poll_demand() / f64::from(self.rules.poll_budget);
         self.stretch = self.stretch.max(1.0);
         if now.since(self.learnt_saved) >= LEARNT_EVERY {
@@ -435,6 +440,12 @@ impl Room {
     fn second(&self, now: Millis) -> u32 {
         secs(now.since(self.epoch))
     }
+}
+
+/// The longest time between two polls of somebody whose turn is near: the interval is spread by
+/// a quarter and told in whole seconds.
+fn margin(rules: &Rules) -> Span {
+    Span::secs(rules.poll_min.scale(1.25).ceil_secs())
 }
 
 fn secs(span: Span) -> u32 {

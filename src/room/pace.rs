@@ -70,6 +70,11 @@ impl Pace {
         1.0 + (self.full - 1.0) * part.min(1.0)
     }
 
+    /// Calls per second when nothing holds them back.
+    pub fn full(&self) -> f64 {
+        self.full
+    }
+
     fn fill(&mut self, now: Millis) {
         let rate = self.rate(now);
         let gained = now.since(self.filled).as_secs_f64() * rate;

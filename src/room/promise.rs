@@ -4,15 +4,15 @@
 //! max(0, A − S)·D/A while seats are draining, where
 //!
 //! - n is the place;
-//! - r, calls taken per second, is (calls + 600·S/D) / (T + 600): what was seen while somebody
+//! - r, calls taken per second, is (calls + 600·min(S/D, pace)) / (T + 600): what was seen while somebody
 //!   waited during the last ten minutes (T ≤ 600 s), and 600 seconds' worth of what Little's
-//!   law expects. With a line for ten minutes this is the formula of the design; with a fresh
+//!   law expects, at most the pace of calls. With a line for ten minutes this is the formula of the design; with a fresh
 //!   one it does not mistake "nobody had to be called" for "nobody can be called";
 //! - D, the length of a visit, is seat-seconds ÷ departures over 30 minutes (Little's law: no
 //!   survivorship bias);
 //! - θ, the rate of giving up, is tickets abandoned ÷ ticket-seconds over 30 minutes.
 //!
-//! The range goes from ŵ to q·(ŵ + m), with m the shortest poll interval (one hears of one's
+//! The range goes from ŵ to q·(ŵ + m), with m the longest time between two polls near the turn (one hears of one's
 //! turn by polling) and q the learnt 90th percentile of actual ÷ (ŵ + m).
 
 use crate::time::{Millis, Span};
@@ -84,7 +84,7 @@ pub struct Rates {
 }
 
 impl Estimator {
-    /// Knows nothing yet. `margin` is the shortest poll interval.
+    /// Knows nothing yet. `margin` is the longest time between two polls near the turn.
     pub fn new(margin: Span, now: Millis) -> Estimator {
         Estimator {
             slices: [Slice::default(); LONG],
@@ -106,7 +106,8 @@ impl Estimator {
         self.slice_end = now + SLICE;
     }
 
-    /// Time has passed with so many seats taken and tickets waiting.
+    /// Time has passed with so many seats taken (or kept for somebody who was called) and
+    /// tickets waiting.
     pub fn elapse(&mut self, taken: u32, waiting: u64, now: Millis) {
         // A longer gap was not lived through: whoever counts it would believe in idle hours.
         let secs = now.since(self.updated).min(SLICE).as_secs_f64();
@@ -156,7 +157,9 @@ impl Estimator {
     }
 
     /// Computes the rates anew; cheap enough for once a second. `None` while too little is known.
-    pub fn refresh(&mut self, seats: u32, taken: u32) {
+    ///
+    /// `pace`: calls per second that are made at most, however many seats are free.
+    pub fn refresh(&mut self, seats: u32, taken: u32, pace: f64) {
         self.q = self.learnt_q();
         let long = self.sum(LONG);
         if long.departures < DEPARTURES_MIN || long.seat_secs <= 0.0 {
@@ -165,7 +168,7 @@ impl Estimator {
         }
         let short = self.sum(SHORT);
         let visit_secs = (long.seat_secs / long.departures as f64).max(0.001);
-        let little = f64::from(seats) / visit_secs;
+        let little = (f64::from(seats) / visit_secs).min(pace);
         let calls = (short.calls as f64 + PRIOR_SECS * little) / (short.line_secs + PRIOR_SECS);
         let over = f64::from(taken.saturating_sub(seats));
         self.rates = Some(Rates {
@@ -249,7 +252,7 @@ mod tests {
             estimator.departed();
             estimator.called_in();
         }
-        estimator.refresh(seats, seats);
+        estimator.refresh(seats, seats, 1e9);
         estimator
     }
 
@@ -273,7 +276,7 @@ mod tests {
         let mut estimator = learnt(1_000, 600, 300);
         let before = estimator.promise(3_000).unwrap().low;
         estimator.abandoned(200);
-        estimator.refresh(300, 300);
+        estimator.refresh(300, 300, 1e9);
         assert!(estimator.promise(3_000).unwrap().low < before);
     }
 
@@ -281,7 +284,7 @@ mod tests {
     fn draining_seats_lengthen_it() {
         let mut estimator = learnt(1_000, 600, 300);
         let before = estimator.promise(1).unwrap().low;
-        estimator.refresh(150, 300);
+        estimator.refresh(150, 300, 1e9);
         let after = estimator.promise(1).unwrap().low;
         assert!(after.as_secs_f64() > before.as_secs_f64() + 299.0);
     }
@@ -292,7 +295,7 @@ mod tests {
         for _ in 0..SCORES * 2 {
             estimator.score(Span::secs(95), Span::secs(200));
         }
-        estimator.refresh(1, 1);
+        estimator.refresh(1, 1, 1e9);
         assert!((1.9..=2.1).contains(&estimator.q()), "{}", estimator.q());
     }
 
@@ -301,7 +304,7 @@ mod tests {
         let mut estimator = learnt(100, 60, 10);
         estimator.elapse(10, 0, Millis(u64::MAX / 2));
         estimator.elapse(10, 0, Millis(u64::MAX / 2 + 60_000));
-        estimator.refresh(10, 10);
+        estimator.refresh(10, 10, 1e9);
         assert_eq!(estimator.promise(1), None);
     }
 }

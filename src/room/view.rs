@@ -1,9 +1,10 @@
 //! What goes into a room and what comes out: the words between it and whoever asks.
 
+use super::counts::Counts;
 use super::promise::Promise;
 use super::rules::Mode;
 use crate::time::{Millis, Span};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Who asks, as far as a signed cookie tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,135 +163,6 @@ pub enum Reason {
     Held,
     /// The portal is slower than it was when the promise was made.
     Slower,
-}
-
-/// What happened since the room was opened. All only ever grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(
-    missing_docs,
-    reason = "each field is named and explained by `Counts::SERIES`"
-)]
-pub struct Counts {
-    pub tickets: u64,
-    pub straight: u64,
-    pub calls: u64,
-    pub called_in: u64,
-    pub again: u64,
-    pub work_only: u64,
-    pub no_shows: u64,
-    pub passed_over: u64,
-    pub ghosts: u64,
-    pub abandoned: u64,
-    pub revived: u64,
-    pub left_line: u64,
-    pub idle_out: u64,
-    pub unshown_out: u64,
-    pub visit_max_out: u64,
-    pub logouts: u64,
-    pub polls: u64,
-    pub guesses: u64,
-    pub refused: u64,
-    pub would_wait: u64,
-    pub promises_scored: u64,
-    pub promises_kept: u64,
-    pub queue_jumps: u64,
-    pub seat_overshoot: u64,
-}
-
-impl Counts {
-    /// Each count with its name in metrics and what it means.
-    pub fn series(&self) -> [(&'static str, &'static str, u64); 24] {
-        [
-            ("tickets", "Tickets given out", self.tickets),
-            ("straight", "Visitors who went straight in", self.straight),
-            ("calls", "Tickets called", self.calls),
-            ("called_in", "Called visitors who came in", self.called_in),
-            (
-                "again",
-                "Seats taken up again after a lapse or a crash",
-                self.again,
-            ),
-            (
-                "work_only",
-                "Forms passed without a seat after a lapse",
-                self.work_only,
-            ),
-            (
-                "no_shows",
-                "Calls that nobody took within the claim window",
-                self.no_shows,
-            ),
-            (
-                "passed_over",
-                "Tickets passed over because their poll was overdue",
-                self.passed_over,
-            ),
-            ("ghosts", "Tickets never shown again", self.ghosts),
-            (
-                "abandoned",
-                "Tickets given up: no poll while the place was kept",
-                self.abandoned,
-            ),
-            (
-                "revived",
-                "Absent tickets that came back to their place",
-                self.revived,
-            ),
-            (
-                "left_line",
-                "Visitors who left the line by their own wish",
-                self.left_line,
-            ),
-            ("idle_out", "Seats given back after idleness", self.idle_out),
-            (
-                "unshown_out",
-                "Seats given back because the pass never came back",
-                self.unshown_out,
-            ),
-            (
-                "visit_max_out",
-                "Seats given back at the longest visit",
-                self.visit_max_out,
-            ),
-            ("logouts", "Seats given back at logout", self.logouts),
-            ("polls", "Polls answered", self.polls),
-            (
-                "guesses",
-                "Prefetches and prerenders turned away",
-                self.guesses,
-            ),
-            (
-                "refused",
-                "Visitors who got neither a place nor a seat",
-                self.refused,
-            ),
-            (
-                "would_wait",
-                "Visitors who would have waited, in mode observe",
-                self.would_wait,
-            ),
-            (
-                "promises_scored",
-                "First promises compared with what happened",
-                self.promises_scored,
-            ),
-            (
-                "promises_kept",
-                "First promises kept by their upper bound",
-                self.promises_kept,
-            ),
-            (
-                "queue_jumps",
-                "Must stay 0: newcomers let in while a ticket waited",
-                self.queue_jumps,
-            ),
-            (
-                "seat_overshoot",
-                "Must stay 0: seats given beyond limit and reserve",
-                self.seat_overshoot,
-            ),
-        ]
-    }
 }
 
 /// How a room stands, for the desk.

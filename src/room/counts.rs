@@ -1,0 +1,70 @@
+//! What happened in a room, counted.
+
+use serde::{Deserialize, Serialize};
+
+/// What happened since the room was opened. All only ever grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(
+    missing_docs,
+    reason = "each field is named and explained by [`Counts::SERIES`]"
+)]
+pub struct Counts {
+    pub tickets: u64,
+    pub straight: u64,
+    pub calls: u64,
+    pub called_in: u64,
+    pub again: u64,
+    pub work_only: u64,
+    pub no_shows: u64,
+    pub passed_over: u64,
+    pub ghosts: u64,
+    pub abandoned: u64,
+    pub revived: u64,
+    pub left_line: u64,
+    pub idle_out: u64,
+    pub unshown_out: u64,
+    pub visit_max_out: u64,
+    pub logouts: u64,
+    pub polls: u64,
+    pub guesses: u64,
+    pub refused: u64,
+    pub would_wait: u64,
+    pub promises_scored: u64,
+    pub promises_kept: u64,
+    pub queue_jumps: u64,
+    pub seat_overshoot: u64,
+}
+
+/// A count's name in metrics, what it means, and how it is read.
+pub type Series = (&'static str, &'static str, fn(&Counts) -> u64);
+
+impl Counts {
+    /// Every count.
+    #[rustfmt::skip]
+    pub const SERIES: [Series; 24] = [
+        ("tickets", "Tickets given out", |counts| counts.tickets),
+        ("straight", "Visitors who went straight in", |counts| counts.straight),
+        ("calls", "Tickets called", |counts| counts.calls),
+        ("called_in", "Called visitors who came in", |counts| counts.called_in),
+        ("again", "Seats taken up again after a lapse or a crash", |counts| counts.again),
+        ("work_only", "Forms passed without a seat after a lapse", |counts| counts.work_only),
+        ("no_shows", "Calls that nobody took within the claim window", |counts| counts.no_shows),
+        ("passed_over", "Tickets passed over because their poll was overdue", |counts| counts.passed_over),
+        ("ghosts", "Tickets never shown again", |counts| counts.ghosts),
+        ("abandoned", "Tickets given up: no poll while the place was kept", |counts| counts.abandoned),
+        ("revived", "Absent tickets that came back to their place", |counts| counts.revived),
+        ("left_line", "Visitors who left the line by their own wish", |counts| counts.left_line),
+        ("idle_out", "Seats given back after idleness", |counts| counts.idle_out),
+        ("unshown_out", "Seats given back because the pass never came back", |counts| counts.unshown_out),
+        ("visit_max_out", "Seats given back at the longest visit", |counts| counts.visit_max_out),
+        ("logouts", "Seats given back at logout", |counts| counts.logouts),
+        ("polls", "Polls answered", |counts| counts.polls),
+        ("guesses", "Prefetches and prerenders turned away", |counts| counts.guesses),
+        ("refused", "Visitors who got neither a place nor a seat", |counts| counts.refused),
+        ("would_wait", "Visitors who would have waited, in mode observe", |counts| counts.would_wait),
+        ("promises_scored", "First promises compared with what happened", |counts| counts.promises_scored),
+        ("promises_kept", "First promises kept by their upper bound", |counts| counts.promises_kept),
+        ("queue_jumps", "Must stay 0: newcomers let in while a ticket waited", |counts| counts.queue_jumps),
+        ("seat_overshoot", "Must stay 0: seats given beyond limit and reserve", |counts| counts.seat_overshoot),
+    ];
+}

@@ -1,0 +1,142 @@
+//! The room and its line under steps chosen by chance.
+
+use super::*;
+use proptest::prelude::*;
+
+/// A line kept as anybody would first write it.
+#[derive(Default)]
+struct Naive(Vec<(u64, Mark)>);
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push(u16),
+    Show(usize),
+    End(usize),
+    Call,
+    PassOver,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        3 => (1..700u16).prop_map(Step::Push),
+        3 => any::<usize>().prop_map(Step::Show),
+        2 => any::<usize>().prop_map(Step::End),
+        3 => Just(Step::Call),
+        1 => Just(Step::PassOver),
+    ];
+    prop::collection::vec(step, 1..60)
+}
+
+proptest! {
+    #[test]
+    fn the_compact_line_says_what_a_list_would_say(steps in steps()) {
+        let (mut line, mut naive) = (Line::new(0, 1_000), Naive::default());
+        for (second, step) in steps.into_iter().enumerate() {
+            let now = second as u32;
+            match step {
+                Step::Push(count) => for _ in 0..count {
+                    naive.0.push((line.push(now + 10_000), Mark::Living));
+                },
+                Step::Show(pick) if !naive.0.is_empty() => {
+                    let at = pick % naive.0.len();
+                    let (number, mark) = &mut naive.0[at];
+                    if *mark != Mark::Over {
+                        line.show(*number, now + 10_000);
+                        *mark = Mark::Living;
+                    }
+                }
+                Step::End(pick) if !naive.0.is_empty() => {
+                    let at = pick % naive.0.len();
+                    line.end(naive.0[at].0);
+                    naive.0[at].1 = Mark::Over;
+                }
+                Step::Call | Step::PassOver => {
+                    let first = naive.0.iter_mut().find(|(_, mark)| *mark == Mark::Living);
+                    prop_assert_eq!(line.first(), first.as_ref().map(|(number, _)| *number));
+                    if let Some((number, mark)) = first {
+                        line.pass_over(*number);
+                        *mark = Mark::Absent;
+                    }
+                }
+                _ => {}
+            }
+            line.sweep(now);
+            let mut living = 0;
+            for (number, mark) in &naive.0 {
+                prop_assert_eq!(line.mark(*number, now), *mark);
+                if *mark == Mark::Living {
+                    living += 1;
+                    prop_assert_eq!(line.place(*number), living);
+                }
+            }
+            prop_assert_eq!(line.living(), living);
+        }
+    }
+
+    #[test]
+    fn nobody_jumps_and_no_seat_is_given_twice(
+        seed in any::<u64>(),
+        seats in 1..20u32,
+    ) {
+        crowd(seed, seats);
+    }
+}
+
+/// A crowd that comes, polls, gives up, comes late, leaves and sends forms at random, with a
+/// portal that fails: the invariants of "What must never happen" hold throughout.
+fn crowd(seed: u64, seats: u32) {
+    let mut dice = fastrand::Rng::with_seed(seed);
+    let mut room = room(seats);
+    let mut tickets: Vec<Ticket> = Vec::new();
+    let mut passes: Vec<Pass> = Vec::new();
+    let mut now = Millis(0);
+    for _ in 0..2_000 {
+        now = now + Span(dice.u64(0..1_500));
+        let ask = Ask {
+            work: dice.u8(..) < 40,
+            guess: dice.u8(..) < 10,
+            renews: true,
+        };
+        let who = match dice.u8(..3) {
+            0 => Visitor::Newcomer,
+            1 if !tickets.is_empty() => Visitor::Ticket(tickets[dice.usize(..tickets.len())]),
+            _ if !passes.is_empty() => Visitor::Pass(passes[dice.usize(..passes.len())]),
+            _ => Visitor::Newcomer,
+        };
+        match dice.u8(..10) {
+            0 => {
+                if let Visitor::Pass(Pass { number, .. }) | Visitor::Ticket(Ticket { number, .. }) =
+                    who
+                {
+                    room.leave(number, now);
+                }
+            }
+            1 => room.set_portal(dice.u8(..10) < 8, now),
+            2..=4 => {
+                room.poll(who, now);
+            }
+            _ => match room.arrive(who, ask, now) {
+                Decision::Forward { number, entry } => {
+                    room.finish(number, true, now);
+                    if entry != Entry::WorkOnly {
+                        passes.push(Pass {
+                            number,
+                            issued: now,
+                        });
+                    }
+                }
+                Decision::Wait { ticket, .. } => tickets.push(ticket),
+                Decision::Refuse(_) => {}
+            },
+        }
+        let status = room.status(now);
+        let limit = seats + room.rules().reserve;
+        assert!(
+            status.taken + status.called <= limit,
+            "seed {seed}: {status:?}"
+        );
+        assert_eq!(status.counts.queue_jumps, 0, "seed {seed}");
+        assert_eq!(status.counts.seat_overshoot, 0, "seed {seed}");
+        assert!(room.next_wake(now) >= now);
+    }
+}
