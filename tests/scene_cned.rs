@@ -48,7 +48,10 @@ async fn the_portal_goes_and_comes_back_and_every_place_is_kept() {
     }
     let burst = let_all_in(&preau, line).await;
     assert!(burst < SEATS as f64, "{burst} calls at once: not gentle");
-    assert_eq!(self::calls(&preau).await, calls + LINE as f64);
+    // Newcomers who asked once while the portal was down may have been called too: they may
+    // still come. Those who came are the line.
+    let came = preau.metric("preau_room_called_in_total", &[("room", "ent")]);
+    assert_eq!(came.await, LINE as f64);
     preau.assert_nothing_forbidden().await;
 }
 

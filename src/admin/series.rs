@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A series' name, what it means, and how it is read from its subject.
 type Series<T, V> = (&'static str, &'static str, fn(&T) -> V);
+/// The same for something that is counted on the way of a request.
+type CountSeries<T> = (&'static str, &'static str, fn(&T) -> &AtomicU64);
 /// A room as it stands, and its rules.
 type RoomView = (Status, Rules);
 
@@ -43,7 +45,7 @@ const PORTAL_GAUGES: [Series<Portal, f64>; 5] = [
 ];
 
 #[rustfmt::skip]
-const PORTAL_COUNTS: [(&str, &str, fn(&upstream::Counts) -> &AtomicU64); 8] = [
+const PORTAL_COUNTS: [CountSeries<upstream::Counts>; 8] = [
     ("preau_portal_answered_total", "Requests that the portal answered", |c| &c.answered),
     ("preau_portal_errors_total", "Answers of 500 and above", |c| &c.errors),
     ("preau_portal_unreachable_total", "Requests for which no connection could be made", |c| &c.unreachable),

@@ -141,11 +141,11 @@ fn room_row(room: &RoomStatus) -> Vec<Cell> {
         number(room.waiting),
         Cell::new(wait),
         number(room.entered_total),
-        number(if scored == 0 {
-            "–".to_owned()
-        } else {
-            format!("{} %", kept * 100 / scored)
-        }),
+        number(
+            (kept * 100)
+                .checked_div(scored)
+                .map_or("–".to_owned(), |share| format!("{share} %")),
+        ),
     ]
 }
 

@@ -156,7 +156,8 @@ impl Entry {
             let zoned = time.to_zoned_datetime(self.log.zone.clone());
             zoned.strftime("%d/%b/%Y:%H:%M:%S %z").to_string()
         });
-        let [path, agent, referrer] = [&self.path, &self.agent, &self.referrer].map(quoted);
+        let [path, agent, referrer] =
+            [&self.path, &self.agent, &self.referrer].map(|text| quoted(text));
         let (method, status, bytes) = (&self.method, self.status, self.bytes);
         let line = format!(
             "{address} - - [{time}] \"{method} {path} HTTP/1.1\" {status} {bytes} \"{referrer}\" \"{agent}\""
@@ -208,7 +209,7 @@ fn cut(text: &str, most: usize) -> &str {
 }
 
 /// Nobody ends the field early, or begins a line.
-fn quoted(text: &String) -> String {
+fn quoted(text: &str) -> String {
     text.replace(['"', '\\'], "_")
         .replace(char::is_control, "_")
 }

@@ -34,11 +34,16 @@ pub async fn answer(
     let path = request.uri().path();
     let mut logged = (house.access).begin(address, request.method(), path, request.headers());
     let manner = Manner::of(request.method(), request.headers());
+    let mut close = house.is_draining();
     let mut response = match canonical::read(&request, &house.config.limits) {
         Ok(asked) => admit(thread, address, &asked, manner, request, &mut logged).await,
-        Err(kind) => reply::refusal(house, manner, kind, None, None),
+        Err(kind) => {
+            // Whoever frames a request wrongly may have framed the next one wrongly too.
+            close = true;
+            reply::refusal(house, manner, kind, None, None)
+        }
     };
-    if house.is_draining() {
+    if close {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
@@ -88,7 +93,10 @@ async fn admit(
     let visitor = house.visitor(door, request.headers());
     let ask = ask(door, asked, request.method(), request.headers());
     let decision = decide(house, door, visitor, ask, address);
-    let room = Some(door.config.name.as_str());
+    let refused = |kind| {
+        let room = Some(door.config.name.as_str());
+        reply::refusal(house, manner, kind, room, Some(&asked.target))
+    };
     match decision {
         Ok(Decision::Forward { number, entry }) => {
             note(logged, Some(door), "forwarded");
@@ -109,19 +117,20 @@ async fn admit(
         }) => {
             note(logged, Some(door), "waited");
             door.meters.waited.inc();
-            let known = matches!(visitor, Visitor::Ticket(shown) if shown.number == ticket.number);
-            if !known {
+            if !holds(visitor, ticket.number) {
                 house.written.wait().await;
             }
             let fresh = fresh.then_some(ticket);
             reply::waiting(house, door, manner, &waiting, fresh, &asked.target)
         }
-        Ok(Decision::Refuse(why)) => {
-            note(logged, Some(door), "refused");
-            reply::refusal(house, manner, kind(why), room, Some(&asked.target))
-        }
-        Err(kind) => reply::refusal(house, manner, kind, room, Some(&asked.target)),
+        Ok(Decision::Refuse(why)) => refused(kind(why)),
+        Err(kind) => refused(kind),
     }
+}
+
+/// Whether the visitor holds this ticket already.
+fn holds(visitor: Visitor, number: u64) -> bool {
+    matches!(visitor, Visitor::Ticket(ticket) if ticket.number == number)
 }
 
 /// Asks the room, unless too many newcomers come from one address.
