@@ -39,6 +39,10 @@ fn listener(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
         Some(Protocol::TCP),
     )?;
     socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // `[::]` beside `0.0.0.0` on the same port, whatever the system's default is.
+        socket.set_only_v6(true)?;
+    }
     if shared {
         socket.set_reuse_port(true)?;
     }
@@ -47,4 +51,25 @@ fn listener(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_protocols_share_a_port() {
+        let v4 = listener(SocketAddr::from(([0, 0, 0, 0], 0)), false).unwrap();
+        let port = v4.local_addr().unwrap().port();
+        let text = format!("listen = [\"0.0.0.0:{port}\", \"[::]:{port}\"]\nthreads = 2");
+        let config = crate::config::parse(crate::config::Source {
+            name: "test",
+            text: &text,
+            overrides: &["portal.servers=http://127.0.0.1:9".to_owned()],
+        })
+        .unwrap();
+        drop(v4);
+        let workers = workers(&config).unwrap();
+        assert!(workers.iter().all(|listeners| listeners.len() == 2));
+    }
 }
