@@ -1,0 +1,125 @@
+//! What `deploy/` says about the program fits the program and the shipped `proxy.toml`.
+
+use preau::config::{Config, Source, parse};
+use preau::time::Span;
+use std::fs;
+use std::path::Path;
+
+/// Descriptors for everything that is not a visitor's connection or its request.
+const OTHER_DESCRIPTORS: usize = 1_000;
+/// The program and its file, where both the unit and the image have them.
+const COMMAND: [&str; 3] = ["serve", "--config", "/etc/preau/proxy.toml"];
+
+#[test]
+fn every_shipped_file_is_valid() {
+    for entry in fs::read_dir(root().join("deploy/examples")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let config = config(&path.display().to_string(), &text);
+        assert_eq!(config.state, shipped().state, "{}", path.display());
+    }
+}
+
+#[test]
+fn the_unit_fits_the_shipped_file() {
+    let config = shipped();
+    let state = format!("/var/lib/{}", unit("StateDirectory"));
+    assert_eq!(config.state, Path::new(&state));
+    let stop = unit("TimeoutStopSec");
+    let seconds = stop.strip_suffix('s').unwrap().parse().unwrap();
+    assert!(
+        Span::secs(seconds) > config.drain,
+        "systemd would kill after {stop}, before `drain` has passed"
+    );
+    let descriptors: usize = unit("LimitNOFILE").parse().unwrap();
+    assert!(descriptors >= 2 * config.limits.connections + OTHER_DESCRIPTORS);
+    let command: Vec<String> = unit("ExecStart").split(' ').map(str::to_owned).collect();
+    assert_eq!(command[0], "/usr/bin/preau");
+    assert_eq!(command[1..], COMMAND);
+}
+
+#[test]
+fn the_unit_waits_until_visitors_can_come() {
+    assert_eq!(unit("Type"), "notify");
+    // 1 and 2 are the exit codes of a file that is wrong or missing.
+    assert_eq!(unit("RestartPreventExitStatus"), "1 2");
+}
+
+#[test]
+fn the_image_fits_the_shipped_file() {
+    let config = shipped();
+    assert_eq!(config.state, Path::new(&image("VOLUME")[0]));
+    let port = config.listen[0].port().to_string();
+    assert_eq!(image("EXPOSE"), [port]);
+    assert!(
+        config.listen[0].ip().is_unspecified(),
+        "nobody could reach the container"
+    );
+    // `preau status` asks this address unless told otherwise.
+    assert_eq!(config.admin.to_string(), "127.0.0.1:9900");
+    assert_eq!(json(&image("ENTRYPOINT")), ["preau"]);
+    assert_eq!(json(&image("CMD")), COMMAND);
+    let copied = image("COPY --from=build /build/target/release/preau");
+    assert_eq!(copied, [unit("ExecStart").split(' ').next().unwrap()]);
+    assert_eq!(image("COPY proxy.toml"), [COMMAND[2]]);
+    assert_eq!(image("USER"), ["preau"]);
+}
+
+#[test]
+fn the_image_is_built_with_the_compiler_that_we_ask_for() {
+    let manifest = read("Cargo.toml");
+    let version = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "))
+        .unwrap()
+        .trim_matches('"');
+    let from = image("FROM");
+    assert_eq!(from[0], format!("rust:{version}-bookworm"));
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+fn shipped() -> Config {
+    config("proxy.toml", &read("proxy.toml"))
+}
+
+fn config(name: &str, text: &str) -> Config {
+    let source = Source {
+        name,
+        text,
+        overrides: &[],
+    };
+    parse(source).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// The value of a setting that the unit has once.
+fn unit(setting: &str) -> String {
+    let text = read("deploy/preau.service");
+    let values: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(setting)?.strip_prefix('='))
+        .collect();
+    assert_eq!(values.len(), 1, "{setting}");
+    values[0].to_owned()
+}
+
+/// The words of the first line of the Containerfile that begins with `instruction`.
+fn image(instruction: &str) -> Vec<String> {
+    let text = read("deploy/Containerfile");
+    let words = text
+        .lines()
+        .find_map(|line| line.strip_prefix(instruction)?.strip_prefix(' '))
+        .unwrap_or_else(|| panic!("no {instruction}"));
+    words.split(' ').map(str::to_owned).collect()
+}
+
+/// The strings of an instruction in its exec form.
+fn json(words: &[String]) -> Vec<String> {
+    serde_json::from_str(&words.join(" ")).unwrap()
+}
