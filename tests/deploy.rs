@@ -1,6 +1,7 @@
-//! What `deploy/` says about the program fits the program and the shipped `proxy.toml`.
+//! What `README.md` and `deploy/` say about the program fits the program and the shipped
+//! `proxy.toml`.
 
-use preau::config::{Config, Source, parse};
+use preau::config::{Config, Problems, Source, parse};
 use preau::time::Span;
 use std::fs;
 use std::path::Path;
@@ -9,6 +10,16 @@ use std::path::Path;
 const OTHER_DESCRIPTORS: usize = 1_000;
 /// The program and its file, where both the unit and the image have them.
 const COMMAND: [&str; 3] = ["serve", "--config", "/etc/preau/proxy.toml"];
+/// The tables of the file, as `--set` writes them.
+const TABLES: [&str; 7] = [
+    "",
+    "cookie.",
+    "log.",
+    "limits.",
+    "portal.",
+    "portal.health.",
+    "room.",
+];
 
 #[test]
 fn every_shipped_file_is_valid() {
@@ -77,6 +88,42 @@ fn the_image_is_built_with_the_compiler_that_we_ask_for() {
     assert_eq!(from[0], format!("rust:{version}-bookworm"));
 }
 
+#[test]
+fn the_readme_knows_every_key() {
+    let written = readme_keys();
+    for table in TABLES.into_iter().chain(["room.poll."]) {
+        let unknown = format!("{table}nonsense=1");
+        let problems = with(&[unknown]).unwrap_err();
+        let help = &problems.iter().next().unwrap().help;
+        let keys = help.split_once("the keys here are: ").unwrap().1;
+        for key in keys.split(", ") {
+            let key = format!("{table}{key}");
+            let inner = format!("{key}.");
+            let known = written
+                .iter()
+                .any(|(name, _)| *name == key || name.starts_with(&inner));
+            assert!(known, "README.md does not explain `{key}`");
+        }
+    }
+}
+
+#[test]
+fn the_defaults_of_the_readme_are_those_of_the_program() {
+    let plain = format!("{:?}", with(&[]).unwrap());
+    let mut compared = 0;
+    for (key, default) in readme_keys() {
+        // A name that is written names the room, too.
+        let Some(value) = default.filter(|_| key != "portal.name") else {
+            continue;
+        };
+        let set = format!("{key}={value}");
+        let written = format!("{:?}", with(std::slice::from_ref(&set)).unwrap());
+        assert_eq!(written, plain, "{set}");
+        compared += 1;
+    }
+    assert!(compared > 35, "{compared}");
+}
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -122,4 +169,42 @@ fn image(instruction: &str) -> Vec<String> {
 /// The strings of an instruction in its exec form.
 fn json(words: &[String]) -> Vec<String> {
     serde_json::from_str(&words.join(" ")).unwrap()
+}
+
+/// A configuration of one portal with these values set.
+fn with(set: &[String]) -> Result<Config, Problems> {
+    let mut overrides = vec!["portal.servers=http://10.0.0.5".to_owned()];
+    overrides.extend_from_slice(set);
+    parse(Source {
+        name: "defaults",
+        text: "",
+        overrides: &overrides,
+    })
+}
+
+/// The keys that the tables of `README.md` explain, with the default where it is a value.
+fn readme_keys() -> Vec<(String, Option<String>)> {
+    let text = read("README.md");
+    let (_, rest) = text.split_once("\n## The file\n").unwrap();
+    let (section, _) = rest.split_once("\n## ").unwrap();
+    let mut keys = Vec::new();
+    let mut table = String::new();
+    for line in section.lines() {
+        let mut cells = line.split('|').map(str::trim).skip(1);
+        let Some(name) = cells.next().and_then(code) else {
+            continue;
+        };
+        let default = cells.next().unwrap_or_default();
+        match name.trim_matches(['[', ']']) {
+            inner if inner.len() < name.len() => table = format!("{inner}."),
+            name => keys.push((format!("{table}{name}"), code(default))),
+        }
+    }
+    keys
+}
+
+/// The text in backticks that a cell begins with.
+fn code(cell: &str) -> Option<String> {
+    let (code, _) = cell.strip_prefix('`')?.split_once('`')?;
+    Some(code.to_owned())
 }
