@@ -12,7 +12,7 @@ use super::wire::Busy;
 use crate::host;
 use crate::room::{Ask, Decision, Entry, Pass, Refusal, Visitor};
 use http::header::{CACHE_CONTROL, CONNECTION, HeaderMap, HeaderName, SET_COOKIE};
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -50,6 +50,13 @@ pub async fn answer(
     if let Some(entry) = &mut logged {
         entry.answered(response.status());
     }
+    let busy = match response.status() {
+        StatusCode::SWITCHING_PROTOCOLS => {
+            busy.for_good();
+            None
+        }
+        _ => Some(busy),
+    };
     response.body_mut().log(logged, busy);
     response
 }
