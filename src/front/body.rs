@@ -59,9 +59,9 @@ impl Body {
     }
 
     /// The line is written when this body has ended; the wire is busy until then.
-    pub(super) fn log(&mut self, entry: Option<Entry>, busy: Busy) {
+    pub(super) fn log(&mut self, entry: Option<Entry>, busy: Option<Busy>) {
         self.entry = entry;
-        self.busy = Some(busy);
+        self.busy = busy;
     }
 }
 

@@ -196,6 +196,7 @@ fn failed(errand: &Errand<'_>, failure: Failure) -> Response<Body> {
         Failure::Busy => RefusalKind::Busy,
         Failure::Slow => RefusalKind::PortalSlow,
         Failure::Broken => RefusalKind::PortalBroken,
+        Failure::Left => RefusalKind::BadRequest,
     };
     refused(errand, kind)
 }

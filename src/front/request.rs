@@ -12,7 +12,7 @@ use super::wire::Busy;
 use crate::host;
 use crate::room::{Ask, Decision, Entry, Pass, Refusal, Visitor};
 use http::header::{CACHE_CONTROL, CONNECTION, HeaderMap, HeaderName, SET_COOKIE};
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -50,6 +50,13 @@ pub async fn answer(
     if let Some(entry) = &mut logged {
         entry.answered(response.status());
     }
+    let busy = match response.status() {
+        StatusCode::SWITCHING_PROTOCOLS => {
+            busy.for_good();
+            None
+        }
+        _ => Some(busy),
+    };
     response.body_mut().log(logged, busy);
     response
 }
@@ -104,10 +111,7 @@ async fn admit(
             let leaves = door.config.logout.contains(&asked.path);
             let visit = Visit::new(door.clone(), number, ask.renews, leaves);
             let mut response = forward::run(errand(Some(visit)), request).await;
-            if entry != Entry::Inside {
-                house.written.wait().await;
-            }
-            give_pass(door, number, entry, leaves, response.headers_mut());
+            give_pass(house, door, number, entry, leaves, response.headers_mut()).await;
             response
         }
         Ok(Decision::Wait {
@@ -165,15 +169,24 @@ fn ask(door: &Door, asked: &Asked, method: &Method, headers: &HeaderMap) -> Ask 
     }
 }
 
-/// Whoever has come in gets a pass; whoever has logged out holds nothing any more.
-fn give_pass(door: &Door, number: u64, entry: Entry, leaves: bool, headers: &mut HeaderMap) {
+/// Whoever has come in gets a pass, once it is written down; whoever has logged out holds
+/// nothing any more.
+async fn give_pass(
+    house: &House,
+    door: &Door,
+    number: u64,
+    entry: Entry,
+    leaves: bool,
+    headers: &mut HeaderMap,
+) {
     let cookie = match entry {
         _ if leaves => door.cookie.clear(),
         Entry::Inside | Entry::WorkOnly => return,
-        Entry::Straight | Entry::Called | Entry::Again => door.cookie.pass(Pass {
-            number,
-            issued: host::now(),
-        }),
+        Entry::Straight | Entry::Called | Entry::Again => {
+            house.written.wait().await;
+            let issued = host::now();
+            door.cookie.pass(Pass { number, issued })
+        }
     };
     headers.append(SET_COOKIE, cookie);
     // A shared cache must not hand one visitor's pass to the next.

@@ -20,6 +20,10 @@ use tokio_util::task::TaskTracker;
 
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// At a stop, connections are still taken in until none came for this long …
+const GATHER_LULL: Duration = Duration::from_millis(20);
+/// … and for this long at most.
+const GATHER_MAX: Duration = Duration::from_millis(500);
 /// Bytes that hyper buffers for one connection at most.
 const BUFFER_MAX: usize = 64 * 1024;
 /// Time to write the words to a visitor beyond the limit of connections.
@@ -100,9 +104,12 @@ async fn accept(
         }
     }
     // Whoever the kernel has already taken in is served: closing the listener would reset them.
-    while let Ok(Ok((socket, address))) =
-        tokio::time::timeout(Duration::ZERO, listener.accept()).await
-    {
+    let gathered = tokio::time::sleep(GATHER_MAX);
+    let mut gathered = std::pin::pin!(gathered);
+    while let Ok(Ok((socket, address))) = tokio::select! {
+        accepted = tokio::time::timeout(GATHER_LULL, listener.accept()) => accepted,
+        () = gathered.as_mut() => return,
+    } {
         welcome(
             &thread, socket, address, &phase, &tracker, &words, &farewells,
         );

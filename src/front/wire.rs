@@ -27,6 +27,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Bytes read on at most.
 const LINGER_BYTES: usize = 256 * 1024;
 
+/// Bytes of hyper's bare answers at most.
+const BARE_MAX: usize = 256;
+
 /// The visitor's socket.
 pub struct Wire {
     socket: TcpStream,
@@ -68,7 +71,9 @@ impl Wire {
     }
 
     fn words_for(&self, bare: &[u8]) -> Option<bytes::Bytes> {
-        if !self.clean || self.busy.load(Ordering::Relaxed) || !bare.starts_with(b"HTTP/1.1 4") {
+        let bare_form =
+            bare.len() < BARE_MAX && bare.starts_with(b"HTTP/1.1 4") && bare.ends_with(b"\r\n\r\n");
+        if !bare_form || !self.clean || self.busy.load(Ordering::Relaxed) {
             return None;
         }
         let status = StatusCode::from_bytes(bare.get(9..12)?).ok()?;
@@ -115,6 +120,11 @@ impl Busy {
     pub fn begin(mark: &Arc<AtomicBool>) -> Busy {
         mark.store(true, Ordering::Relaxed);
         Busy(mark.clone())
+    }
+
+    /// The wire becomes a tunnel: nothing on it will ever be an answer again.
+    pub fn for_good(self) {
+        std::mem::forget(self);
     }
 }
 

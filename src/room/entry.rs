@@ -70,8 +70,8 @@ impl Room {
     ) -> Decision {
         let number = ticket.number;
         if self.seats.holds(number) {
-            // Another tab came in a moment ago, and this one has not got the pass yet.
-            return self.forward(number, Entry::Inside, ask, now);
+            // Another tab came in a moment ago, or the answer with the pass was lost on its way.
+            return self.forward(number, Entry::Again, ask, now);
         }
         let Some((waiting, shown, fresh)) = self.wait(ticket, now, wall) else {
             return self.newcomer(ask, now, wall);

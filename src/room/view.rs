@@ -98,7 +98,8 @@ pub enum Entry {
     Straight,
     /// Was called and came.
     Called,
-    /// Takes up again a seat that lapsed, or was lost with a crash, a moment ago.
+    /// Takes up again a seat that lapsed, or was lost with a crash, a moment ago; or is inside
+    /// and holds only the ticket still.
     Again,
     /// Only this one request, which carries work, passes: the pass has just lapsed and even the
     /// reserve is taken. No seat is held.

@@ -63,6 +63,8 @@ pub enum Failure {
     Slow,
     /// The connection broke before an answer, or the answer was not HTTP.
     Broken,
+    /// The visitor's own body broke off.
+    Left,
 }
 
 impl Portal {
@@ -329,6 +331,8 @@ impl Client {
                 };
                 Ok(response.map(|incoming| ResponseBody::new(incoming, lease)))
             }
+            // The visitor's body broke off: nothing that the server is to blame for.
+            Ok(Err(error)) if error.error().is_user() => Err((Failure::Left, slot, None)),
             Ok(Err(mut error)) => Err((Failure::Broken, slot, error.take_message())),
             Err(_) => {
                 counts.timeouts.fetch_add(1, Ordering::Relaxed);

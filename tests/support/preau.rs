@@ -43,6 +43,11 @@ impl Preau {
         self.home.listen
     }
 
+    /// Where the desk listens.
+    pub fn admin(&self) -> SocketAddr {
+        self.home.admin
+    }
+
     /// The folder for keys and the store.
     pub fn state(&self) -> PathBuf {
         self.home.state()

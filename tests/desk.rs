@@ -1,0 +1,194 @@
+//! What operators see: the desk, the command line, the logs.
+
+mod support;
+
+use nix::sys::signal::Signal;
+use std::process::Command;
+use std::time::Duration;
+use support::{Portal, Preau, Process, free_port, get, one_room, until};
+
+fn preau(arguments: &[&str]) -> std::process::Output {
+    Command::new(env!("CARGO_BIN_EXE_preau"))
+        .args(arguments)
+        .output()
+        .expect("the binary can be run")
+}
+
+fn words(output: &std::process::Output) -> String {
+    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    format!("{out}{err}")
+}
+
+/// Each bound and each thing that must never happen has a series, also before it happens.
+const SERIES: [&str; 27] = [
+    "preau_queue_jumps_total",
+    "preau_seat_overshoot",
+    "preau_room_seats",
+    "preau_room_seats_taken",
+    "preau_room_seats_reserve",
+    "preau_room_waiting",
+    "preau_room_line_max",
+    "preau_room_promises_scored_total",
+    "preau_room_promises_kept_total",
+    "preau_room_polls_total",
+    "preau_room_poll_budget_per_second",
+    "preau_room_poll_stretch",
+    "preau_room_numbers_reserved",
+    "preau_room_work_only_total",
+    "preau_portal_slots",
+    "preau_portal_in_flight",
+    "preau_portal_slot_queue",
+    "preau_portal_slot_queue_max",
+    "preau_server_up",
+    "preau_connections_max",
+    "preau_connections_refused_total",
+    "preau_header_bytes_max",
+    "preau_newcomers_per_minute_max",
+    "preau_error_pages_total",
+    "preau_store_errors_total",
+    "preau_store_late_total",
+    "preau_access_lines_dropped_total",
+];
+
+#[tokio::test]
+async fn the_desk_shows_the_room_as_table_json_and_series() {
+    let portal = Portal::start().await;
+    let running = Preau::start(&one_room(&portal.url(), "seats = 1")).await;
+    running.visitor("anna", "ent").walk_in("/").await;
+    running.visitor("bilal", "ent").line_up("/").await;
+    for name in SERIES {
+        running.metric(name, &[]).await;
+    }
+    let admin = running.admin().to_string();
+    let table = preau(&["status", "--admin", &admin]);
+    assert!(table.status.success(), "{}", words(&table));
+    let table = words(&table);
+    for word in ["ent", "queue", "1/1", "not known yet", "up"] {
+        assert!(table.contains(word), "no {word:?} in\n{table}");
+    }
+    let json = preau(&["status", "--admin", &admin, "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(json["rooms"][0]["waiting"], 1);
+    assert_eq!(json["portals"][0]["servers"][0]["up"], true);
+    let nothing = get(running.admin(), "/").await.expect("an answer");
+    assert!(nothing.text().contains("/metrics"));
+}
+
+#[tokio::test]
+async fn no_file_is_needed() {
+    let portal = Portal::start().await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [listen, admin] = [free_port(), free_port()];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_preau"));
+    command
+        .current_dir(folder.path())
+        .args(["serve", "--portal", &portal.url(), "--seats", "1"])
+        .args(["--listen", &listen.to_string()])
+        .args(["--admin", &admin.to_string()])
+        .args(["--state", "here", "--set", "room.poll.min=1s"]);
+    let mut process = Process::start("preau", &mut command, &folder.path().join("output"));
+    until("it is ready", async || {
+        let answer = get(admin, "/readyz").await.ok()?;
+        answer.status.is_success().then_some(())
+    })
+    .await;
+    support::Visitor::new(listen, "anna", "room")
+        .walk_in("/espace")
+        .await;
+    support::Visitor::new(listen, "bilal", "room")
+        .line_up("/espace")
+        .await;
+    assert!(folder.path().join("here/keys.toml").exists());
+    process.signal(Signal::SIGTERM);
+    assert_eq!(process.end().await.code(), Some(0), "{}", process.printed());
+}
+
+#[test]
+fn exit_codes_are_as_documented() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let good = folder.path().join("good.toml");
+    let bad = folder.path().join("bad.toml");
+    let port = free_port();
+    std::fs::write(&good, format!("[[portal]]\nservers = \"http://{port}\"\n")).expect("a file");
+    std::fs::write(
+        &bad,
+        "[[portal]]\nserver = \"http://x\"\n[[room]]\nseats = 0\n",
+    )
+    .expect("a file");
+    let path = |path: &std::path::Path| path.display().to_string();
+    let check = |file: &str| preau(&["check", "--config", file]);
+
+    let answer = check(&path(&good));
+    assert_eq!(answer.status.code(), Some(0), "{}", words(&answer));
+    assert!(words(&answer).contains("warning"), "nobody listens there");
+    let answer = check(&path(&bad));
+    assert_eq!(answer.status.code(), Some(1));
+    for word in ["bad.toml:2", "bad.toml:4", "servers", "errors"] {
+        assert!(
+            words(&answer).contains(word),
+            "no {word:?} in {}",
+            words(&answer)
+        );
+    }
+    assert_eq!(check("/nowhere/proxy.toml").status.code(), Some(2));
+    assert_eq!(
+        preau(&["serve", "--config", &path(&bad)]).status.code(),
+        Some(1)
+    );
+    assert_eq!(preau(&["serve", "--sets", "x"]).status.code(), Some(2));
+    let deaf = preau(&["status", "--admin", &port.to_string()]);
+    assert_eq!(deaf.status.code(), Some(1));
+    assert!(words(&deaf).contains("Does preau run there?"));
+}
+
+#[tokio::test]
+async fn the_access_log_tells_what_happened_and_nothing_more() {
+    for (format, line_of_espace) in [
+        ("json", "\"path\":\"/espace\",\"status\":302"),
+        ("combined", "\"GET /espace HTTP/1.1\" 302"),
+    ] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("access.log");
+        let portal = Portal::start().await;
+        let tables = format!(
+            "log = {{ access = {format:?}, access_file = {file:?} }}\n{}",
+            one_room(&portal.url(), "seats = 1")
+        );
+        let running = Preau::start(&tables).await;
+        let mut anna = running.visitor("anna", "ent");
+        anna.extra
+            .push(("referer", "http://ent.example.fr/x?jeton=42".to_owned()));
+        anna.walk_in("/espace?ticket=ST-secret").await;
+        running.visitor("bilal", "ent").line_up("/espace").await;
+        running.stop().await;
+        let text = std::fs::read_to_string(&file).expect("the log is written");
+        assert!(text.contains(line_of_espace), "{text}");
+        assert!(text.contains("127.0.0.0") && text.contains(" 503 ") | text.contains(":503,"));
+        for secret in ["ST-secret", "jeton", "preau-ent", "127.0.0.1"] {
+            // The host that was asked for is a loopback address too.
+            let text = text.replace("\"host\":\"127.0.0.1", "");
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_does_not_renew_does_not_hold_the_seat() {
+    let portal = Portal::start().await;
+    let room = "seats = 1\nidle = \"3s\"\nfirst_idle = \"3s\"\nnon_renewing = [\"/sante\"]";
+    let running = Preau::start(&one_room(&portal.url(), room)).await;
+    let mut anna = running.visitor("anna", "ent");
+    anna.walk_in("/").await;
+    until(
+        "the seat is given back although the page pings",
+        async || {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let taken = running.metric("preau_room_seats_taken", &[]).await;
+            if taken > 0.0 {
+                anna.get("/sante").await;
+            }
+            (running.metric("preau_room_idle_out_total", &[]).await > 0.0).then_some(())
+        },
+    )
+    .await;
+}
