@@ -100,7 +100,15 @@ impl Keeper {
     fn commit(&mut self) -> Result<(), StoreError> {
         let store = match self.store.take() {
             Some(store) => self.store.insert(store),
-            None => self.store.insert(Store::open(&self.path)?),
+            None => match Store::open(&self.path) {
+                Ok(store) => self.store.insert(store),
+                Err(error) => {
+                    // The next group is everything: what changes until then need not be kept.
+                    let doors = self.house.doors.iter();
+                    doors.for_each(|door| drop(door.room().take_changes()));
+                    return Err(error);
+                }
+            },
         };
         let groups: Vec<Group<'_>> = (self.house.doors.iter())
             .filter_map(|door| {

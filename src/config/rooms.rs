@@ -22,7 +22,8 @@ const VISIT_MAX: RangeInclusive<Span> = Span::secs(1)..=Span::mins(7 * 24 * 60);
 /// A called visitor's time to come in.
 const CLAIM: RangeInclusive<Span> = Span::secs(1)..=Span::mins(60);
 /// How long a place outlives its last poll.
-const KEEP: RangeInclusive<Span> = Span::secs(2)..=Span::mins(24 * 60);
+/// The line's clock tells nine hours apart (see `room::Line`).
+const KEEP: RangeInclusive<Span> = Span::secs(2)..=Span::mins(8 * 60);
 /// Tickets that wait at once.
 const LINE_MAX: RangeInclusive<u32> = 1..=100_000_000;
 /// Time between two polls of one visitor.

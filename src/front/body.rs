@@ -30,7 +30,6 @@ pub struct Visit {
     door: Arc<Door>,
     number: u64,
     renews: bool,
-    leaves: bool,
 }
 
 impl Body {
@@ -66,13 +65,12 @@ impl Body {
 }
 
 impl Visit {
-    /// The visit of `number`. `leaves`: the seat is free afterwards.
-    pub fn new(door: Arc<Door>, number: u64, renews: bool, leaves: bool) -> Visit {
+    /// The visit of `number`.
+    pub fn new(door: Arc<Door>, number: u64, renews: bool) -> Visit {
         Visit {
             door,
             number,
             renews,
-            leaves,
         }
     }
 }
@@ -80,11 +78,7 @@ impl Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         let mut room = self.door.room();
-        let now = host::now();
-        room.finish(self.number, self.renews, now);
-        if self.leaves {
-            room.leave(self.number, now);
-        }
+        room.finish(self.number, self.renews, host::now());
     }
 }
 

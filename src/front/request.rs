@@ -11,7 +11,10 @@ use super::reply::{self, Manner};
 use super::wire::Busy;
 use crate::host;
 use crate::room::{Ask, Decision, Entry, Pass, Refusal, Visitor};
-use http::header::{CACHE_CONTROL, CONNECTION, HeaderMap, HeaderName, SET_COOKIE};
+use http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONNECTION, COOKIE, HeaderMap, HeaderName,
+    ORIGIN, SET_COOKIE,
+};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::net::IpAddr;
@@ -19,6 +22,9 @@ use std::sync::Arc;
 
 const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 const PURPOSE: HeaderName = HeaderName::from_static("purpose");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+/// What browsers fetch beside a page, now and then without any cookie.
+const BESIDE: [&str; 6] = ["image", "font", "style", "script", "manifest", "track"];
 
 /// Answers one request: every one gets an answer.
 ///
@@ -91,27 +97,28 @@ async fn admit(
         address,
         visit,
     };
-    if door.config.open.contains(&asked.path) {
+    if door.config.open.contains(&asked.path) || is_preflight(request.method(), request.headers()) {
         note(logged, Some(door), "open");
         door.meters.open.inc();
         return forward::run(errand(None), request).await;
     }
 
     let visitor = house.visitor(door, request.headers());
+    let leaves = door.config.logout.contains(&asked.path);
+    if leaves && !door.room().holds_seat(visitor) {
+        // Nobody has to wait to log out.
+        note(logged, Some(door), "open");
+        return forward::run(errand(None), request).await;
+    }
     let ask = ask(door, asked, request.method(), request.headers());
-    let decision = decide(house, door, visitor, ask, address);
-    let refused = |kind| {
-        let room = Some(door.config.name.as_str());
-        reply::refusal(house, manner, kind, room, Some(&asked.target))
-    };
-    match decision {
+    match decide(house, door, visitor, ask, address) {
         Ok(Decision::Forward { number, entry }) => {
             note(logged, Some(door), "forwarded");
             door.meters.forwarded.inc();
-            let leaves = door.config.logout.contains(&asked.path);
-            let visit = Visit::new(door.clone(), number, ask.renews, leaves);
+            let entering = Entering::new(house, door, number, entry);
+            let visit = Visit::new(door.clone(), number, ask.renews);
             let mut response = forward::run(errand(Some(visit)), request).await;
-            give_pass(house, door, number, entry, leaves, response.headers_mut()).await;
+            entering.welcome(house, leaves, &mut response).await;
             response
         }
         Ok(Decision::Wait {
@@ -122,14 +129,25 @@ async fn admit(
             note(logged, Some(door), "waited");
             door.meters.waited.inc();
             if !holds(visitor, ticket.number) {
-                house.written.wait().await;
+                house.written.wait(house.written.round()).await;
             }
             let fresh = fresh.then_some(ticket);
             reply::waiting(house, door, manner, &waiting, fresh, &asked.target)
         }
-        Ok(Decision::Refuse(why)) => refused(kind(why)),
-        Err(kind) => refused(kind),
+        Ok(Decision::Refuse(why)) => refused(house, door, manner, kind(why), asked),
+        Err(kind) => refused(house, door, manner, kind, asked),
     }
+}
+
+fn refused(
+    house: &House,
+    door: &Door,
+    manner: Manner,
+    kind: RefusalKind,
+    asked: &Asked,
+) -> Response<Body> {
+    let room = Some(door.config.name.as_str());
+    reply::refusal(house, manner, kind, room, Some(&asked.target))
 }
 
 /// Whether the visitor holds this ticket already.
@@ -145,19 +163,30 @@ fn decide(
     ask: Ask,
     address: IpAddr,
 ) -> Result<Decision, RefusalKind> {
-    if visitor == Visitor::Newcomer && !ask.guess && !house.may_come(address) {
+    let mut room = door.room();
+    let now = host::now();
+    // A dead cookie is worth no more than none.
+    if !ask.takes_nothing() && !room.knows(visitor, now) && !house.may_come(address) {
         return Err(RefusalKind::TooManyTickets);
     }
-    Ok(door.room().arrive(visitor, ask, host::now()))
+    Ok(room.arrive(visitor, ask, now))
+}
+
+/// A question of a browser about another origin's script (Fetch, "CORS-preflight fetch"). It
+/// never carries a cookie, so that it says nothing about who is inside.
+fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    *method == Method::OPTIONS
+        && headers.contains_key(ORIGIN)
+        && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// What the room needs to know of a request.
 fn ask(door: &Door, asked: &Asked, method: &Method, headers: &HeaderMap) -> Ask {
-    let says = |name: HeaderName, word: &str| {
+    let says = |name: &HeaderName, words: &[&str]| {
         headers
             .get(name)
             .and_then(|value| value.to_str().ok())
-            .is_some_and(|purpose| purpose.contains(word))
+            .is_some_and(|value| words.iter().any(|word| value.contains(word)))
     };
     Ask {
         renews: !door.config.non_renewing.contains(&asked.path),
@@ -165,39 +194,75 @@ fn ask(door: &Door, asked: &Asked, method: &Method, headers: &HeaderMap) -> Ask 
             *method,
             Method::POST | Method::PUT | Method::PATCH | Method::DELETE
         ),
-        guess: says(SEC_PURPOSE, "prefetch") || says(PURPOSE, "prefetch"),
+        guess: says(&SEC_PURPOSE, &["prefetch"]) || says(&PURPOSE, &["prefetch"]),
+        beside: !headers.contains_key(COOKIE) && says(&SEC_FETCH_DEST, &BESIDE),
     }
 }
 
-/// Whoever has come in gets a pass, once it is written down; whoever has logged out holds
-/// nothing any more.
-async fn give_pass(
-    house: &House,
-    door: &Door,
+/// Somebody who is let in, until the answer with the pass is ready. If a newcomer is gone before
+/// that, nobody will ever show the pass, and the seat is free again at once.
+struct Entering<'a> {
+    door: &'a Door,
     number: u64,
     entry: Entry,
-    leaves: bool,
-    headers: &mut HeaderMap,
-) {
-    let cookie = match entry {
-        _ if leaves => door.cookie.clear(),
-        Entry::Inside | Entry::WorkOnly => return,
-        Entry::Straight | Entry::Called | Entry::Again => {
-            house.written.wait().await;
-            let issued = host::now();
-            door.cookie.pass(Pass { number, issued })
+    /// The round of the store that writes the seat down; it runs while the portal works.
+    round: u64,
+    welcomed: bool,
+}
+
+impl<'a> Entering<'a> {
+    fn new(house: &House, door: &'a Door, number: u64, entry: Entry) -> Entering<'a> {
+        let round = match entry {
+            Entry::Inside | Entry::Unseated => 0,
+            _ => house.written.round(),
+        };
+        Entering {
+            door,
+            number,
+            entry,
+            round,
+            welcomed: false,
         }
-    };
-    headers.append(SET_COOKIE, cookie);
-    // A shared cache must not hand one visitor's pass to the next.
-    headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
+    }
+
+    /// Whoever has come in gets a pass, once it is written down; whoever has logged out holds
+    /// nothing any more.
+    async fn welcome(mut self, house: &House, leaves: bool, response: &mut Response<Body>) {
+        let cookie = if leaves && !response.status().is_server_error() {
+            self.door.room().leave(self.number, host::now());
+            Some(self.door.cookie.clear())
+        } else if matches!(self.entry, Entry::Inside | Entry::Unseated) {
+            None
+        } else {
+            house.written.wait(self.round).await;
+            Some(self.door.cookie.pass(Pass {
+                number: self.number,
+                issued: host::now(),
+            }))
+        };
+        self.welcomed = true;
+        if let Some(cookie) = cookie {
+            let headers = response.headers_mut();
+            headers.append(SET_COOKIE, cookie);
+            // A shared cache must not hand one visitor's pass to the next.
+            headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
+        }
+    }
+}
+
+impl Drop for Entering<'_> {
+    fn drop(&mut self) {
+        if self.entry == Entry::Straight && !self.welcomed {
+            self.door.room().leave(self.number, host::now());
+        }
+    }
 }
 
 fn kind(why: Refusal) -> RefusalKind {
     match why {
         Refusal::Closed => RefusalKind::Closed,
-        Refusal::LineFull => RefusalKind::LineFull,
-        Refusal::NoNumber | Refusal::Guess => RefusalKind::Busy,
+        Refusal::LineFull | Refusal::NoNumber => RefusalKind::LineFull,
+        Refusal::Guess => RefusalKind::NotInside,
     }
 }
 

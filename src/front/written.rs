@@ -36,15 +36,21 @@ impl Written {
         }
     }
 
-    /// Returns when everything that rooms have decided before this call is written down, or
-    /// cannot be for now.
-    pub async fn wait(&self) {
-        let Some(keeper) = self.keeper.get().filter(|_| self.works()) else {
-            return;
-        };
+    /// The round after which everything is written down that rooms have decided before this
+    /// call. The keeper begins at once.
+    pub fn round(&self) -> u64 {
+        if let Some(keeper) = self.keeper.get() {
+            keeper.unpark();
+        }
         // The round under way may have passed this room already: the next one has not.
-        let round = self.begun.load(Ordering::SeqCst) + 1;
-        keeper.unpark();
+        self.begun.load(Ordering::SeqCst) + 1
+    }
+
+    /// Returns when `round` has ended, or cannot for now.
+    pub async fn wait(&self, round: u64) {
+        if self.keeper.get().is_none() || !self.works() {
+            return;
+        }
         let mut done = self.done.subscribe();
         let written = done.wait_for(|done| *done >= round);
         if tokio::time::timeout(PATIENCE, written).await.is_err() {
@@ -99,7 +105,7 @@ mod tests {
         let written = written();
         written.begin();
         let waiter = written.clone();
-        let mut wait = tokio::spawn(async move { waiter.wait().await });
+        let mut wait = tokio::spawn(async move { waiter.wait(waiter.round()).await });
         assert!(is_waiting(&mut wait).await);
         written.end(true);
         assert!(is_waiting(&mut wait).await);
@@ -114,7 +120,7 @@ mod tests {
         let written = written();
         written.begin();
         assert!(written.end(false));
-        written.wait().await;
+        written.wait(written.round()).await;
         assert_eq!(written.late.get(), 0);
     }
 
@@ -122,7 +128,7 @@ mod tests {
     async fn a_store_that_hangs_holds_nobody_up_for_long() {
         let written = written();
         written.begin();
-        written.wait().await;
+        written.wait(written.round()).await;
         assert_eq!(written.late.get(), 1);
     }
 }

@@ -2,6 +2,8 @@
 
 use super::*;
 
+/// The number of a request that holds nothing; none is ever given out with it.
+const NOBODY: u64 = u64::MAX;
 /// Without a promise, two polls are this many shortest intervals apart.
 const POLL_UNKNOWN: u64 = 2;
 /// An estimate is asked after this many times before it comes true.
@@ -22,7 +24,7 @@ impl Room {
             self.seats.show(number);
             return self.forward(number, Entry::Inside, ask, now);
         }
-        if ask.guess {
+        if ask.takes_nothing() {
             return self.newcomer(ask, now, wall);
         }
         if self.entered_unseen(pass, now) {
@@ -34,10 +36,7 @@ impl Room {
             }
             // The work is saved; the next page waits.
             self.counts.work_only += 1;
-            return Decision::Forward {
-                number,
-                entry: Entry::WorkOnly,
-            };
+            return self.unseated();
         }
         if self.mark(number, now) == Mark::Over {
             return self.newcomer(ask, now, wall);
@@ -81,7 +80,7 @@ impl Room {
             ticket: shown,
             fresh,
         };
-        if waiting.called.is_none() || ask.guess {
+        if waiting.called.is_none() || ask.takes_nothing() {
             return wait;
         }
         if self.calls.remove(&number).is_some() {
@@ -101,7 +100,10 @@ impl Room {
     }
 
     pub(super) fn newcomer(&mut self, ask: Ask, now: Millis, wall: Millis) -> Decision {
-        if ask.guess && !self.open() {
+        if ask.beside && self.unsaturated() {
+            return self.unseated();
+        }
+        if ask.takes_nothing() && !self.open() {
             self.counts.guesses += 1;
             return Decision::Refuse(Refusal::Guess);
         }
@@ -190,7 +192,7 @@ impl Room {
             number,
             place,
             promise,
-            poll_after: self.poll_after(number, promise),
+            poll_after: self.poll_after(number, place, promise),
             called,
             reason: self.reason(ticket, promise, wall),
         }
@@ -224,7 +226,7 @@ impl Room {
 
     /// When the next poll is wanted: an eighth of the wait, within bounds, stretched to the
     /// poll budget, spread by a phase that depends on the ticket.
-    fn poll_after(&self, number: u64, promise: Option<Promise>) -> Span {
+    fn poll_after(&self, number: u64, place: u64, promise: Option<Promise>) -> Span {
         let rules = &self.rules;
         let base = match promise {
             Some(promise) => {
@@ -234,7 +236,10 @@ impl Room {
             None => Span(rules.poll_min.0 * POLL_UNKNOWN),
         };
         let spread = 1.0 - POLL_JITTER + 2.0 * POLL_JITTER * phase(number);
-        let near = promise.is_some_and(|promise| promise.low <= rules.claim.scale(4.0));
+        let near = match promise {
+            Some(promise) => promise.low <= rules.claim.scale(4.0),
+            None => place <= u64::from(rules.seats),
+        };
         // Whoever may be called soon must hear of it well within the claim window.
         let most = if near {
             rules.claim.scale(0.6)
@@ -293,15 +298,26 @@ impl Room {
 
     /// Whether the pass lapsed within `keep`. After a restart nobody remembers, so everybody is
     /// given the benefit of the doubt for as long.
-    fn just_lapsed(&mut self, number: u64, now: Millis) -> bool {
+    pub(super) fn just_lapsed(&self, number: u64, now: Millis) -> bool {
         let keep = self.rules.keep;
         let young = (self.restart.as_ref()).is_some_and(|restart| now.since(restart.at) < keep);
         young || self.seats.lapsed(number, keep, now)
     }
 
+    /// This one request passes, and nothing is kept of it.
+    fn unseated(&self) -> Decision {
+        Decision::Forward {
+            number: NOBODY,
+            entry: Entry::Unseated,
+        }
+    }
+
     /// Takes up a seat again, within limit and reserve.
     fn enter_again(&mut self, number: u64, ask: Ask, now: Millis) -> Decision {
         self.counts.again += 1;
+        if self.calls.remove(&number).is_some() {
+            self.changes.push(Change::CallEnd(number));
+        }
         self.line.end(number);
         self.take_seat(number, true, now);
         self.forward(number, Entry::Again, ask, now)

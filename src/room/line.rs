@@ -305,10 +305,19 @@ impl Line {
             }
         }
         while line.next < next {
-            let ticket = line.push(due);
-            line.clear_living(ticket);
+            line.push_absent_block(due);
         }
         line
+    }
+
+    /// A block of numbers of which nothing is known.
+    fn push_absent_block(&mut self, due: u32) {
+        self.add_block();
+        if let (Some(block), Some(wake)) = (self.blocks.back_mut(), self.wake.back_mut()) {
+            block.due = [due as u16; BLOCK as usize];
+            *wake = due.saturating_add(self.keep);
+        }
+        self.next += BLOCK;
     }
 
     fn set_shown(&mut self, number: u64) {

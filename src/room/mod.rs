@@ -52,6 +52,8 @@ const SILENCE: Span = Span::secs(10);
 const REFRESH: Span = Span::secs(1);
 /// What the promise has learnt is stored this often.
 const LEARNT_EVERY: Span = Span::secs(10);
+/// Tickets passed over in one go at most; the rest has to wait for the next.
+const PASSED_OVER_MAX: u32 = 1_024;
 /// A poll may be this late before its visitor counts as gone: slow phones on poor links.
 const POLL_SLACK: Span = Span::secs(15);
 
@@ -124,9 +126,9 @@ impl Room {
         for (number, entered) in saved.seats {
             room.seats.take(number, entered, true, &room.rules, now);
         }
-        for (number, end) in saved.calls {
-            // At least the time that the automatic entry needs, also after a long stop.
-            let end = end.max(now + room.rules.claim);
+        for (number, _) in saved.calls {
+            // The whole window anew: whoever was called has not seen much of the first.
+            let end = now + room.rules.claim;
             room.calls.insert(number, end);
             room.lapses.push_back((end, number));
         }
@@ -151,6 +153,30 @@ impl Room {
     /// The rules in force.
     pub fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// Whether this visitor has a place, a call or a seat, or had a seat a moment ago. Whoever
+    /// has none of it would be given a new number.
+    pub fn knows(&mut self, who: Visitor, wall: Millis) -> bool {
+        let now = self.advance(wall);
+        let (Visitor::Ticket(Ticket { number, .. }) | Visitor::Pass(Pass { number, .. })) = who
+        else {
+            return false;
+        };
+        self.seats.holds(number)
+            || self.calls.contains_key(&number)
+            || self.mark(number, now) != Mark::Over
+            || self.just_lapsed(number, now)
+    }
+
+    /// Whether this visitor is inside.
+    pub fn holds_seat(&self, who: Visitor) -> bool {
+        match who {
+            Visitor::Newcomer => false,
+            Visitor::Ticket(Ticket { number, .. }) | Visitor::Pass(Pass { number, .. }) => {
+                self.seats.holds(number)
+            }
+        }
     }
 
     /// Somebody stands at the door: what is to be done?
@@ -268,8 +294,16 @@ impl Room {
         self.changes.push(Change::Anew);
         self.line.mark_all_dirty();
         let mut changes = self.take_changes();
-        changes.extend(self.seats.iter().map(|(n, since)| Change::Seat(n, since)));
-        changes.extend(self.calls.iter().map(|(n, end)| Change::Call(*n, *end)));
+        let silent = self.silent;
+        let seats = self
+            .seats
+            .iter()
+            .map(|(n, since)| Change::Seat(n, since + silent));
+        let calls = self
+            .calls
+            .iter()
+            .map(|(n, end)| Change::Call(*n, *end + silent));
+        changes.extend(seats.chain(calls));
         changes.push(Change::Front(self.front_saved));
         changes
     }
@@ -389,7 +423,9 @@ impl Room {
         if !self.calling() {
             return;
         }
+        let mut passed_over = 0;
         while self.free() > 0
+            && passed_over < PASSED_OVER_MAX
             && let Some(number) = self.line.first()
         {
             let second = self.second(now);
@@ -397,6 +433,7 @@ impl Room {
                 // Most likely gone: nobody waits for it, and if it comes back, it goes first.
                 self.line.pass_over(number);
                 self.counts.passed_over += 1;
+                passed_over += 1;
                 self.estimator.abandoned(1);
                 continue;
             }

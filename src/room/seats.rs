@@ -6,7 +6,7 @@
 use super::rules::Rules;
 use crate::time::{Millis, Span};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 /// Numbers remembered after their pass has lapsed, at most; beyond, the oldest is forgotten.
 const LAPSED_MAX: usize = 1_000_000;
@@ -38,8 +38,8 @@ pub enum Left {
 pub struct Seats {
     inside: HashMap<u64, Seat>,
     wakes: BinaryHeap<Reverse<(Millis, u64)>>,
-    /// Passes that lapsed a short while ago: their forms are still taken.
-    lapsed: HashSet<u64>,
+    /// Passes that lapsed a short while ago, and when: their forms are still taken.
+    lapsed: HashMap<u64, Millis>,
     lapsed_order: VecDeque<(Millis, u64)>,
 }
 
@@ -71,16 +71,16 @@ impl Seats {
             wake: Millis(0),
         };
         self.inside.insert(number, seat);
+        self.lapsed.remove(&number);
         self.arm(number, rules);
     }
 
-    /// A request of somebody inside begins.
+    /// A request of somebody inside begins. One that does not renew the seat does not hold it
+    /// either, however long it runs.
     pub fn begin(&mut self, number: u64, renews: bool, now: Millis) {
-        if let Some(seat) = self.inside.get_mut(&number) {
+        if let Some(seat) = self.inside.get_mut(&number).filter(|_| renews) {
             seat.running = seat.running.saturating_add(1);
-            if renews {
-                seat.renewed = now;
-            }
+            seat.renewed = now;
         }
     }
 
@@ -93,11 +93,9 @@ impl Seats {
 
     /// A request of somebody inside has ended.
     pub fn end(&mut self, number: u64, renews: bool, now: Millis) {
-        if let Some(seat) = self.inside.get_mut(&number) {
+        if let Some(seat) = self.inside.get_mut(&number).filter(|_| renews) {
             seat.running = seat.running.saturating_sub(1);
-            if renews {
-                seat.renewed = now;
-            }
+            seat.renewed = now;
         }
     }
 
@@ -127,21 +125,15 @@ impl Seats {
                 Left::Unshown
             };
             self.free(number);
-            self.remember(number, now);
+            self.remember(number, rules.keep, now);
             return Some((number, why));
         }
         None
     }
 
     /// Whether the pass `number` lapsed within the last `grace`.
-    pub fn lapsed(&mut self, number: u64, grace: Span, now: Millis) -> bool {
-        while let Some(&(at, oldest)) = self.lapsed_order.front()
-            && (now.since(at) > grace || self.lapsed_order.len() > LAPSED_MAX)
-        {
-            self.lapsed_order.pop_front();
-            self.lapsed.remove(&oldest);
-        }
-        self.lapsed.contains(&number)
+    pub fn lapsed(&self, number: u64, grace: Span, now: Millis) -> bool {
+        (self.lapsed.get(&number)).is_some_and(|at| now.since(*at) <= grace)
     }
 
     /// When a seat may have to be given back.
@@ -149,9 +141,18 @@ impl Seats {
         self.wakes.peek().map(|Reverse((at, _))| *at)
     }
 
-    fn remember(&mut self, number: u64, now: Millis) {
-        if self.lapsed.insert(number) {
-            self.lapsed_order.push_back((now, number));
+    /// Remembers a lapse for `grace`, and forgets those that are older.
+    fn remember(&mut self, number: u64, grace: Span, now: Millis) {
+        self.lapsed.insert(number, now);
+        self.lapsed_order.push_back((now, number));
+        while let Some(&(at, oldest)) = self.lapsed_order.front()
+            && (now.since(at) > grace || self.lapsed_order.len() > LAPSED_MAX)
+        {
+            self.lapsed_order.pop_front();
+            // It may have lapsed a second time since.
+            if self.lapsed.get(&oldest) == Some(&at) {
+                self.lapsed.remove(&oldest);
+            }
         }
     }
 
@@ -237,6 +238,39 @@ mod tests {
         seats.expire(&rules(), Millis(111_000)).unwrap();
         assert!(seats.lapsed(1, Span::secs(60), Millis(171_000)));
         assert!(!seats.lapsed(1, Span::secs(60), Millis(171_001)));
+    }
+
+    #[test]
+    fn a_second_lapse_is_remembered_as_well_as_the_first() {
+        let mut seats = taken(true);
+        seats.expire(&rules(), Millis(111_000)).unwrap();
+        seats.take(1, Millis(120_000), true, &rules(), Millis(120_000));
+        assert!(
+            !seats.lapsed(1, Span::mins(5), Millis(121_000)),
+            "it is inside"
+        );
+        seats.expire(&rules(), Millis(900_000)).unwrap();
+        seats.take(2, Millis(900_000), true, &rules(), Millis(900_000));
+        seats.expire(&rules(), Millis(1_100_000)).unwrap();
+        assert!(seats.lapsed(1, Span::mins(5), Millis(1_150_000)));
+    }
+
+    #[test]
+    fn lapses_are_forgotten_also_when_nobody_asks() {
+        let mut seats = Seats::default();
+        for number in 0..10_000 {
+            let now = Millis(number * 1_000);
+            seats.take(number, now, true, &rules(), now);
+            while seats.expire(&rules(), now).is_some() {}
+        }
+        assert!(seats.lapsed.len() < 400 && seats.lapsed_order.len() < 400);
+    }
+
+    #[test]
+    fn a_request_that_does_not_renew_does_not_hold_the_seat() {
+        let mut seats = taken(true);
+        seats.begin(1, false, Millis(1_000));
+        assert!(seats.expire(&rules(), Millis(111_000)).is_some());
     }
 
     #[test]

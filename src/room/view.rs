@@ -55,6 +55,9 @@ pub struct Ask {
     pub work: bool,
     /// A browser's guess (prefetch, prerender): takes neither ticket nor seat.
     pub guess: bool,
+    /// Something beside a page (a picture, a font) that came without any cookie: it takes
+    /// neither ticket nor seat, but passes while there is room.
+    pub beside: bool,
 }
 
 impl Ask {
@@ -63,7 +66,14 @@ impl Ask {
         renews: true,
         work: false,
         guess: false,
+        beside: false,
     };
+
+    /// Whether it is no reason to give a ticket or a seat, or to take a call: nobody is there
+    /// who wants to come in (also a forgotten page's own keep-alive).
+    pub fn takes_nothing(self) -> bool {
+        self.guess || self.beside || !self.renews
+    }
 }
 
 /// What to do with a request.
@@ -101,9 +111,9 @@ pub enum Entry {
     /// Takes up again a seat that lapsed, or was lost with a crash, a moment ago; or is inside
     /// and holds only the ticket still.
     Again,
-    /// Only this one request, which carries work, passes: the pass has just lapsed and even the
-    /// reserve is taken. No seat is held.
-    WorkOnly,
+    /// Only this one request passes, without a seat: work of somebody whose pass has just
+    /// lapsed while even the reserve is taken, or something beside a page.
+    Unseated,
 }
 
 /// Why there is neither a place nor a seat.
@@ -115,7 +125,7 @@ pub enum Refusal {
     LineFull,
     /// No number may be given out before the store has confirmed more of them.
     NoNumber,
-    /// A browser's guess, which is not worth a place.
+    /// A browser's guess, or a page's own keep-alive: not worth a place.
     Guess,
 }
 

@@ -16,8 +16,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tables::Tables;
 
-/// Numbers reserved ahead of use.
-const AHEAD: u64 = 128 * BLOCK;
+/// Numbers reserved ahead of use: while the store cannot be written, at least half as many
+/// newcomers can still be given one.
+const AHEAD: u64 = 2_048 * BLOCK;
 /// Bytes of the store's cache.
 const CACHE: usize = 16 * 1024 * 1024;
 
@@ -243,8 +244,8 @@ mod tests {
     #[test]
     fn reservations_stay_ahead() {
         let mut reserved = 0;
-        for next in 0..200_000u64 {
-            if next % 30_000 == 0 {
+        for next in 0..4_000_000u64 {
+            if next % 300_000 == 0 {
                 reserved = reservation(next, reserved);
             }
             assert!(next < reserved);

@@ -37,6 +37,8 @@ pub enum RefusalKind {
     Draining,
     /// We failed.
     Internal,
+    /// A request that takes no place came from somebody who is not inside.
+    NotInside,
 }
 
 /// How a refusal is answered.
@@ -105,7 +107,7 @@ const fn row(
 
 /// In the order of [`RefusalKind`].
 #[rustfmt::skip]
-static TABLE: [Row; 16] = [
+static TABLE: [Row; 17] = [
     row(RefusalKind::BadRequest, "bad-request", StatusCode::BAD_REQUEST, None,
         "Bad request", "The request is not valid HTTP."),
     row(RefusalKind::UriTooLong, "uri-too-long", StatusCode::URI_TOO_LONG, None,
@@ -138,6 +140,8 @@ static TABLE: [Row; 16] = [
         "Restarting", "This server is restarting. Places and visits are kept."),
     row(RefusalKind::Internal, "internal", StatusCode::INTERNAL_SERVER_ERROR, Some(10),
         "Internal error", "The waiting room failed to handle this request."),
+    row(RefusalKind::NotInside, "not-inside", StatusCode::SERVICE_UNAVAILABLE, Some(5),
+        "Not inside", "This request takes no place in the line. Open a page of the portal first."),
 ];
 
 #[cfg(test)]
@@ -150,7 +154,7 @@ mod tests {
             assert_eq!(row.kind as usize, index, "{}", row.name);
             assert_eq!(row.kind.name(), row.name);
         }
-        assert_eq!(RefusalKind::Internal as usize, TABLE.len() - 1);
+        assert_eq!(RefusalKind::NotInside as usize, TABLE.len() - 1);
     }
 
     #[test]

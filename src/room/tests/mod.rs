@@ -1,6 +1,7 @@
 //! The room as its visitors live it: promises of the design, one by one.
 
 mod random;
+mod restart;
 
 use super::*;
 
@@ -360,75 +361,71 @@ fn our_own_silence_is_not_held_against_anybody() {
     assert_eq!(room.status(at(86_401)).taken, 1);
 }
 
-/// What a store would hold after all changes up to now.
-fn stored(room: &mut Room, saved: &mut Saved, secs: u64) {
-    for change in room.take_changes() {
-        match change {
-            Change::Block(id, living, over) => {
-                saved.blocks.retain(|(other, ..)| *other != id);
-                saved.blocks.push((id, living, over));
-                saved.blocks.sort_by_key(|(id, ..)| *id);
-            }
-            Change::Anew => *saved = Saved::default(),
-            Change::Front(front) => saved.blocks.retain(|(id, ..)| *id >= front),
-            Change::Seat(number, since) => saved.seats.push((number, since)),
-            Change::SeatFree(number) => saved.seats.retain(|(other, _)| *other != number),
-            Change::Call(number, end) => saved.calls.push((number, end)),
-            Change::CallEnd(number) => saved.calls.retain(|(other, _)| *other != number),
-            Change::Learnt(learnt) => saved.learnt = Some(*learnt),
-        }
-    }
-    saved.reserved = 4_096;
-    saved.committed = at(secs);
+#[test]
+fn a_forgotten_page_takes_no_place_and_no_call() {
+    let ping = Ask {
+        renews: false,
+        ..Ask::PAGE
+    };
+    let (mut room, inside, tickets) = full(1);
+    let nobody = room.arrive(Visitor::Newcomer, ping, at(1));
+    assert_eq!(nobody, Decision::Refuse(Refusal::Guess));
+    room.leave(inside, at(2));
+    let called = room.arrive(Visitor::Ticket(tickets[0]), ping, at(3));
+    assert!(matches!(called, Decision::Wait { waiting, .. } if waiting.called.is_some()));
+    assert_eq!(room.status(at(3)).taken, 0);
+    number_inside(room.arrive(Visitor::Ticket(tickets[0]), Ask::PAGE, at(4)));
 }
 
 #[test]
-fn a_restart_keeps_numbers_places_calls_and_passes() {
-    let mut room = room(2);
-    let passes: Vec<Pass> = (0..2)
-        .map(|_| Pass {
-            number: number_inside(come(&mut room, 0)),
-            issued: at(0),
-        })
-        .collect();
-    let tickets: Vec<Ticket> = (0..4).map(|_| ticket_of(come(&mut room, 1))).collect();
-    for ticket in &tickets {
-        told(&mut room, *ticket, 2);
-    }
-    room.leave(passes[0].number, at(3));
-    assert!(told(&mut room, tickets[0], 3).called.is_some());
-    let mut saved = Saved::default();
-    stored(&mut room, &mut saved, 3);
-    // After the last commit somebody joins, and the called one goes in.
-    let unseen = ticket_of(come(&mut room, 4));
-    number_inside(room.arrive(Visitor::Ticket(tickets[0]), Ask::PAGE, at(4)));
-    let in_unseen = Pass {
-        number: tickets[0].number,
-        issued: at(4),
+fn what_comes_beside_a_page_passes_while_there_is_room() {
+    let beside = Ask {
+        beside: true,
+        ..Ask::PAGE
     };
+    let mut room = room(1);
+    let answer = room.arrive(Visitor::Newcomer, beside, at(0));
+    let unseated = |answer| {
+        matches!(
+            answer,
+            Decision::Forward {
+                entry: Entry::Unseated,
+                ..
+            }
+        )
+    };
+    assert!(unseated(answer));
+    assert_eq!(room.status(at(0)).taken, 0);
+    number_inside(come(&mut room, 1));
+    let answer = room.arrive(Visitor::Newcomer, beside, at(1));
+    assert_eq!(answer, Decision::Refuse(Refusal::Guess));
+}
 
-    let mut room = Room::restore("test", rules(2), saved, at(10));
-    room.reserve(8_192);
-    let inside = room.arrive(Visitor::Pass(passes[1]), Ask::PAGE, at(11));
-    assert!(matches!(
-        inside,
-        Decision::Forward {
-            entry: Entry::Inside,
-            ..
-        }
-    ));
-    let again = room.arrive(Visitor::Pass(in_unseen), Ask::PAGE, at(11));
-    assert!(matches!(
-        again,
-        Decision::Forward {
-            entry: Entry::Again,
-            ..
-        }
-    ));
-    let places: Vec<u64> = (tickets[1..].iter().chain([&unseen]))
-        .map(|ticket| told(&mut room, *ticket, 11).place)
-        .collect();
-    assert_eq!(places, [1, 2, 3, 4]);
-    assert!(ticket_of(come(&mut room, 12)).number >= 4_096);
-    clean(&mut room, 12);
+#[test]
+fn a_dead_cookie_is_known_as_such() {
+    let (mut room, inside, tickets) = full(1);
+    let pass = Visitor::Pass(Pass {
+        number: inside,
+        issued: at(0),
+    });
+    assert!(!room.knows(Visitor::Newcomer, at(1)));
+    assert!(room.knows(pass, at(1)) && room.knows(Visitor::Ticket(tickets[0]), at(1)));
+    room.leave(inside, at(2));
+    room.leave(tickets[0].number, at(2));
+    assert!(!room.knows(pass, at(3)) && !room.knows(Visitor::Ticket(tickets[0]), at(3)));
+}
+
+#[test]
+fn passing_over_has_a_bound() {
+    let (mut room, inside, tickets) = full(5_000);
+    for ticket in &tickets {
+        told(&mut room, *ticket, 1);
+    }
+    // Nobody polls for a while, but we run.
+    for second in 1..100 {
+        room.tick(at(second));
+    }
+    room.leave(inside, at(100));
+    assert_eq!(room.status(at(100)).counts.passed_over % 1_024, 0);
+    assert!(room.status(at(100)).waiting > 0);
 }

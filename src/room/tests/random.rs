@@ -95,7 +95,8 @@ fn crowd(seed: u64, seats: u32) {
         let ask = Ask {
             work: dice.u8(..) < 40,
             guess: dice.u8(..) < 10,
-            renews: true,
+            renews: dice.u8(..) > 10,
+            beside: dice.u8(..) < 10,
         };
         let who = match dice.u8(..3) {
             0 => Visitor::Newcomer,
@@ -118,7 +119,7 @@ fn crowd(seed: u64, seats: u32) {
             _ => match room.arrive(who, ask, now) {
                 Decision::Forward { number, entry } => {
                     room.finish(number, true, now);
-                    if entry != Entry::WorkOnly {
+                    if entry != Entry::Unseated {
                         passes.push(Pass {
                             number,
                             issued: now,

@@ -139,3 +139,7 @@ internal =
     .title = An error on our side
     .words = The waiting room could not handle your request.
     .todo = If the problem lasts, give the reference below to the support of the site.
+not-inside =
+    .title = Open a page first
+    .words = You are not inside the site yet.
+    .todo = Open a page of the site: you will go in, or take a place in the line.

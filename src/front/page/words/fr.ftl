@@ -139,3 +139,7 @@ internal =
     .title = Une erreur de notre part
     .words = La salle d’attente n’a pas pu traiter votre demande.
     .todo = Si le problème dure, donnez la référence ci-dessous au support du site.
+not-inside =
+    .title = Ouvrez d’abord une page
+    .words = Vous n’êtes pas encore à l’intérieur du site.
+    .todo = Ouvrez une page du site : vous entrerez, ou vous prendrez place dans la file.

@@ -1,0 +1,76 @@
+//! The room over a restart: what was stored comes back.
+
+use super::*;
+
+/// What a store would hold after all changes up to now.
+fn stored(room: &mut Room, saved: &mut Saved, secs: u64) {
+    for change in room.take_changes() {
+        match change {
+            Change::Block(id, living, over) => {
+                saved.blocks.retain(|(other, ..)| *other != id);
+                saved.blocks.push((id, living, over));
+                saved.blocks.sort_by_key(|(id, ..)| *id);
+            }
+            Change::Anew => *saved = Saved::default(),
+            Change::Front(front) => saved.blocks.retain(|(id, ..)| *id >= front),
+            Change::Seat(number, since) => saved.seats.push((number, since)),
+            Change::SeatFree(number) => saved.seats.retain(|(other, _)| *other != number),
+            Change::Call(number, end) => saved.calls.push((number, end)),
+            Change::CallEnd(number) => saved.calls.retain(|(other, _)| *other != number),
+            Change::Learnt(learnt) => saved.learnt = Some(*learnt),
+        }
+    }
+    saved.reserved = 4_096;
+    saved.committed = at(secs);
+}
+
+#[test]
+fn a_restart_keeps_numbers_places_calls_and_passes() {
+    let mut room = room(2);
+    let passes: Vec<Pass> = (0..2)
+        .map(|_| Pass {
+            number: number_inside(come(&mut room, 0)),
+            issued: at(0),
+        })
+        .collect();
+    let tickets: Vec<Ticket> = (0..4).map(|_| ticket_of(come(&mut room, 1))).collect();
+    for ticket in &tickets {
+        told(&mut room, *ticket, 2);
+    }
+    room.leave(passes[0].number, at(3));
+    assert!(told(&mut room, tickets[0], 3).called.is_some());
+    let mut saved = Saved::default();
+    stored(&mut room, &mut saved, 3);
+    // After the last commit somebody joins, and the called one goes in.
+    let unseen = ticket_of(come(&mut room, 4));
+    number_inside(room.arrive(Visitor::Ticket(tickets[0]), Ask::PAGE, at(4)));
+    let in_unseen = Pass {
+        number: tickets[0].number,
+        issued: at(4),
+    };
+
+    let mut room = Room::restore("test", rules(2), saved, at(10));
+    room.reserve(8_192);
+    let inside = room.arrive(Visitor::Pass(passes[1]), Ask::PAGE, at(11));
+    assert!(matches!(
+        inside,
+        Decision::Forward {
+            entry: Entry::Inside,
+            ..
+        }
+    ));
+    let again = room.arrive(Visitor::Pass(in_unseen), Ask::PAGE, at(11));
+    assert!(matches!(
+        again,
+        Decision::Forward {
+            entry: Entry::Again,
+            ..
+        }
+    ));
+    let places: Vec<u64> = (tickets[1..].iter().chain([&unseen]))
+        .map(|ticket| told(&mut room, *ticket, 11).place)
+        .collect();
+    assert_eq!(places, [1, 2, 3, 4]);
+    assert!(ticket_of(come(&mut room, 12)).number >= 4_096);
+    clean(&mut room, 12);
+}
