@@ -7,6 +7,7 @@ use super::wire::{self, Busy, Wire, Words};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
+use socket2::{SockFilter, SockRef};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -104,6 +105,10 @@ async fn accept(
         }
     }
     // Whoever the kernel has already taken in is served: closing the listener would reset them.
+    // So nobody new may be taken in meanwhile.
+    if let Err(error) = hold_back(&listener) {
+        tracing::debug!(%error, "newcomers cannot be held back");
+    }
     let gathered = tokio::time::sleep(GATHER_MAX);
     let mut gathered = std::pin::pin!(gathered);
     while let Ok(Ok((socket, address))) = tokio::select! {
@@ -114,6 +119,28 @@ async fn accept(
             &thread, socket, address, &phase, &tracker, &words, &farewells,
         );
     }
+}
+
+/// From now on the kernel drops attempts to connect, as if they were lost on the way: they are
+/// made again a second later, and meet a closed port, or whoever listens there by then.
+///
+/// The filter (classic BPF) sees the TCP header: a segment whose flags, in byte 13, have SYN and
+/// not ACK is dropped. Connections inherit it, and never see such a segment again.
+fn hold_back(listener: &TcpListener) -> io::Result<()> {
+    const FLAGS_BYTE: u32 = 13;
+    const SYN: u32 = 0x02;
+    const SYN_OR_ACK: u32 = 0x12;
+    const LOAD_BYTE: u16 = 0x30;
+    const AND: u16 = 0x54;
+    const IF_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    SockRef::from(listener).attach_filter(&[
+        SockFilter::new(LOAD_BYTE, 0, 0, FLAGS_BYTE),
+        SockFilter::new(AND, 0, 0, SYN_OR_ACK),
+        SockFilter::new(IF_EQUAL, 0, 1, SYN),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ])
 }
 
 fn welcome(
@@ -224,4 +251,29 @@ async fn farewell(mut socket: TcpStream, answer: &[u8]) -> io::Result<()> {
     socket.shutdown().await?;
     tokio::io::copy(&mut socket, &mut tokio::io::sink()).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_was_taken_in_is_served_and_nobody_else_is_taken_in() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut early = TcpStream::connect(address).await.unwrap();
+        hold_back(&listener).unwrap();
+        let late = tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address));
+        assert!(late.await.is_err(), "neither taken in nor refused");
+
+        let (mut socket, _) = listener.accept().await.unwrap();
+        drop(listener);
+        socket.write_all(b"words").await.unwrap();
+        drop(socket);
+        let mut heard = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut early, &mut heard)
+            .await
+            .unwrap();
+        assert_eq!(heard, b"words");
+    }
 }
