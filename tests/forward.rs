@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
-use support::{Portal, Preau, one_room, sha256, until};
+use support::{Portal, Preau, one_room, raw, sha256, until};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 const MIB: usize = 1 << 20;
@@ -254,6 +254,61 @@ fn talk_to(proxy: SocketAddr) -> String {
         }
     }
     unreachable!("the second text is long")
+}
+
+#[tokio::test]
+async fn the_portal_sees_the_host_that_was_matched() {
+    let portal = said_by(|request| {
+        let host = request.lines().find(|line| line.starts_with("host:"));
+        let host = host.unwrap_or("no host");
+        let length = host.len();
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{host}")
+    });
+    let preau = Preau::start(&one_room(&format!("http://{portal}"), "seats = 5")).await;
+    for (target, field, expected) in [
+        ("http://ent/espace", "ent.example.fr", "host: ent"),
+        ("http://a:81/espace", "b", "host: a:81"),
+        ("/espace", "ENT.example.fr:81", "host: ENT.example.fr:81"),
+    ] {
+        let request =
+            format!("GET {target} HTTP/1.1\r\nHost: {field}\r\nConnection: close\r\n\r\n");
+        let answer = raw(preau.address(), request.as_bytes()).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let heard = answer.rsplit("\r\n\r\n").next();
+        assert_eq!(heard, Some(expected), "{target}: {answer}");
+    }
+}
+
+/// A portal that answers every request with what `say` makes of its head, and is well.
+fn said_by(say: fn(&str) -> String) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let address = listener.local_addr().expect("it is bound");
+    // Ends with the process: it holds nothing but this socket.
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                bound(&stream);
+                let mut head = Vec::new();
+                let mut byte = [0];
+                while stream.read(&mut byte).is_ok_and(|read| read == 1) {
+                    head.push(byte[0]);
+                    if !head.ends_with(b"\r\n\r\n") {
+                        continue;
+                    }
+                    let request = String::from_utf8_lossy(&head).into_owned();
+                    let answer = match request.starts_with("GET /sante") {
+                        true => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned(),
+                        false => say(&request),
+                    };
+                    if stream.write_all(answer.as_bytes()).is_err() {
+                        return;
+                    }
+                    head.clear();
+                }
+            });
+        }
+    });
+    address
 }
 
 /// A portal that repeats what it hears on a WebSocket, and is well.

@@ -116,7 +116,11 @@ fn host<B>(request: &Request<B>) -> Result<String, RefusalKind> {
         Some(field) => Some(authority(field.as_bytes()).ok_or(RefusalKind::BadRequest)?),
         None => None,
     };
-    let absolute = request.uri().authority().map(|authority| authority.host());
+    let authority = request.uri().authority();
+    if authority.is_some_and(|it| it.host().is_empty() || it.as_str().contains('@')) {
+        return Err(RefusalKind::BadRequest);
+    }
+    let absolute = authority.map(|authority| authority.host());
     let host = absolute.or(named.as_deref()).unwrap_or("");
     Ok(host.trim_end_matches('.').to_ascii_lowercase())
 }
@@ -286,6 +290,8 @@ mod tests {
         );
         let absolute = Request::get("http://other.fr/x").header(HOST, "a");
         assert_eq!(host(absolute), Ok("other.fr".into()));
+        let named = Request::get("http://u@other.fr/x").header(HOST, "a");
+        assert_eq!(host(named), Err(RefusalKind::BadRequest));
         assert_eq!(host(get().version(Version::HTTP_10)), Ok(String::new()));
     }
 

@@ -104,6 +104,7 @@ fn outgoing(
 ) -> Request<RequestBody> {
     let (mut parts, body) = request.into_parts();
     let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
+    let host = host(&parts.uri, &parts.headers);
     let target: Result<PathAndQuery, _> = errand.asked.target.parse();
     parts.uri = target.map_or_else(|_| Uri::from_static("/"), Uri::from);
     parts.version = Version::HTTP_11;
@@ -113,16 +114,9 @@ fn outgoing(
     headers.remove(EXPECT);
     cookie::strip_request(headers);
     ORIGIN.iter().for_each(|name| drop(headers.remove(name)));
-    // An absolute target has overridden the field, and the portal must see what we matched.
-    if parts
-        .headers
-        .get(HOST)
-        .is_none_or(|field| !names(field, &errand.asked.host))
-        && let Ok(host) = HeaderValue::from_str(&errand.asked.host)
-    {
-        parts.headers.insert(HOST, host);
+    if let Some(host) = host {
+        headers.insert(HOST, host);
     }
-    let headers = &mut parts.headers;
     if let Some(host) = headers.get(HOST).cloned() {
         headers.insert(FORWARDED_HOST, host);
     }
@@ -230,12 +224,15 @@ fn nominations(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .map(str::trim)
 }
 
-/// Whether a `Host` field names `host`, with or without a port.
-fn names(field: &HeaderValue, host: &str) -> bool {
-    let bytes = field.as_bytes();
-    bytes.len() >= host.len()
-        && bytes[..host.len()].eq_ignore_ascii_case(host.as_bytes())
-        && matches!(bytes.get(host.len()), None | Some(b':' | b'.'))
+/// The `Host` field to put in, if it is not to stay as it came: an absolute target overrides the
+/// field (RFC 9112 §3.2.2), and the portal must see what we matched.
+fn host(target: &Uri, headers: &HeaderMap) -> Option<HeaderValue> {
+    match target.authority() {
+        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        None if headers.contains_key(HOST) => None,
+        // HTTP/1.0 knows none; HTTP/1.1 must have one.
+        None => Some(HeaderValue::from_static("")),
+    }
 }
 
 #[cfg(test)]
@@ -268,19 +265,20 @@ mod tests {
     }
 
     #[test]
-    fn a_host_field_names_its_host() {
+    fn an_absolute_target_overrides_the_host_field() {
         let cases = [
-            ("ENT.example.fr", true),
-            ("ent.example.fr:8080", true),
-            ("ent.example.fr.", true),
-            ("ent.example.france", false),
-            ("other.fr", false),
+            ("http://ent/espace", Some("ent.example.fr"), Some("ent")),
+            ("http://a:8080/", Some("a"), Some("a:8080")),
+            ("/espace", Some("a"), None),
+            ("/espace", None, Some("")),
         ];
-        for (field, expected) in cases {
-            assert_eq!(
-                names(&HeaderValue::from_static(field), "ent.example.fr"),
-                expected
-            );
+        for (target, field, expected) in cases {
+            let mut headers = HeaderMap::new();
+            if let Some(field) = field {
+                headers.insert(HOST, HeaderValue::from_static(field));
+            }
+            let put = host(&Uri::from_static(target), &headers);
+            assert_eq!(put, expected.map(HeaderValue::from_static), "{target}");
         }
     }
 }
