@@ -279,6 +279,24 @@ async fn the_portal_sees_the_host_that_was_matched() {
     }
 }
 
+#[tokio::test]
+async fn a_bare_refusal_of_the_portal_stays_its_own() {
+    let portal =
+        said_by(|_| "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nX-A: b\r\n\r\n".to_owned());
+    // On an open path no cookie of ours makes the head longer than a bare one.
+    let room = "seats = 5\nopen = [\"/assets/**\"]";
+    let preau = Preau::start(&one_room(&format!("http://{portal}"), room)).await;
+    for method in ["GET", "HEAD"] {
+        let request =
+            format!("{method} /assets/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let answer = raw(preau.address(), request.as_bytes()).await;
+        let answer = String::from_utf8_lossy(&answer).to_lowercase();
+        assert!(answer.starts_with("http/1.1 400 "), "{method}: {answer}");
+        assert!(answer.contains("\r\nx-a: b\r\n"), "{method}: {answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{method}: {answer}");
+    }
+}
+
 /// A portal that answers every request with what `say` makes of its head, and is well.
 fn said_by(say: fn(&str) -> String) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");

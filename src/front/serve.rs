@@ -3,7 +3,7 @@
 use super::door::{House, Thread};
 use super::page::{Lang, RefusalKind, RefusalView};
 use super::request;
-use super::wire::{self, Busy, Wire, Words};
+use super::wire::{self, Wire, Words};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
@@ -163,11 +163,11 @@ async fn connection(
 ) {
     let thread = guest.0.clone();
     let limits = &thread.house.config.limits;
-    let mark = wire.busy();
+    let mark = wire.mark();
     let service = service_fn(|request| {
         let (thread, mark) = (thread.clone(), mark.clone());
         async move {
-            let busy = Busy::begin(&mark);
+            let busy = mark.begin();
             let response = request::answer(&thread, address.ip(), request, busy).await;
             Ok::<_, Infallible>(response)
         }
