@@ -297,6 +297,25 @@ async fn a_bare_refusal_of_the_portal_stays_its_own() {
     }
 }
 
+#[tokio::test]
+async fn an_error_of_the_portal_is_never_a_blank_page() {
+    let portal = said_by(|request| {
+        let body = match request.starts_with("GET /espace/vide") {
+            true => "0\r\n\r\n",
+            false => "5\r\npanne\r\n0\r\n\r\n",
+        };
+        format!("HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n{body}")
+    });
+    let preau = Preau::start(&one_room(&format!("http://{portal}"), "seats = 5")).await;
+    let mut anna = preau.visitor("anna", "ent");
+    let blank = anna.get("/espace/vide").await;
+    assert_eq!(blank.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(blank.text().contains("lang=\"fr\""), "{blank:?}");
+    let worded = anna.get("/espace/panne").await;
+    assert_eq!(worded.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(worded.text(), "panne");
+}
+
 /// A portal that answers every request with what `say` makes of its head, and is well.
 fn said_by(say: fn(&str) -> String) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");

@@ -19,8 +19,14 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long we look whether an error of the portal has a body.
+const FIRST_BYTES_MAX: Duration = Duration::from_secs(5);
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -71,7 +77,7 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Incoming>) -> Response
     errand.door.meters.seconds.observe(seconds);
     match (answer, on_upgrade) {
         (Ok(response), Some(visitor)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            if upgrade.as_ref() != response.headers().get(UPGRADE) {
+            if !takes_up(upgrade.as_ref(), response.headers().get(UPGRADE)) {
                 return failed(&errand, Failure::Broken);
             }
             tunnel::open(errand, response, visitor)
@@ -79,21 +85,37 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Incoming>) -> Response
         (Ok(response), _) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
             failed(&errand, Failure::Broken)
         }
-        (Ok(response), _) => returned(errand, response),
+        (Ok(response), _) => returned(errand, response).await,
         (Err(failure), _) => failed(&errand, failure),
     }
 }
 
 /// What the visitor's connection is to become, if anything (RFC 9110 §7.8): only for a request
-/// without a body.
-fn upgrade_wanted(request: &Request<Incoming>) -> Option<HeaderValue> {
+/// without a body, and never to HTTP/2: a tunnel of requests would go around the room.
+fn upgrade_wanted<B: http_body::Body>(request: &Request<B>) -> Option<HeaderValue> {
     let headers = request.headers();
     let nominated = nominations(headers).any(|name| name.eq_ignore_ascii_case("upgrade"));
     let possible = nominated
         && *request.method() == Method::GET
         && request.version() == Version::HTTP_11
         && request.body().is_end_stream();
-    headers.get(UPGRADE).filter(|_| possible).cloned()
+    let offered = headers.get(UPGRADE).filter(|_| possible)?;
+    let requests = tokens(offered)?.any(|token| token.to_ascii_lowercase().starts_with("h2"));
+    (!requests).then(|| offered.clone())
+}
+
+/// Whether the portal has taken up one of the protocols that the visitor offered.
+fn takes_up(offered: Option<&HeaderValue>, taken: Option<&HeaderValue>) -> bool {
+    let taken = taken.and_then(|taken| taken.to_str().ok());
+    let Some((taken, mut offered)) = taken.zip(offered.and_then(tokens)) else {
+        return false;
+    };
+    offered.any(|token| token.eq_ignore_ascii_case(taken.trim()))
+}
+
+/// The protocols of an `Upgrade` field.
+fn tokens(field: &HeaderValue) -> Option<impl Iterator<Item = &str>> {
+    Some(field.to_str().ok()?.split(',').map(str::trim))
 }
 
 /// The request as the portal gets it.
@@ -142,28 +164,50 @@ fn outgoing(
 }
 
 /// The portal's answer as the visitor gets it.
-fn returned(mut errand: Errand<'_>, response: Response<ResponseBody>) -> Response<Body> {
+async fn returned(mut errand: Errand<'_>, response: Response<ResponseBody>) -> Response<Body> {
     if needs_words(&errand, &response) {
-        errand.house.metrics.pages_given_words.inc();
-        let kind = match response.status() {
-            StatusCode::BAD_GATEWAY => RefusalKind::PortalBroken,
-            StatusCode::GATEWAY_TIMEOUT => RefusalKind::PortalSlow,
-            StatusCode::SERVICE_UNAVAILABLE => RefusalKind::PortalDown,
-            _ => RefusalKind::PortalBroken,
-        };
-        let status = response.status();
-        let mut answer = refused(&errand, kind);
-        *answer.status_mut() = status;
-        return answer;
+        return worded(&errand, response.status());
     }
     let (mut parts, body) = response.into_parts();
+    let unsized_error =
+        parts.status.is_server_error() && !parts.headers.contains_key(CONTENT_LENGTH);
+    let begun = match unsized_error {
+        true => begin(body).await,
+        false => Some(Body::portal(body)),
+    };
+    let Some(mut body) = begun else {
+        return worded(&errand, parts.status);
+    };
     strip_hop_by_hop(&mut parts.headers);
     cookie::strip_response(&mut parts.headers);
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
-    let mut body = Body::portal(body);
     body.hold(errand.visit.take());
     Response::from_parts(parts, body)
+}
+
+/// Words instead of a portal's error, with its status.
+fn worded(errand: &Errand<'_>, status: StatusCode) -> Response<Body> {
+    errand.house.metrics.pages_given_words.inc();
+    let kind = match status {
+        StatusCode::GATEWAY_TIMEOUT => RefusalKind::PortalSlow,
+        StatusCode::SERVICE_UNAVAILABLE => RefusalKind::PortalDown,
+        _ => RefusalKind::PortalBroken,
+    };
+    let mut answer = refused(errand, kind);
+    *answer.status_mut() = status;
+    answer
+}
+
+/// Waits for the first bytes of a body whose head does not tell if there are any; `None` if
+/// there are none. A body that takes its time is passed on as it comes.
+async fn begin(mut body: ResponseBody) -> Option<Body> {
+    let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+    match tokio::time::timeout(FIRST_BYTES_MAX, frame).await {
+        Ok(Some(Ok(first))) if first.is_data() => Some(Body::begun(first, body)),
+        Ok(_) => None,
+        Err(_) => Some(Body::portal(body)),
+    }
 }
 
 /// Whether a visitor would see a blank page, or a machine's words where ours are better.
@@ -280,5 +324,23 @@ mod tests {
             let put = host(&Uri::from_static(target), &headers);
             assert_eq!(put, expected.map(HeaderValue::from_static), "{target}");
         }
+    }
+
+    #[test]
+    fn an_upgrade_is_named_in_any_case_and_is_never_http_2() {
+        let wanted = |offered: &str| {
+            let request = Request::get("/")
+                .header(CONNECTION, "Upgrade, HTTP2-Settings")
+                .header(UPGRADE, offered);
+            upgrade_wanted(&request.body(String::new()).unwrap())
+        };
+        for requests in ["h2c", "H2C", "websocket, h2c"] {
+            assert_eq!(wanted(requests), None, "{requests}");
+        }
+        let offered = wanted("websocket");
+        assert!(offered.is_some());
+        let takes = |taken| takes_up(offered.as_ref(), Some(&HeaderValue::from_static(taken)));
+        assert!(takes("WebSocket") && takes("websocket"));
+        assert!(!takes("h2c") && !takes("") && !takes_up(offered.as_ref(), None));
     }
 }
