@@ -316,6 +316,55 @@ async fn an_error_of_the_portal_is_never_a_blank_page() {
     assert_eq!(worded.text(), "panne");
 }
 
+#[tokio::test]
+async fn a_tunnel_counts_as_a_connection() {
+    let echo = echo_portal();
+    let room = one_room(&format!("http://{echo}"), "seats = 5");
+    let preau = Preau::start(&format!("limits = {{ connections = 1 }}\n{room}")).await;
+    let address = preau.address();
+    let open = tokio::task::spawn_blocking(move || {
+        let stream = TcpStream::connect(address).expect("the proxy listens");
+        bound(&stream);
+        let opened = tungstenite::client(format!("ws://{address}/audio"), stream);
+        opened.expect("an upgrade").0
+    });
+    let socket = open.await.expect("it is open");
+    assert_eq!(preau.metric("preau_tunnels", &[]).await, 1.0);
+    let second = async || {
+        let request = b"GET /espace HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let answer = raw(address, request).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    // The connection is let go by hyper in the moment after the upgrade.
+    until("the tunnel is the one connection", async || {
+        let connections = preau.metric("preau_connections", &[]).await;
+        (connections == 1.0).then_some(())
+    })
+    .await;
+    let answer = second().await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    drop(socket);
+    until("the tunnel is gone", async || {
+        let connections = preau.metric("preau_connections", &[]).await;
+        (connections == 0.0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_upload_hears_why() {
+    let portal = said_by(|_| "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned());
+    let preau = Preau::start(&one_room(&format!("http://{portal}"), "seats = 5")).await;
+    let size = 10 * MIB;
+    let mut upload =
+        format!("POST /espace/../x HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n")
+            .into_bytes();
+    upload.resize(upload.len() + size, b'a');
+    let answer = raw(preau.address(), &upload).await;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer:?}");
+}
+
 /// A portal that answers every request with what `say` makes of its head, and is well.
 fn said_by(say: fn(&str) -> String) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");

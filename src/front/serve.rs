@@ -126,12 +126,16 @@ fn welcome(
     farewells: &TaskTracker,
 ) {
     let house = &thread.house;
-    let open = house.connections.fetch_add(1, Ordering::Relaxed);
-    let guest = Guest(thread.clone());
-    house.metrics.connections.inc();
-    if open < house.config.limits.connections {
+    let guest = Guest::new(house.clone());
+    if guest.number <= house.config.limits.connections {
         let wire = Wire::new(socket, words.clone());
-        tracker.spawn(connection(guest, wire, address, phase.clone()));
+        tracker.spawn(connection(
+            thread.clone(),
+            guest,
+            wire,
+            address,
+            phase.clone(),
+        ));
         return;
     }
     house.metrics.connections_refused.inc();
@@ -146,22 +150,35 @@ fn welcome(
 }
 
 /// A connection, counted while it lasts.
-struct Guest(Arc<Thread>);
+pub(super) struct Guest {
+    house: Arc<House>,
+    /// How many there were when it came, with it.
+    number: usize,
+}
+
+impl Guest {
+    /// Counts one more.
+    pub(super) fn new(house: Arc<House>) -> Guest {
+        house.metrics.connections.inc();
+        let number = house.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        Guest { house, number }
+    }
+}
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.0.house.connections.fetch_sub(1, Ordering::Relaxed);
-        self.0.house.metrics.connections.dec();
+        self.house.connections.fetch_sub(1, Ordering::Relaxed);
+        self.house.metrics.connections.dec();
     }
 }
 
 async fn connection(
-    guest: Guest,
+    thread: Arc<Thread>,
+    _guest: Guest,
     wire: Wire,
     address: SocketAddr,
     mut phase: watch::Receiver<Phase>,
 ) {
-    let thread = guest.0.clone();
     let limits = &thread.house.config.limits;
     let mark = wire.mark();
     let service = service_fn(|request| {
