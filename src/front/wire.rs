@@ -268,6 +268,8 @@ mod tests {
         let visitor = TcpStream::connect(listener.local_addr().unwrap());
         let (visitor, accepted) = tokio::join!(visitor, listener.accept());
         let wire = Wire::new(accepted.unwrap().0, words(&Pages::new()));
+        let bound = SockRef::from(&wire.socket).tcp_user_timeout();
+        assert_eq!(bound.unwrap(), Some(STALL_MAX), "every wire is bound");
         bound_stalls(&wire.socket, patience);
         (wire, visitor.unwrap())
     }
