@@ -126,6 +126,38 @@ async fn an_expired_pass_is_none() {
 }
 
 #[tokio::test]
+async fn only_who_holds_something_can_give_it_up() {
+    let portal = Portal::start().await;
+    let (preau, mut inside, mut waiting) = full_room(&portal).await;
+    let leave = "/.preau/leave?room=ent";
+    let elsewhere = vec![("sec-fetch-site", "cross-site".to_owned())];
+    waiting.extra = elsewhere;
+    let answer = waiting.post(leave, "").await;
+    assert_eq!(
+        answer.status.as_u16(),
+        400,
+        "another site asked: {answer:?}"
+    );
+    waiting.extra.clear();
+    assert_eq!(waiting.poll().await.place(), 1);
+
+    let mut stranger = preau.visitor("stranger", "ent");
+    stranger.put_cookie("preau-ent", "garbage");
+    let answer = stranger.post(leave, "").await;
+    assert!(answer.set_cookies().is_empty(), "{answer:?}");
+
+    inside.extra = vec![("sec-fetch-site", "same-origin".to_owned())];
+    let answer = inside.post(leave, "").await;
+    assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
+    assert_eq!(inside.our_cookie(), None, "nothing is held any more");
+    until("the seat is given to the next", async || {
+        (waiting.poll().await.state == State::Called).then_some(())
+    })
+    .await;
+    preau.assert_nothing_forbidden().await;
+}
+
+#[tokio::test]
 async fn what_is_not_http_gets_words() {
     let portal = Portal::start().await;
     let preau = Preau::start(&one_room(&portal.url(), "seats = 9")).await;

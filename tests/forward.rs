@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
-use support::{Portal, Preau, one_room, sha256, until};
+use support::{Portal, Preau, one_room, raw, sha256, until};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 const MIB: usize = 1 << 20;
@@ -254,6 +254,147 @@ fn talk_to(proxy: SocketAddr) -> String {
         }
     }
     unreachable!("the second text is long")
+}
+
+#[tokio::test]
+async fn the_portal_sees_the_host_that_was_matched() {
+    let portal = said_by(|request| {
+        let host = request.lines().find(|line| line.starts_with("host:"));
+        let host = host.unwrap_or("no host");
+        let length = host.len();
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{host}")
+    });
+    let preau = Preau::start(&one_room(&format!("http://{portal}"), "seats = 5")).await;
+    for (target, field, expected) in [
+        ("http://ent/espace", "ent.example.fr", "host: ent"),
+        ("http://a:81/espace", "b", "host: a:81"),
+        ("/espace", "ENT.example.fr:81", "host: ENT.example.fr:81"),
+    ] {
+        let request =
+            format!("GET {target} HTTP/1.1\r\nHost: {field}\r\nConnection: close\r\n\r\n");
+        let answer = raw(preau.address(), request.as_bytes()).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let heard = answer.rsplit("\r\n\r\n").next();
+        assert_eq!(heard, Some(expected), "{target}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_bare_refusal_of_the_portal_stays_its_own() {
+    let portal =
+        said_by(|_| "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nX-A: b\r\n\r\n".to_owned());
+    // On an open path no cookie of ours makes the head longer than a bare one.
+    let room = "seats = 5\nopen = [\"/assets/**\"]";
+    let preau = Preau::start(&one_room(&format!("http://{portal}"), room)).await;
+    for method in ["GET", "HEAD"] {
+        let request =
+            format!("{method} /assets/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let answer = raw(preau.address(), request.as_bytes()).await;
+        let answer = String::from_utf8_lossy(&answer).to_lowercase();
+        assert!(answer.starts_with("http/1.1 400 "), "{method}: {answer}");
+        assert!(answer.contains("\r\nx-a: b\r\n"), "{method}: {answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{method}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_the_portal_is_never_a_blank_page() {
+    let portal = said_by(|request| {
+        let body = match request.starts_with("GET /espace/vide") {
+            true => "0\r\n\r\n",
+            false => "5\r\npanne\r\n0\r\n\r\n",
+        };
+        format!("HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n{body}")
+    });
+    let preau = Preau::start(&one_room(&format!("http://{portal}"), "seats = 5")).await;
+    let mut anna = preau.visitor("anna", "ent");
+    let blank = anna.get("/espace/vide").await;
+    assert_eq!(blank.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(blank.text().contains("lang=\"fr\""), "{blank:?}");
+    let worded = anna.get("/espace/panne").await;
+    assert_eq!(worded.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(worded.text(), "panne");
+}
+
+#[tokio::test]
+async fn a_tunnel_counts_as_a_connection() {
+    let echo = echo_portal();
+    let room = one_room(&format!("http://{echo}"), "seats = 5");
+    let preau = Preau::start(&format!("limits = {{ connections = 1 }}\n{room}")).await;
+    let address = preau.address();
+    let open = tokio::task::spawn_blocking(move || {
+        let stream = TcpStream::connect(address).expect("the proxy listens");
+        bound(&stream);
+        let opened = tungstenite::client(format!("ws://{address}/audio"), stream);
+        opened.expect("an upgrade").0
+    });
+    let socket = open.await.expect("it is open");
+    assert_eq!(preau.metric("preau_tunnels", &[]).await, 1.0);
+    let second = async || {
+        let request = b"GET /espace HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let answer = raw(address, request).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    // The connection is let go by hyper in the moment after the upgrade.
+    until("the tunnel is the one connection", async || {
+        let connections = preau.metric("preau_connections", &[]).await;
+        (connections == 1.0).then_some(())
+    })
+    .await;
+    let answer = second().await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    drop(socket);
+    until("the tunnel is gone", async || {
+        let connections = preau.metric("preau_connections", &[]).await;
+        (connections == 0.0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_upload_hears_why() {
+    let portal = said_by(|_| "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned());
+    let preau = Preau::start(&one_room(&format!("http://{portal}"), "seats = 5")).await;
+    let size = 10 * MIB;
+    let mut upload =
+        format!("POST /espace/../x HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n")
+            .into_bytes();
+    upload.resize(upload.len() + size, b'a');
+    let answer = raw(preau.address(), &upload).await;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer:?}");
+}
+
+/// A portal that answers every request with what `say` makes of its head, and is well.
+fn said_by(say: fn(&str) -> String) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let address = listener.local_addr().expect("it is bound");
+    // Ends with the process: it holds nothing but this socket.
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                bound(&stream);
+                let mut head = Vec::new();
+                let mut byte = [0];
+                while stream.read(&mut byte).is_ok_and(|read| read == 1) {
+                    head.push(byte[0]);
+                    if !head.ends_with(b"\r\n\r\n") {
+                        continue;
+                    }
+                    let request = String::from_utf8_lossy(&head).into_owned();
+                    let answer = match request.starts_with("GET /sante") {
+                        true => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned(),
+                        false => say(&request),
+                    };
+                    if stream.write_all(answer.as_bytes()).is_err() {
+                        return;
+                    }
+                    head.clear();
+                }
+            });
+        }
+    });
+    address
 }
 
 /// A portal that repeats what it hears on a WebSocket, and is well.

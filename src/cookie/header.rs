@@ -111,23 +111,12 @@ impl RoomCookie {
 
 /// Takes our cookies out of a request: the portal never sees them.
 pub fn strip_request(headers: &mut HeaderMap) {
-    if !pairs(headers).any(|(name, _)| is_ours(name)) {
+    let ours = |part: &&[u8]| is_ours(pair(part).0);
+    if !parts(headers).any(|part| ours(&part)) {
         return;
     }
-    let kept = pairs(headers).filter(|(name, _)| !is_ours(name)).fold(
-        Vec::new(),
-        |mut kept, (name, value)| {
-            if !kept.is_empty() {
-                kept.extend_from_slice(b"; ");
-            }
-            kept.extend_from_slice(name);
-            if !value.is_empty() || !name.is_empty() {
-                kept.push(b'=');
-            }
-            kept.extend_from_slice(value);
-            kept
-        },
-    );
+    let kept: Vec<&[u8]> = parts(headers).filter(|part| !ours(part)).collect();
+    let kept = kept.join(&b"; "[..]);
     headers.remove(COOKIE);
     if !kept.is_empty() {
         let kept = HeaderValue::from_bytes(&kept).expect("parts of a header value are one");
@@ -161,12 +150,17 @@ fn is_ours(name: &[u8]) -> bool {
 
 /// The name-value pairs of all `Cookie` fields (RFC 6265 §4.2.1), as bytes.
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    parts(headers).map(pair)
+}
+
+/// What stands between the semicolons of all `Cookie` fields, unless it is nothing.
+fn parts(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers
         .get_all(COOKIE)
         .iter()
         .flat_map(|field| field.as_bytes().split(|byte| *byte == b';'))
-        .map(pair)
-        .filter(|(name, value)| !(name.is_empty() && value.is_empty()))
+        .map(<[u8]>::trim_ascii)
+        .filter(|part| !part.is_empty())
 }
 
 fn pair(bytes: &[u8]) -> (&[u8], &[u8]) {
@@ -258,10 +252,13 @@ mod tests {
 
     #[test]
     fn ours_are_stripped_and_the_others_stay_as_they_were() {
-        let mut headers = sent(&["a=1; preau-ent=x; b=\"q\"", "__Host-preau-x=1; c==d"]);
+        let mut headers = sent(&[
+            "a=1; preau-ent=x; b=\"q\"",
+            "__Host-preau-x=1; c==d; foo; e=; f = g",
+        ]);
         strip_request(&mut headers);
         let left: Vec<_> = headers.get_all(COOKIE).iter().collect();
-        assert_eq!(left, ["a=1; b=\"q\"; c==d"]);
+        assert_eq!(left, ["a=1; b=\"q\"; c==d; foo; e=; f = g"]);
         let mut untouched = HeaderMap::new();
         let raw = HeaderValue::from_bytes(b"n=\xe9t\xe9;  x=1").unwrap();
         untouched.append(COOKIE, raw.clone());

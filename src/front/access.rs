@@ -97,16 +97,15 @@ impl AccessLog {
     ) -> Option<Entry> {
         let log = self.shared.clone()?;
         let referrer = field(headers, &REFERER);
-        let bare = referrer.split(['?', '#']).next().unwrap_or("");
         Some(Entry {
             log,
             began: host::now(),
             address,
             method: method.clone(),
-            path: cut(path, PATH_MAX).to_owned(),
+            path: bare(cut(path, PATH_MAX)),
             host: field(headers, &http::header::HOST).to_owned(),
             agent: field(headers, &USER_AGENT).to_owned(),
-            referrer: bare.to_owned(),
+            referrer: bare(referrer),
             room: None,
             outcome: "refused",
             status: 0,
@@ -208,6 +207,23 @@ fn cut(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }
 
+/// An address without what may be a secret: query, fragment, and the `;parameters` of its
+/// segments, which is where Java portals put a session (`;jsessionid=…`).
+fn bare(address: &str) -> String {
+    let address = address.split(['?', '#']).next().unwrap_or("");
+    let mut bare = String::with_capacity(address.len());
+    for segment in address.split_inclusive('/') {
+        match segment.split_once(';') {
+            Some((name, rest)) => {
+                bare.push_str(name);
+                bare.extend(rest.ends_with('/').then_some('/'));
+            }
+            None => bare.push_str(segment),
+        }
+    }
+    bare
+}
+
 /// Nobody ends the field early, or begins a line.
 fn quoted(text: &str) -> String {
     text.replace(['"', '\\'], "_")
@@ -230,11 +246,19 @@ mod tests {
         let log = AccessLog::new(&config, writer);
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, "Mozilla \"x\"".parse().unwrap());
-        headers.insert(REFERER, "http://a/b?ticket=ST-1".parse().unwrap());
+        headers.insert(
+            REFERER,
+            "http://a/b;jsessionid=S1/c;S1?ticket=ST-1".parse().unwrap(),
+        );
         headers.insert(http::header::COOKIE, "secret=1".parse().unwrap());
         let address = "192.0.2.77".parse().unwrap();
         let mut entry = log
-            .begin(address, &Method::GET, "/espace", &headers)
+            .begin(
+                address,
+                &Method::GET,
+                "/espace;S1/a;jsessionid=S1",
+                &headers,
+            )
             .unwrap();
         entry.answered(StatusCode::OK);
         entry.add(12);
@@ -256,6 +280,10 @@ mod tests {
                 "{line}"
             );
             assert!(!line.contains("ST-1") && !line.contains("secret") && !line.contains(".77"));
+            assert!(
+                !line.contains("S1") && !line.contains("jsessionid"),
+                "{line}"
+            );
         }
     }
 
@@ -263,7 +291,9 @@ mod tests {
     fn a_combined_line_can_be_split_at_its_quotes() {
         let line = line(AccessFormat::Combined);
         assert_eq!(line.matches('"').count(), 6, "{line}");
-        assert!(line.contains("] \"GET /espace HTTP/1.1\" 200 12 \"http://a/b\" \"Mozilla _x_\""));
+        assert!(
+            line.contains("] \"GET /espace/a HTTP/1.1\" 200 12 \"http://a/b/c\" \"Mozilla _x_\"")
+        );
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub struct Body {
 
 enum Content {
     Ours(Bytes),
-    Portal(ResponseBody),
+    /// A portal's, and its first frame if that was looked at.
+    Portal(Option<Frame<Bytes>>, ResponseBody),
 }
 
 /// A forwarded request of somebody inside, until it ends.
@@ -40,7 +41,12 @@ impl Body {
 
     /// A portal's body, streamed.
     pub fn portal(body: ResponseBody) -> Body {
-        Body::new(Content::Portal(body))
+        Body::new(Content::Portal(None, body))
+    }
+
+    /// A portal's body whose first frame was taken out already.
+    pub fn begun(first: Frame<Bytes>, rest: ResponseBody) -> Body {
+        Body::new(Content::Portal(Some(first), rest))
     }
 
     fn new(content: Content) -> Body {
@@ -94,7 +100,10 @@ impl http_body::Body for Body {
         let polled = match &mut body.content {
             Content::Ours(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Ours(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::Portal(portal) => Pin::new(portal).poll_frame(context),
+            Content::Portal(first, portal) => match first.take() {
+                Some(first) => Poll::Ready(Some(Ok(first))),
+                None => Pin::new(portal).poll_frame(context),
+            },
         };
         if let (Poll::Ready(Some(Ok(frame))), Some(entry)) = (&polled, &mut body.entry) {
             entry.add(frame.data_ref().map_or(0, Bytes::len));
@@ -105,14 +114,16 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Ours(bytes) => bytes.is_empty(),
-            Content::Portal(portal) => portal.is_end_stream(),
+            Content::Portal(first, portal) => first.is_none() && portal.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Ours(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Portal(portal) => portal.size_hint(),
+            // What is left; the first frame comes on top, so only the unbounded hint is true.
+            Content::Portal(Some(_), _) => SizeHint::default(),
+            Content::Portal(None, portal) => portal.size_hint(),
         }
     }
 }

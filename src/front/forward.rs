@@ -19,8 +19,14 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long we look whether an error of the portal has a body.
+const FIRST_BYTES_MAX: Duration = Duration::from_secs(5);
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -71,7 +77,7 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Incoming>) -> Response
     errand.door.meters.seconds.observe(seconds);
     match (answer, on_upgrade) {
         (Ok(response), Some(visitor)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            if upgrade.as_ref() != response.headers().get(UPGRADE) {
+            if !takes_up(upgrade.as_ref(), response.headers().get(UPGRADE)) {
                 return failed(&errand, Failure::Broken);
             }
             tunnel::open(errand, response, visitor)
@@ -79,21 +85,37 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Incoming>) -> Response
         (Ok(response), _) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
             failed(&errand, Failure::Broken)
         }
-        (Ok(response), _) => returned(errand, response),
+        (Ok(response), _) => returned(errand, response).await,
         (Err(failure), _) => failed(&errand, failure),
     }
 }
 
 /// What the visitor's connection is to become, if anything (RFC 9110 §7.8): only for a request
-/// without a body.
-fn upgrade_wanted(request: &Request<Incoming>) -> Option<HeaderValue> {
+/// without a body, and never to HTTP/2: a tunnel of requests would go around the room.
+fn upgrade_wanted<B: http_body::Body>(request: &Request<B>) -> Option<HeaderValue> {
     let headers = request.headers();
     let nominated = nominations(headers).any(|name| name.eq_ignore_ascii_case("upgrade"));
     let possible = nominated
         && *request.method() == Method::GET
         && request.version() == Version::HTTP_11
         && request.body().is_end_stream();
-    headers.get(UPGRADE).filter(|_| possible).cloned()
+    let offered = headers.get(UPGRADE).filter(|_| possible)?;
+    let requests = tokens(offered)?.any(|token| token.to_ascii_lowercase().starts_with("h2"));
+    (!requests).then(|| offered.clone())
+}
+
+/// Whether the portal has taken up one of the protocols that the visitor offered.
+fn takes_up(offered: Option<&HeaderValue>, taken: Option<&HeaderValue>) -> bool {
+    let taken = taken.and_then(|taken| taken.to_str().ok());
+    let Some((taken, mut offered)) = taken.zip(offered.and_then(tokens)) else {
+        return false;
+    };
+    offered.any(|token| token.eq_ignore_ascii_case(taken.trim()))
+}
+
+/// The protocols of an `Upgrade` field.
+fn tokens(field: &HeaderValue) -> Option<impl Iterator<Item = &str>> {
+    Some(field.to_str().ok()?.split(',').map(str::trim))
 }
 
 /// The request as the portal gets it.
@@ -104,6 +126,7 @@ fn outgoing(
 ) -> Request<RequestBody> {
     let (mut parts, body) = request.into_parts();
     let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
+    let host = host(&parts.uri, &parts.headers);
     let target: Result<PathAndQuery, _> = errand.asked.target.parse();
     parts.uri = target.map_or_else(|_| Uri::from_static("/"), Uri::from);
     parts.version = Version::HTTP_11;
@@ -113,16 +136,9 @@ fn outgoing(
     headers.remove(EXPECT);
     cookie::strip_request(headers);
     ORIGIN.iter().for_each(|name| drop(headers.remove(name)));
-    // An absolute target has overridden the field, and the portal must see what we matched.
-    if parts
-        .headers
-        .get(HOST)
-        .is_none_or(|field| !names(field, &errand.asked.host))
-        && let Ok(host) = HeaderValue::from_str(&errand.asked.host)
-    {
-        parts.headers.insert(HOST, host);
+    if let Some(host) = host {
+        headers.insert(HOST, host);
     }
-    let headers = &mut parts.headers;
     if let Some(host) = headers.get(HOST).cloned() {
         headers.insert(FORWARDED_HOST, host);
     }
@@ -148,28 +164,50 @@ fn outgoing(
 }
 
 /// The portal's answer as the visitor gets it.
-fn returned(mut errand: Errand<'_>, response: Response<ResponseBody>) -> Response<Body> {
+async fn returned(mut errand: Errand<'_>, response: Response<ResponseBody>) -> Response<Body> {
     if needs_words(&errand, &response) {
-        errand.house.metrics.pages_given_words.inc();
-        let kind = match response.status() {
-            StatusCode::BAD_GATEWAY => RefusalKind::PortalBroken,
-            StatusCode::GATEWAY_TIMEOUT => RefusalKind::PortalSlow,
-            StatusCode::SERVICE_UNAVAILABLE => RefusalKind::PortalDown,
-            _ => RefusalKind::PortalBroken,
-        };
-        let status = response.status();
-        let mut answer = refused(&errand, kind);
-        *answer.status_mut() = status;
-        return answer;
+        return worded(&errand, response.status());
     }
     let (mut parts, body) = response.into_parts();
+    let unsized_error =
+        parts.status.is_server_error() && !parts.headers.contains_key(CONTENT_LENGTH);
+    let begun = match unsized_error {
+        true => begin(body).await,
+        false => Some(Body::portal(body)),
+    };
+    let Some(mut body) = begun else {
+        return worded(&errand, parts.status);
+    };
     strip_hop_by_hop(&mut parts.headers);
     cookie::strip_response(&mut parts.headers);
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
-    let mut body = Body::portal(body);
     body.hold(errand.visit.take());
     Response::from_parts(parts, body)
+}
+
+/// Words instead of a portal's error, with its status.
+fn worded(errand: &Errand<'_>, status: StatusCode) -> Response<Body> {
+    errand.house.metrics.pages_given_words.inc();
+    let kind = match status {
+        StatusCode::GATEWAY_TIMEOUT => RefusalKind::PortalSlow,
+        StatusCode::SERVICE_UNAVAILABLE => RefusalKind::PortalDown,
+        _ => RefusalKind::PortalBroken,
+    };
+    let mut answer = refused(errand, kind);
+    *answer.status_mut() = status;
+    answer
+}
+
+/// Waits for the first bytes of a body whose head does not tell if there are any; `None` if
+/// there are none. A body that takes its time is passed on as it comes.
+async fn begin(mut body: ResponseBody) -> Option<Body> {
+    let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+    match tokio::time::timeout(FIRST_BYTES_MAX, frame).await {
+        Ok(Some(Ok(first))) if first.is_data() => Some(Body::begun(first, body)),
+        Ok(_) => None,
+        Err(_) => Some(Body::portal(body)),
+    }
 }
 
 /// Whether a visitor would see a blank page, or a machine's words where ours are better.
@@ -230,12 +268,15 @@ fn nominations(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .map(str::trim)
 }
 
-/// Whether a `Host` field names `host`, with or without a port.
-fn names(field: &HeaderValue, host: &str) -> bool {
-    let bytes = field.as_bytes();
-    bytes.len() >= host.len()
-        && bytes[..host.len()].eq_ignore_ascii_case(host.as_bytes())
-        && matches!(bytes.get(host.len()), None | Some(b':' | b'.'))
+/// The `Host` field to put in, if it is not to stay as it came: an absolute target overrides the
+/// field (RFC 9112 §3.2.2), and the portal must see what we matched.
+fn host(target: &Uri, headers: &HeaderMap) -> Option<HeaderValue> {
+    match target.authority() {
+        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        None if headers.contains_key(HOST) => None,
+        // HTTP/1.0 knows none; HTTP/1.1 must have one.
+        None => Some(HeaderValue::from_static("")),
+    }
 }
 
 #[cfg(test)]
@@ -268,19 +309,38 @@ mod tests {
     }
 
     #[test]
-    fn a_host_field_names_its_host() {
+    fn an_absolute_target_overrides_the_host_field() {
         let cases = [
-            ("ENT.example.fr", true),
-            ("ent.example.fr:8080", true),
-            ("ent.example.fr.", true),
-            ("ent.example.france", false),
-            ("other.fr", false),
+            ("http://ent/espace", Some("ent.example.fr"), Some("ent")),
+            ("http://a:8080/", Some("a"), Some("a:8080")),
+            ("/espace", Some("a"), None),
+            ("/espace", None, Some("")),
         ];
-        for (field, expected) in cases {
-            assert_eq!(
-                names(&HeaderValue::from_static(field), "ent.example.fr"),
-                expected
-            );
+        for (target, field, expected) in cases {
+            let mut headers = HeaderMap::new();
+            if let Some(field) = field {
+                headers.insert(HOST, HeaderValue::from_static(field));
+            }
+            let put = host(&Uri::from_static(target), &headers);
+            assert_eq!(put, expected.map(HeaderValue::from_static), "{target}");
         }
+    }
+
+    #[test]
+    fn an_upgrade_is_named_in_any_case_and_is_never_http_2() {
+        let wanted = |offered: &str| {
+            let request = Request::get("/")
+                .header(CONNECTION, "Upgrade, HTTP2-Settings")
+                .header(UPGRADE, offered);
+            upgrade_wanted(&request.body(String::new()).unwrap())
+        };
+        for requests in ["h2c", "H2C", "websocket, h2c"] {
+            assert_eq!(wanted(requests), None, "{requests}");
+        }
+        let offered = wanted("websocket");
+        assert!(offered.is_some());
+        let takes = |taken| takes_up(offered.as_ref(), Some(&HeaderValue::from_static(taken)));
+        assert!(takes("WebSocket") && takes("websocket"));
+        assert!(!takes("h2c") && !takes("") && !takes_up(offered.as_ref(), None));
     }
 }

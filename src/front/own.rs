@@ -6,7 +6,7 @@ use super::page::{RefusalKind, Said};
 use super::reply::{self, Manner, WaitSeconds};
 use crate::host;
 use crate::room::{Mode, Standing, Ticket, Visitor, Waiting};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, SET_COOKIE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, SET_COOKIE};
 use http::{HeaderValue, Method, Response};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// What our addresses begin with.
 pub const PREFIX: &str = "/.preau/";
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// `/.preau/status`: the members are part of the public surface.
 #[derive(Serialize)]
@@ -50,7 +52,7 @@ pub fn answer(
             let to = parameter(query, "to");
             pause(house, door, manner, headers, to.as_deref().unwrap_or("/"))
         }
-        ("leave", &Method::POST, Some(door)) => leave(house, door, headers),
+        ("leave", &Method::POST, Some(door)) => leave(house, door, manner, headers),
         ("leave", ..) => reply::refusal(house, manner, RefusalKind::MethodNotAllowed, None, None),
         (_, &Method::GET | &Method::HEAD, _) => asset(house, manner, name),
         _ => reply::refusal(house, manner, RefusalKind::MethodNotAllowed, None, None),
@@ -124,15 +126,31 @@ fn pause(
     with_ticket(response, door, fresh.then_some(ticket))
 }
 
-fn leave(house: &House, door: &Door, headers: &HeaderMap) -> Response<Body> {
-    if let Visitor::Ticket(Ticket { number, .. }) = house.visitor(door, headers) {
-        door.room().leave(number, host::now());
+/// Gives up the place or the seat, and takes away the cookie that stands for it. Not for another
+/// site, whose page could otherwise send its readers out of our line.
+fn leave(house: &House, door: &Door, manner: Manner, headers: &HeaderMap) -> Response<Body> {
+    if !from_here(headers) {
+        return reply::refusal(house, manner, RefusalKind::BadRequest, None, None);
     }
+    let held = match house.visitor(door, headers) {
+        Visitor::Newcomer => None,
+        Visitor::Ticket(ticket) => Some(ticket.number),
+        Visitor::Pass(pass) => Some(pass.number),
+    };
     let mut response = reply::json(&serde_json::json!({ "state": "outside" }));
+    if let Some(number) = held {
+        door.room().leave(number, host::now());
+        let clear = door.cookie.clear();
+        response.headers_mut().append(SET_COOKIE, clear);
+    }
     response
-        .headers_mut()
-        .append(SET_COOKIE, door.cookie.clear());
-    response
+}
+
+/// Whether a request comes from the host's own pages or from the visitor, as far as the browser
+/// tells (Fetch Metadata).
+fn from_here(headers: &HeaderMap) -> bool {
+    let here = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
+    headers.get_all(SEC_FETCH_SITE).iter().all(here)
 }
 
 fn asset(house: &House, manner: Manner, name: &str) -> Response<Body> {

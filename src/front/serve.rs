@@ -3,7 +3,7 @@
 use super::door::{House, Thread};
 use super::page::{Lang, RefusalKind, RefusalView};
 use super::request;
-use super::wire::{self, Busy, Wire, Words};
+use super::wire::{self, Wire, Words};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
@@ -153,12 +153,16 @@ fn welcome(
     farewells: &TaskTracker,
 ) {
     let house = &thread.house;
-    let open = house.connections.fetch_add(1, Ordering::Relaxed);
-    let guest = Guest(thread.clone());
-    house.metrics.connections.inc();
-    if open < house.config.limits.connections {
+    let guest = Guest::new(house.clone());
+    if guest.number <= house.config.limits.connections {
         let wire = Wire::new(socket, words.clone());
-        tracker.spawn(connection(guest, wire, address, phase.clone()));
+        tracker.spawn(connection(
+            thread.clone(),
+            guest,
+            wire,
+            address,
+            phase.clone(),
+        ));
         return;
     }
     house.metrics.connections_refused.inc();
@@ -173,28 +177,41 @@ fn welcome(
 }
 
 /// A connection, counted while it lasts.
-struct Guest(Arc<Thread>);
+pub(super) struct Guest {
+    house: Arc<House>,
+    /// How many there were when it came, with it.
+    number: usize,
+}
+
+impl Guest {
+    /// Counts one more.
+    pub(super) fn new(house: Arc<House>) -> Guest {
+        house.metrics.connections.inc();
+        let number = house.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        Guest { house, number }
+    }
+}
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.0.house.connections.fetch_sub(1, Ordering::Relaxed);
-        self.0.house.metrics.connections.dec();
+        self.house.connections.fetch_sub(1, Ordering::Relaxed);
+        self.house.metrics.connections.dec();
     }
 }
 
 async fn connection(
-    guest: Guest,
+    thread: Arc<Thread>,
+    _guest: Guest,
     wire: Wire,
     address: SocketAddr,
     mut phase: watch::Receiver<Phase>,
 ) {
-    let thread = guest.0.clone();
     let limits = &thread.house.config.limits;
-    let mark = wire.busy();
+    let mark = wire.mark();
     let service = service_fn(|request| {
         let (thread, mark) = (thread.clone(), mark.clone());
         async move {
-            let busy = Busy::begin(&mark);
+            let busy = mark.begin();
             let response = request::answer(&thread, address.ip(), request, busy).await;
             Ok::<_, Infallible>(response)
         }

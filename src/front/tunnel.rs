@@ -2,7 +2,9 @@
 //! silent for too long.
 
 use super::body::{Body, Visit};
+use super::door::House;
 use super::forward::Errand;
+use super::serve::Guest;
 use crate::config::Limits;
 use crate::upstream::ResponseBody;
 use http::header::{CONNECTION, UPGRADE};
@@ -41,7 +43,7 @@ pub fn open(
         parts.headers.insert(UPGRADE, protocol);
     }
     let visit = errand.visit.take();
-    let open = Open::new(errand.house.metrics.tunnels.clone());
+    let open = Open::new(errand.house);
     let idle = idle(&errand.house.config.limits);
     tokio::spawn(async move {
         // Either side may be gone before the tunnel exists: then there is none.
@@ -62,19 +64,26 @@ fn end(visit: Option<Visit>, open: Open) {
     drop(open);
 }
 
-/// Counts a tunnel while it is open.
-struct Open(IntGauge);
+/// Counts a tunnel while it is open; it is still a connection, though hyper has let go of it.
+struct Open {
+    gauge: IntGauge,
+    _guest: Guest,
+}
 
 impl Open {
-    fn new(gauge: IntGauge) -> Open {
+    fn new(house: &Arc<House>) -> Open {
+        let gauge = house.metrics.tunnels.clone();
         gauge.inc();
-        Open(gauge)
+        Open {
+            gauge,
+            _guest: Guest::new(house.clone()),
+        }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.dec();
+        self.gauge.dec();
     }
 }
 

@@ -1,4 +1,4 @@
-//! The visitor's socket, with two kindnesses that hyper does not know.
+//! The visitor's socket, with two kindnesses that hyper does not know, and a limit to patience.
 //!
 //! *Words*: hyper answers what is not HTTP with a bare status. Such an answer is known by its
 //! exact form, at a moment when no answer of ours is under way, and goes out with a page.
@@ -6,16 +6,21 @@
 //! *A soft close*: closing a socket while bytes of the visitor are unread makes the kernel send
 //! a reset, which can destroy the answer that is still on its way (RFC 9112 §9.6). So after our
 //! last byte we read on for a moment.
+//!
+//! *Patience*: an answer holds a slot of the portal until the visitor has taken it. Whoever takes
+//! nothing for [`STALL_MAX`] is disconnected by the kernel, which sees progress byte by byte where
+//! we would see it by the buffer.
 
 use super::page::{Lang, Pages, RefusalKind, RefusalView};
 use http::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -23,9 +28,11 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 /// How long we read on after our last byte.
-const LINGER: Duration = Duration::from_secs(1);
-/// Bytes read on at most.
-const LINGER_BYTES: usize = 256 * 1024;
+const LINGER: Duration = Duration::from_secs(5);
+/// Bytes read on at most: a refused upload is to hear why.
+const LINGER_BYTES: usize = 16 * 1024 * 1024;
+/// A visitor who takes no byte of an answer for this long is let go.
+const STALL_MAX: Duration = Duration::from_secs(60);
 
 /// Bytes of hyper's bare answers at most.
 const BARE_MAX: usize = 256;
@@ -34,17 +41,28 @@ const BARE_MAX: usize = 256;
 pub struct Wire {
     socket: TcpStream,
     pages: Arc<[Words; 3]>,
-    busy: Arc<AtomicBool>,
-    /// Everything of the last answer was handed to the kernel.
-    clean: bool,
+    state: Arc<AtomicU8>,
     /// Words that go out before anything else.
     words: Option<(bytes::Bytes, usize)>,
     lingering: Option<Pin<Box<Sleep>>>,
     lingered: usize,
 }
 
+/// Nothing of ours is under way: what is written now is hyper's.
+const IDLE: u8 = 0;
+/// An answer is under way.
+const ANSWERING: u8 = 1;
+/// An answer has ended, and its last bytes may not have gone out yet.
+const ENDED: u8 = 2;
+/// The wire is a tunnel for good.
+const TUNNEL: u8 = 3;
+
+/// What a wire carries, as the service that answers on it sees it.
+#[derive(Clone)]
+pub struct Mark(Arc<AtomicU8>);
+
 /// Held while an answer of ours is under way.
-pub struct Busy(Arc<AtomicBool>);
+pub struct Busy(Arc<AtomicU8>);
 
 /// An answer with words for one of hyper's bare ones.
 pub struct Words {
@@ -54,11 +72,11 @@ pub struct Words {
 
 impl Wire {
     pub fn new(socket: TcpStream, pages: Arc<[Words; 3]>) -> Wire {
+        bound_stalls(&socket, STALL_MAX);
         Wire {
             socket,
             pages,
-            busy: Arc::default(),
-            clean: true,
+            state: Arc::new(AtomicU8::new(IDLE)),
             words: None,
             lingering: None,
             lingered: 0,
@@ -66,14 +84,14 @@ impl Wire {
     }
 
     /// The mark that the service sets while it answers.
-    pub fn busy(&self) -> Arc<AtomicBool> {
-        self.busy.clone()
+    pub fn mark(&self) -> Mark {
+        Mark(self.state.clone())
     }
 
     fn words_for(&self, bare: &[u8]) -> Option<bytes::Bytes> {
         let bare_form =
             bare.len() < BARE_MAX && bare.starts_with(b"HTTP/1.1 4") && bare.ends_with(b"\r\n\r\n");
-        if !bare_form || !self.clean || self.busy.load(Ordering::Relaxed) {
+        if !bare_form || self.state.load(Ordering::Relaxed) != IDLE {
             return None;
         }
         let status = StatusCode::from_bytes(bare.get(9..12)?).ok()?;
@@ -115,22 +133,37 @@ impl Wire {
     }
 }
 
-impl Busy {
+impl Mark {
     /// An answer begins.
-    pub fn begin(mark: &Arc<AtomicBool>) -> Busy {
-        mark.store(true, Ordering::Relaxed);
-        Busy(mark.clone())
+    pub fn begin(&self) -> Busy {
+        self.0.store(ANSWERING, Ordering::Relaxed);
+        Busy(self.0.clone())
     }
+}
 
+impl Busy {
     /// The wire becomes a tunnel: nothing on it will ever be an answer again.
     pub fn for_good(self) {
-        std::mem::forget(self);
+        self.0.store(TUNNEL, Ordering::Relaxed);
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
+        // The answer may still be in hyper's buffer: the wire is idle once that is flushed.
+        step(&self.0, ANSWERING, ENDED);
+    }
+}
+
+fn step(state: &AtomicU8, from: u8, to: u8) {
+    // Another state than `from` stays as it is.
+    let _ = state.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+/// Has the kernel end the connection when data stays untaken for `most` (RFC 5482).
+fn bound_stalls(socket: &TcpStream, most: Duration) {
+    if let Err(error) = SockRef::from(socket).set_tcp_user_timeout(Some(most)) {
+        tracing::debug!(%error, "a visitor's connection has no bound for stalls");
     }
 }
 
@@ -186,19 +219,17 @@ impl Write for Wire {
         ready!(self.poll_words(context))?;
         if let Some(answer) = self.words_for(bytes) {
             self.words = Some((answer, 0));
-            self.clean = false;
             return Poll::Ready(Ok(bytes.len()));
         }
-        self.clean = false;
         Pin::new(&mut self.socket).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_words(context))?;
-        if !self.busy.load(Ordering::Relaxed) {
-            self.clean = true;
-        }
-        Pin::new(&mut self.socket).poll_flush(context)
+        ready!(Pin::new(&mut self.socket).poll_flush(context))?;
+        // hyper flushes a wire only after it has written all that it holds.
+        step(&self.state, ENDED, IDLE);
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -223,7 +254,63 @@ impl Write for Wire {
         if let [only] = buffers {
             return self.poll_write(context, only);
         }
-        self.clean = false;
         Pin::new(&mut self.socket).poll_write_vectored(context, buffers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    async fn wire(patience: Duration) -> (Wire, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let visitor = TcpStream::connect(listener.local_addr().unwrap());
+        let (visitor, accepted) = tokio::join!(visitor, listener.accept());
+        let wire = Wire::new(accepted.unwrap().0, words(&Pages::new()));
+        let bound = SockRef::from(&wire.socket).tcp_user_timeout();
+        assert_eq!(bound.unwrap(), Some(STALL_MAX), "every wire is bound");
+        bound_stalls(&wire.socket, patience);
+        (wire, visitor.unwrap())
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_has_ended_is_ours_until_it_is_flushed() {
+        let (mut wire, _visitor) = wire(STALL_MAX).await;
+        let bare = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+        let flush = |wire: &mut Wire| {
+            let mut context = Context::from_waker(std::task::Waker::noop());
+            assert!(Pin::new(wire).poll_flush(&mut context).is_ready());
+        };
+        assert!(wire.words_for(bare).is_some(), "hyper's own");
+        let busy = wire.mark().begin();
+        flush(&mut wire);
+        assert!(wire.words_for(bare).is_none(), "while it is under way");
+        drop(busy);
+        assert!(wire.words_for(bare).is_none(), "before it went out");
+        flush(&mut wire);
+        assert!(wire.words_for(bare).is_some(), "after it went out");
+        wire.mark().begin().for_good();
+        flush(&mut wire);
+        assert!(wire.words_for(bare).is_none(), "in a tunnel");
+        assert_eq!(Arc::strong_count(&wire.state), 1, "nothing is left behind");
+    }
+
+    #[tokio::test]
+    async fn a_visitor_who_takes_nothing_is_let_go() {
+        let (mut wire, visitor) = wire(Duration::from_secs(1)).await;
+        let chunk = vec![0; 64 * 1024];
+        let send = async {
+            loop {
+                let write =
+                    |context: &mut Context<'_>| Pin::new(&mut wire).poll_write(context, &chunk);
+                if let Err(error) = std::future::poll_fn(write).await {
+                    return error.kind();
+                }
+            }
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(20), send).await;
+        assert_eq!(ended.expect("not for ever"), io::ErrorKind::TimedOut);
+        drop(visitor);
     }
 }
