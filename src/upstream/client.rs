@@ -1,7 +1,7 @@
 //! One request, sent to a server of the portal.
 
 use super::body::{self, RequestBody, ResponseBody};
-use super::pool::{Pool, Sender};
+use super::pool::{NoConnection, Pool, Sender};
 use super::slots::Slot;
 use super::{Failure, Outcome, Portal, judge};
 use http::{Method, Request, Response};
@@ -67,10 +67,8 @@ impl Client {
         request: Request<RequestBody>,
     ) -> Result<Response<ResponseBody>, Failure> {
         self.portal.counts.retries.fetch_add(1, Ordering::Relaxed);
-        let Ok(sender) = self.pools[slot.server()].connect().await else {
-            self.unreachable(&slot);
-            return Err(Failure::Down);
-        };
+        let connected = self.pools[slot.server()].connect().await;
+        let sender = connected.map_err(|why| self.unconnected(&slot, why))?;
         match self.exchange(slot, sender, request).await {
             Ok(response) => Ok(response),
             Err((Failure::Broken, slot, _)) => Err(self.broken(&slot)),
@@ -80,18 +78,18 @@ impl Client {
 
     /// A connection to the slot's server or, if that cannot be reached, to one other.
     async fn connect(&self, slot: Slot) -> Result<(Slot, Sender), Failure> {
-        if let Ok(sender) = self.pools[slot.server()].take().await {
-            return Ok((slot, sender));
+        match self.pools[slot.server()].take().await {
+            Ok(sender) => return Ok((slot, sender)),
+            Err(why) => match self.unconnected(&slot, why) {
+                Failure::Down => {}
+                failure => return Err(failure),
+            },
         }
-        self.unreachable(&slot);
         let slot = slot.elsewhere().ok_or(Failure::Down)?;
         self.portal.counts.retries.fetch_add(1, Ordering::Relaxed);
         match self.pools[slot.server()].take().await {
             Ok(sender) => Ok((slot, sender)),
-            Err(_) => {
-                self.unreachable(&slot);
-                Err(Failure::Down)
-            }
+            Err(why) => Err(self.unconnected(&slot, why)),
         }
     }
 
@@ -130,12 +128,20 @@ impl Client {
         }
     }
 
-    fn unreachable(&self, slot: &Slot) {
-        self.portal
-            .counts
-            .unreachable
-            .fetch_add(1, Ordering::Relaxed);
-        self.portal.request_ended(slot.server(), Outcome::Failed);
+    /// The server is to blame only for what is not our own want.
+    fn unconnected(&self, slot: &Slot, why: NoConnection) -> Failure {
+        let portal = &self.portal;
+        portal.counts.unreachable.fetch_add(1, Ordering::Relaxed);
+        match why {
+            NoConnection::Unreachable => {
+                portal.request_ended(slot.server(), Outcome::Failed);
+                Failure::Down
+            }
+            NoConnection::Exhausted => {
+                portal.log_exhausted();
+                Failure::Busy
+            }
+        }
     }
 
     fn broken(&self, slot: &Slot) -> Failure {

@@ -13,14 +13,17 @@ pub use slots::{Slot, Usage};
 
 use crate::config;
 use crate::host;
-use crate::time::Span;
+use crate::time::{Millis, Span};
 use health::Health;
 use http::{Request, StatusCode};
-use pool::Pool;
+use pool::{NoConnection, Pool};
 use slots::{NoSlot, Slots, Turn};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
+
+/// What holds for every request is said in the log no more often than this.
+const SAY_AGAIN: Span = Span::secs(10);
 
 /// A portal, shared by all threads.
 pub struct Portal {
@@ -33,6 +36,8 @@ pub struct Portal {
     /// For each server: a request has just taken it down.
     fell: Vec<Notify>,
     up: watch::Sender<bool>,
+    /// When the log last said that we are out of something.
+    exhausted_said: AtomicU64,
     /// What happened, for the desk.
     pub counts: Counts,
 }
@@ -63,7 +68,8 @@ pub struct Counts {
 pub enum Failure {
     /// No server is up, or none could be reached.
     Down,
-    /// No slot became free in time, or too many wait already.
+    /// No slot became free in time, or too many wait already; or we have no descriptor or port
+    /// left for a connection.
     Busy,
     /// The server gave no answer in time.
     Slow,
@@ -88,6 +94,7 @@ impl Portal {
             health: Mutex::new(vec![Health::new(config.health.fall); servers]),
             fell: (0..servers).map(|_| Notify::new()).collect(),
             up: watch::Sender::new(true),
+            exhausted_said: AtomicU64::new(0),
             counts: Counts::default(),
             config,
         })
@@ -122,7 +129,9 @@ impl Portal {
         // The first probe at once: a portal that is down at the start is known as such soon.
         loop {
             let outcome = self.probe(&pool).await;
-            self.judged(server, |health| health.probe(outcome, host::now()));
+            if let Some(outcome) = outcome {
+                self.judged(server, |health| health.probe(outcome, host::now()));
+            }
             if self.health()[server].is_up() {
                 let interval = health.interval.into();
                 let _ = tokio::time::timeout(interval, self.fell[server].notified()).await;
@@ -138,22 +147,28 @@ impl Portal {
         }
     }
 
-    async fn probe(&self, pool: &Arc<Pool>) -> Outcome {
+    /// Nothing, if we could not even ask.
+    async fn probe(&self, pool: &Arc<Pool>) -> Option<Outcome> {
         let health = &self.config.health;
         let request = Request::get(health.path.as_str())
             .header(http::header::HOST, pool.address().to_string())
             .header(http::header::USER_AGENT, "preau-probe")
             .body(RequestBody::none());
         let Ok(request) = request else {
-            return Outcome::Failed;
+            return Some(Outcome::Failed);
         };
         let ask = async {
-            let mut sender = pool.connect().await.ok()?;
-            sender.inner.send_request(request).await.ok()
+            let mut sender = pool.connect().await?;
+            let answer = sender.inner.send_request(request).await;
+            answer.map_err(|_| NoConnection::Unreachable)
         };
         match tokio::time::timeout(health.timeout.into(), ask).await {
-            Ok(Some(response)) if !response.status().is_server_error() => Outcome::Answered,
-            _ => Outcome::Failed,
+            Ok(Ok(response)) if !response.status().is_server_error() => Some(Outcome::Answered),
+            Ok(Err(NoConnection::Exhausted)) => {
+                self.log_exhausted();
+                None
+            }
+            _ => Some(Outcome::Failed),
         }
     }
 
@@ -187,6 +202,17 @@ impl Portal {
         } else {
             self.counts.falls.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(%portal, server = %address, "the server is down: it does not answer, or most answers are errors");
+        }
+    }
+
+    /// Says that we are out of something, but not for each request.
+    fn log_exhausted(&self) {
+        let now = host::now();
+        let said = Millis(self.exhausted_said.load(Ordering::Relaxed));
+        if now.since(said) >= SAY_AGAIN {
+            self.exhausted_said.store(now.0, Ordering::Relaxed);
+            let portal = &self.config.name;
+            tracing::warn!(%portal, "no connection to the portal: this process or machine has no open files, ports or memory left. Raise LimitNOFILE, or lower limits.connections");
         }
     }
 
@@ -234,7 +260,6 @@ fn judge(status: StatusCode) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Millis;
     use std::sync::Barrier;
     use std::thread;
 

@@ -10,13 +10,42 @@ use crate::host;
 use crate::time::{Millis, Span};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 
 /// Bytes buffered for a portal's answer head and body chunk, at most.
 const BUFFER_MAX: usize = 64 * 1024;
+
+/// What a connection fails with when we, not the server, have run out of something.
+const OURS: [Errno; 5] = [
+    Errno::MFILE,
+    Errno::NFILE,
+    Errno::NOBUFS,
+    Errno::NOMEM,
+    // No local port is left.
+    Errno::ADDRNOTAVAIL,
+];
+
+/// Why there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoConnection {
+    /// No descriptor, port or memory of ours is left: nothing that the server is to blame for.
+    Exhausted,
+    /// The server has no address, refuses, or does not answer.
+    Unreachable,
+}
+
+impl From<io::Error> for NoConnection {
+    fn from(error: io::Error) -> NoConnection {
+        match Errno::from_io_error(&error) {
+            Some(errno) if OURS.contains(&errno) => NoConnection::Exhausted,
+            _ => NoConnection::Unreachable,
+        }
+    }
+}
 
 /// Idle connections of one thread to one server.
 pub struct Pool {
@@ -51,7 +80,7 @@ impl Pool {
     }
 
     /// An idle connection if there is one that still lives, or a new one.
-    pub async fn take(self: &Arc<Pool>) -> io::Result<Sender> {
+    pub async fn take(self: &Arc<Pool>) -> Result<Sender, NoConnection> {
         while let Some(mut inner) = self.pop() {
             if inner.ready().await.is_ok() {
                 return Ok(self.sender(inner, true));
@@ -61,19 +90,33 @@ impl Pool {
     }
 
     /// A new connection.
-    pub async fn connect(self: &Arc<Pool>) -> io::Result<Sender> {
-        let target = (self.address.host.as_str(), self.address.port);
-        let stream = tokio::time::timeout(self.connect_timeout.into(), TcpStream::connect(target))
+    pub async fn connect(self: &Arc<Pool>) -> Result<Sender, NoConnection> {
+        let stream = tokio::time::timeout(self.connect_timeout.into(), self.reach())
             .await
-            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            .map_err(|_| NoConnection::Unreachable)??;
         stream.set_nodelay(true)?;
         let (inner, connection) = http1::Builder::new()
             .max_buf_size(BUFFER_MAX)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(io::Error::other)?;
+            .map_err(|_| NoConnection::Unreachable)?;
         tokio::spawn(connection.with_upgrades());
         Ok(self.sender(inner, false))
+    }
+
+    /// The first of the server's addresses that answers.
+    async fn reach(&self) -> Result<TcpStream, NoConnection> {
+        let target = (self.address.host.as_str(), self.address.port);
+        let mut failure = None;
+        for address in lookup_host(target).await? {
+            match TcpStream::connect(address).await {
+                Ok(stream) => return Ok(stream),
+                // `localhost` may have an IPv6 address where there is no IPv6, which looks as if
+                // we had no port left: what the other addresses say counts for more.
+                Err(error) => failure = failure.max(Some(NoConnection::from(error))),
+            }
+        }
+        Err(failure.unwrap_or(NoConnection::Unreachable))
     }
 
     /// Closes what has been idle for longer than the keep-alive.
