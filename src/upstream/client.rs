@@ -1,13 +1,14 @@
 //! One request, sent to a server of the portal.
 
-use super::body::{self, RequestBody, ResponseBody};
+use super::body::{Lease, Progress, RequestBody, ResponseBody};
 use super::pool::{NoConnection, Pool, Sender};
 use super::slots::Slot;
 use super::{Failure, Outcome, Portal, judge};
+use crate::host;
+use crate::time::Span;
 use http::{Method, Request, Response};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 /// One thread's way to one portal.
 pub struct Client {
@@ -99,10 +100,10 @@ impl Client {
         mut sender: Sender,
         request: Request<RequestBody>,
     ) -> Result<Response<ResponseBody>, (Failure, Slot, Option<Request<RequestBody>>)> {
-        let request_ended = request.body().ended();
+        let progress = request.body().progress();
         let counts = &self.portal.counts;
-        let patience: Duration = self.portal.config.response_timeout.into();
-        match tokio::time::timeout(patience, sender.inner.try_send_request(request)).await {
+        let answer = sender.inner.try_send_request(request);
+        match in_time(answer, &progress, self.portal.config.response_timeout).await {
             Ok(Ok(response)) => {
                 counts.answered.fetch_add(1, Ordering::Relaxed);
                 let status = response.status();
@@ -110,16 +111,18 @@ impl Client {
                     .errors
                     .fetch_add(u64::from(status.is_server_error()), Ordering::Relaxed);
                 self.portal.request_ended(slot.server(), judge(status));
-                let lease = body::Lease {
+                let lease = Lease {
                     slot,
                     sender,
-                    request_ended,
+                    request: progress,
                 };
                 Ok(response.map(|incoming| ResponseBody::new(incoming, lease)))
             }
             // The visitor's body broke off: nothing that the server is to blame for.
             Ok(Err(error)) if error.error().is_user() => Err((Failure::Left, slot, None)),
             Ok(Err(mut error)) => Err((Failure::Broken, slot, error.take_message())),
+            // Nor is it if the body has stood still.
+            Err(Failure::Left) => Err((Failure::Left, slot, None)),
             Err(_) => {
                 counts.timeouts.fetch_add(1, Ordering::Relaxed);
                 self.portal.request_ended(slot.server(), Outcome::Failed);
@@ -148,6 +151,22 @@ impl Client {
         self.portal.counts.broken.fetch_add(1, Ordering::Relaxed);
         self.portal.request_ended(slot.server(), Outcome::Failed);
         Failure::Broken
+    }
+}
+
+/// What `answer` gives, unless the server or the visitor lets us wait for too long.
+async fn in_time<T>(
+    answer: impl Future<Output = T>,
+    progress: &Progress,
+    patience: Span,
+) -> Result<T, Failure> {
+    progress.begin(host::now());
+    let mut answer = std::pin::pin!(answer);
+    loop {
+        let wait = progress.wait(patience, host::now())?;
+        if let Ok(answer) = tokio::time::timeout(wait.into(), answer.as_mut()).await {
+            return Ok(answer);
+        }
     }
 }
 
