@@ -40,6 +40,7 @@ impl Client {
     ///
     /// It is sent a second time only if nothing of it was sent, or if it is safe, has no body,
     /// and was sent on a connection that the server may have closed meanwhile (RFC 9112 §9.3.1).
+    /// What cannot be sent again is kept off connections that have been idle for a while.
     ///
     /// # Errors
     /// Why there is no answer.
@@ -47,10 +48,10 @@ impl Client {
         &self,
         request: Request<RequestBody>,
     ) -> Result<Response<ResponseBody>, Failure> {
+        let again = request.body().is_none() && is_safe(request.method());
         let slot = self.portal.slot().await?;
-        let (slot, sender) = self.connect(slot).await?;
-        let again = sender.reused && request.body().is_none() && is_safe(request.method());
-        let copy = again.then(|| copy(&request));
+        let (slot, sender) = self.connect(slot, again).await?;
+        let copy = (again && sender.reused).then(|| copy(&request));
         match self.exchange(slot, sender, request).await {
             Ok(response) => Ok(response),
             Err((Failure::Broken, slot, unsent)) => match unsent.or(copy) {
@@ -78,8 +79,8 @@ impl Client {
     }
 
     /// A connection to the slot's server or, if that cannot be reached, to one other.
-    async fn connect(&self, slot: Slot) -> Result<(Slot, Sender), Failure> {
-        match self.pools[slot.server()].take().await {
+    async fn connect(&self, slot: Slot, again: bool) -> Result<(Slot, Sender), Failure> {
+        match self.pools[slot.server()].take(again).await {
             Ok(sender) => return Ok((slot, sender)),
             Err(why) => match self.unconnected(&slot, why) {
                 Failure::Down => {}
@@ -88,7 +89,7 @@ impl Client {
         }
         let slot = slot.elsewhere().ok_or(Failure::Down)?;
         self.portal.counts.retries.fetch_add(1, Ordering::Relaxed);
-        match self.pools[slot.server()].take().await {
+        match self.pools[slot.server()].take(again).await {
             Ok(sender) => Ok((slot, sender)),
             Err(why) => Err(self.unconnected(&slot, why)),
         }
@@ -181,4 +182,49 @@ fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
     copy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::portal;
+    use super::*;
+    use http_body_util::BodyExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// A server that answers once on each connection, and closes it when asked again.
+    async fn closing_server() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(answer_once(stream));
+            }
+        });
+        format!("[\"http://{address}\"]")
+    }
+
+    async fn answer_once(mut stream: TcpStream) {
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request).await;
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        let _ = stream.write_all(answer).await;
+        let _ = stream.read(&mut request).await;
+    }
+
+    #[tokio::test]
+    async fn a_form_does_not_meet_a_connection_that_the_server_is_closing() {
+        let client = Client::new(portal(&closing_server().await, ""));
+        let request = |method: Method| {
+            let mut request = Request::new(RequestBody::none());
+            *request.method_mut() = method;
+            request
+        };
+        let page = client.send(request(Method::GET)).await.ok().unwrap();
+        page.into_body().collect().await.unwrap();
+        tokio::time::sleep(Span(1_100).into()).await;
+        let sent = client.send(request(Method::POST)).await;
+        assert_eq!(sent.err(), None);
+        assert!(client.portal().is_up());
+    }
 }

@@ -19,6 +19,10 @@ use tokio::net::{TcpStream, lookup_host};
 /// Bytes buffered for a portal's answer head and body chunk, at most.
 const BUFFER_MAX: usize = 64 * 1024;
 
+/// A request that must not be sent twice goes on a kept connection only if it has been idle for
+/// less than this: the longer, the likelier the server is closing it at this very moment.
+const FRESH: Span = Span::secs(1);
+
 /// What a connection fails with when we, not the server, have run out of something.
 const OURS: [Errno; 5] = [
     Errno::MFILE,
@@ -79,14 +83,26 @@ impl Pool {
         &self.address
     }
 
-    /// An idle connection if there is one that still lives, or a new one.
-    pub async fn take(self: &Arc<Pool>) -> Result<Sender, NoConnection> {
-        while let Some(mut inner) = self.pop() {
+    /// An idle connection if there is one that still lives, or a new one. `again`: the request
+    /// can be sent a second time, should the server have closed the connection meanwhile.
+    pub async fn take(self: &Arc<Pool>, again: bool) -> Result<Sender, NoConnection> {
+        let idle_max = if again { self.keep_alive } else { FRESH };
+        // A connection may not be ready for long: the last request's bytes may still be on
+        // their way to a server that does not take them.
+        let kept = tokio::time::timeout(self.connect_timeout.into(), self.kept(idle_max));
+        match kept.await {
+            Ok(Some(sender)) => Ok(sender),
+            Ok(None) | Err(_) => self.connect().await,
+        }
+    }
+
+    async fn kept(self: &Arc<Pool>, idle_max: Span) -> Option<Sender> {
+        while let Some(mut inner) = self.pop(idle_max) {
             if inner.ready().await.is_ok() {
-                return Ok(self.sender(inner, true));
+                return Some(self.sender(inner, true));
             }
         }
-        self.connect().await
+        None
     }
 
     /// A new connection.
@@ -128,10 +144,12 @@ impl Pool {
         }
     }
 
-    fn pop(&self) -> Option<SendRequest<RequestBody>> {
+    fn pop(&self, idle_max: Span) -> Option<SendRequest<RequestBody>> {
         self.prune();
+        let oldest = host::now() - idle_max;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((_, inner)) = idle.pop_back() {
+        while idle.back().is_some_and(|(since, _)| *since > oldest) {
+            let (_, inner) = idle.pop_back()?;
             if !inner.is_closed() {
                 return Some(inner);
             }
@@ -160,5 +178,44 @@ impl Sender {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         idle.push_back((host::now(), self.inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    /// A pool of connections to a listener that takes whoever comes, and says nothing.
+    async fn pool() -> (TcpListener, Arc<Pool>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = ServerAddress {
+            host: "127.0.0.1".to_owned(),
+            port: listener.local_addr().unwrap().port(),
+        };
+        (listener, Pool::new(address, Span::secs(4), Span(100)))
+    }
+
+    #[tokio::test]
+    async fn what_must_not_be_sent_twice_wants_a_fresh_connection() {
+        let (_listener, pool) = pool().await;
+        pool.connect().await.unwrap().put_back();
+        let young = pool.take(false).await.unwrap();
+        assert!(young.reused);
+        let long_ago = host::now() - FRESH;
+        pool.idle.lock().unwrap().push_back((long_ago, young.inner));
+        assert!(!pool.take(false).await.unwrap().reused);
+        assert!(pool.take(true).await.unwrap().reused);
+    }
+
+    #[tokio::test]
+    async fn a_kept_connection_that_is_never_ready_holds_nobody_up() {
+        let (_listener, pool) = pool().await;
+        let (ours, _theirs) = tokio::io::duplex(64);
+        // Nobody drives it.
+        let (inner, _connection) = http1::handshake(TokioIo::new(ours)).await.unwrap();
+        pool.idle.lock().unwrap().push_back((host::now(), inner));
+        let taken = tokio::time::timeout(Span::secs(5).into(), pool.take(true)).await;
+        assert!(!taken.expect("in time").unwrap().reused);
     }
 }
