@@ -5,6 +5,7 @@
 //! the store another, so that overload cannot starve the people who fight it.
 
 mod bind;
+mod descriptors;
 mod keeper;
 mod keeping;
 
@@ -109,7 +110,8 @@ pub struct Running {
 ///
 /// # Errors
 /// When something that is needed from the start cannot be had; then nothing runs.
-pub fn start(config: Config) -> Result<Running, StartError> {
+pub fn start(mut config: Config) -> Result<Running, StartError> {
+    descriptors::fit(&mut config);
     make_state(&config.state)?;
     let keys = Keys::load_or_create(&config.state.join("keys.toml")).map_err(StartError::Keys)?;
     let store = Store::open(&config.state.join("store.redb")).map_err(StartError::Store)?;

@@ -1,32 +1,43 @@
 //! Portals as they run: servers, slots, health, connections, and one request sent to one of them.
 
 mod body;
+mod client;
 mod health;
 mod pool;
 mod slots;
 
 pub use body::{RequestBody, ResponseBody};
+pub use client::Client;
 pub use health::Outcome;
 pub use slots::{Slot, Usage};
 
 use crate::config;
 use crate::host;
-use crate::time::Span;
+use crate::time::{Millis, Span};
 use health::Health;
-use http::{Method, Request, Response, StatusCode};
-use pool::{Pool, Sender};
+use http::{Request, StatusCode};
+use pool::{NoConnection, Pool};
 use slots::{NoSlot, Slots, Turn};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::sync::watch;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, watch};
+
+/// What holds for every request is said in the log no more often than this.
+const SAY_AGAIN: Span = Span::secs(10);
 
 /// A portal, shared by all threads.
 pub struct Portal {
     config: config::Portal,
     slots: Arc<Slots>,
-    health: Vec<Mutex<Health>>,
+    /// One lock for all servers, held while a change is told to the slots and the watchers:
+    /// otherwise they could learn of two changes in the wrong order, for good. It is taken
+    /// before theirs.
+    health: Mutex<Vec<Health>>,
+    /// For each server: a request has just taken it down.
+    fell: Vec<Notify>,
     up: watch::Sender<bool>,
+    /// When the log last said that we are out of something.
+    exhausted_said: AtomicU64,
     /// What happened, for the desk.
     pub counts: Counts,
 }
@@ -57,7 +68,8 @@ pub struct Counts {
 pub enum Failure {
     /// No server is up, or none could be reached.
     Down,
-    /// No slot became free in time, or too many wait already.
+    /// No slot became free in time, or too many wait already; or we have no descriptor or port
+    /// left for a connection.
     Busy,
     /// The server gave no answer in time.
     Slow,
@@ -79,10 +91,10 @@ impl Portal {
         );
         Arc::new(Portal {
             slots,
-            health: (0..servers)
-                .map(|_| Mutex::new(Health::new(config.health.fall)))
-                .collect(),
+            health: Mutex::new(vec![Health::new(config.health.fall); servers]),
+            fell: (0..servers).map(|_| Notify::new()).collect(),
             up: watch::Sender::new(true),
+            exhausted_said: AtomicU64::new(0),
             counts: Counts::default(),
             config,
         })
@@ -112,88 +124,101 @@ impl Portal {
     /// growing waits while it is down.
     pub async fn probe_forever(self: Arc<Self>, server: usize) {
         let health = &self.config.health;
-        let mut wait = Span::ZERO;
         let mut dice = fastrand::Rng::with_seed(host::seed());
         let pool = self.pool(server, health.timeout);
         // The first probe at once: a portal that is down at the start is known as such soon.
         loop {
             let outcome = self.probe(&pool).await;
-            let was_up = self.health(server).is_up();
-            let changed = self.health(server).probe(outcome);
-            if changed {
-                self.changed(server, outcome == Outcome::Answered);
+            if let Some(outcome) = outcome {
+                self.judged(server, |health| health.probe(outcome, host::now()));
             }
-            let up = self.health(server).is_up();
-            wait = match (up, was_up) {
-                (true, _) => Span::ZERO,
-                (false, true) => health.probe_min,
-                (false, false) => {
-                    health::next_probe(wait, health.probe_min, health.probe_max, dice.f64())
-                }
+            if self.health()[server].is_up() {
+                let interval = health.interval.into();
+                let _ = tokio::time::timeout(interval, self.fell[server].notified()).await;
+            }
+            let wait = {
+                let known = &mut self.health()[server];
+                (!known.is_up())
+                    .then(|| known.next_wait(health.probe_min, health.probe_max, dice.f64()))
             };
-            // Someone's request may take the server down meanwhile: then the short wait counts.
-            let pause = if up { health.interval } else { wait };
-            self.pause(server, pause).await;
-        }
-    }
-
-    /// Waits, but not longer than the first probe of a server that has just gone down wants.
-    async fn pause(&self, server: usize, pause: Span) {
-        let step = self.config.health.probe_min.min(pause);
-        let mut waited = Span::ZERO;
-        let was_up = self.health(server).is_up();
-        while waited < pause {
-            tokio::time::sleep(step.into()).await;
-            waited = waited + step;
-            if was_up && !self.health(server).is_up() {
-                return;
+            if let Some(wait) = wait {
+                tokio::time::sleep(wait.into()).await;
             }
         }
     }
 
-    async fn probe(&self, pool: &Arc<Pool>) -> Outcome {
+    /// Nothing, if we could not even ask.
+    async fn probe(&self, pool: &Arc<Pool>) -> Option<Outcome> {
         let health = &self.config.health;
         let request = Request::get(health.path.as_str())
             .header(http::header::HOST, pool.address().to_string())
             .header(http::header::USER_AGENT, "preau-probe")
             .body(RequestBody::none());
         let Ok(request) = request else {
-            return Outcome::Failed;
+            return Some(Outcome::Failed);
         };
         let ask = async {
-            let mut sender = pool.connect().await.ok()?;
-            sender.inner.send_request(request).await.ok()
+            let mut sender = pool.connect().await?;
+            let answer = sender.inner.send_request(request).await;
+            answer.map_err(|_| NoConnection::Unreachable)
         };
         match tokio::time::timeout(health.timeout.into(), ask).await {
-            Ok(Some(response)) if !response.status().is_server_error() => Outcome::Answered,
-            _ => Outcome::Failed,
+            Ok(Ok(response)) if !response.status().is_server_error() => Some(Outcome::Answered),
+            Ok(Err(NoConnection::Exhausted)) => {
+                self.log_exhausted();
+                None
+            }
+            _ => Some(Outcome::Failed),
         }
     }
 
     fn request_ended(&self, server: usize, outcome: Outcome) {
-        if self.health(server).request(outcome, host::now()) {
-            self.changed(server, false);
+        if self.judged(server, |health| health.request(outcome, host::now())) {
+            self.fell[server].notify_one();
         }
     }
 
-    fn changed(&self, server: usize, up: bool) {
+    /// Judges a server. If `verdict` says that it has changed, the slots and whoever watches
+    /// learn it before the next verdict. Returns whether it has changed.
+    fn judged(&self, server: usize, verdict: impl FnOnce(&mut Health) -> bool) -> bool {
+        let mut health = self.health();
+        if !verdict(&mut health[server]) {
+            return false;
+        }
+        let up = health[server].is_up();
+        let any = health.iter().any(Health::is_up);
+        self.slots.set_up(server, up);
+        self.up
+            .send_if_modified(|was| std::mem::replace(was, any) != any);
+        drop(health);
+        self.log_change(server, up);
+        true
+    }
+
+    fn log_change(&self, server: usize, up: bool) {
         let (portal, address) = (&self.config.name, &self.config.servers[server]);
         if up {
             tracing::info!(%portal, server = %address, "the server answers again");
         } else {
             self.counts.falls.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(%portal, server = %address, "the server is down: it does not answer, or answers 502, 503 or 504");
+            tracing::warn!(%portal, server = %address, "the server is down: it does not answer, or most answers are errors");
         }
-        self.slots.set_up(server, up);
-        let any = self.slots.usage().servers.iter().any(|(up, _)| *up);
-        self.up
-            .send_if_modified(|was| std::mem::replace(was, any) != any);
     }
 
-    fn health(&self, server: usize) -> std::sync::MutexGuard<'_, Health> {
-        self.health[server]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Says that we are out of something, but not for each request.
+    fn log_exhausted(&self) {
+        let now = host::now();
+        let said = Millis(self.exhausted_said.load(Ordering::Relaxed));
+        if now.since(said) >= SAY_AGAIN {
+            self.exhausted_said.store(now.0, Ordering::Relaxed);
+            let portal = &self.config.name;
+            tracing::warn!(%portal, "no connection to the portal: this process or machine has no open files, ports or memory left. Raise LimitNOFILE, or lower limits.connections");
+        }
+    }
+
+    fn health(&self) -> MutexGuard<'_, Vec<Health>> {
+        // Nothing panics while it is held; if it did, each verdict is still whole.
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pool(&self, server: usize, connect_timeout: Span) -> Arc<Pool> {
@@ -221,161 +246,71 @@ impl Portal {
     }
 }
 
-/// One thread's way to one portal.
-pub struct Client {
-    portal: Arc<Portal>,
-    pools: Vec<Arc<Pool>>,
-}
-
-impl Client {
-    /// A client with connections of its own.
-    pub fn new(portal: Arc<Portal>) -> Client {
-        let pools = (0..portal.config.servers.len())
-            .map(|server| portal.pool(server, portal.config.connect_timeout))
-            .collect();
-        Client { portal, pools }
-    }
-
-    /// The portal.
-    pub fn portal(&self) -> &Arc<Portal> {
-        &self.portal
-    }
-
-    /// Closes connections that have been idle for too long.
-    pub fn prune(&self) {
-        self.pools.iter().for_each(|pool| pool.prune());
-    }
-
-    /// Sends one request: waits for a slot, in order, then for the head of the answer. The slot
-    /// is held until the answer's body has ended or is dropped.
-    ///
-    /// It is sent a second time only if nothing of it was sent, or if it is safe, has no body,
-    /// and was sent on a connection that the server may have closed meanwhile (RFC 9112 §9.3.1).
-    ///
-    /// # Errors
-    /// Why there is no answer.
-    pub async fn send(
-        &self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<ResponseBody>, Failure> {
-        let slot = self.portal.slot().await?;
-        let (slot, sender) = self.connect(slot).await?;
-        let again = sender.reused && request.body().is_none() && is_safe(request.method());
-        let copy = again.then(|| copy(&request));
-        match self.exchange(slot, sender, request).await {
-            Ok(response) => Ok(response),
-            Err((Failure::Broken, slot, unsent)) => match unsent.or(copy) {
-                Some(request) => self.once_more(slot, request).await,
-                None => Err(self.broken(&slot)),
-            },
-            Err((failure, ..)) => Err(failure),
-        }
-    }
-
-    /// On a fresh connection to the same server.
-    async fn once_more(
-        &self,
-        slot: Slot,
-        request: Request<RequestBody>,
-    ) -> Result<Response<ResponseBody>, Failure> {
-        self.portal.counts.retries.fetch_add(1, Ordering::Relaxed);
-        let Ok(sender) = self.pools[slot.server()].connect().await else {
-            self.unreachable(&slot);
-            return Err(Failure::Down);
-        };
-        match self.exchange(slot, sender, request).await {
-            Ok(response) => Ok(response),
-            Err((Failure::Broken, slot, _)) => Err(self.broken(&slot)),
-            Err((failure, ..)) => Err(failure),
-        }
-    }
-
-    /// A connection to the slot's server or, if that cannot be reached, to one other.
-    async fn connect(&self, slot: Slot) -> Result<(Slot, Sender), Failure> {
-        if let Ok(sender) = self.pools[slot.server()].take().await {
-            return Ok((slot, sender));
-        }
-        self.unreachable(&slot);
-        let slot = slot.elsewhere().ok_or(Failure::Down)?;
-        self.portal.counts.retries.fetch_add(1, Ordering::Relaxed);
-        match self.pools[slot.server()].take().await {
-            Ok(sender) => Ok((slot, sender)),
-            Err(_) => {
-                self.unreachable(&slot);
-                Err(Failure::Down)
-            }
-        }
-    }
-
-    async fn exchange(
-        &self,
-        slot: Slot,
-        mut sender: Sender,
-        request: Request<RequestBody>,
-    ) -> Result<Response<ResponseBody>, (Failure, Slot, Option<Request<RequestBody>>)> {
-        let request_ended = request.body().ended();
-        let counts = &self.portal.counts;
-        let patience: Duration = self.portal.config.response_timeout.into();
-        match tokio::time::timeout(patience, sender.inner.try_send_request(request)).await {
-            Ok(Ok(response)) => {
-                counts.answered.fetch_add(1, Ordering::Relaxed);
-                let status = response.status();
-                counts
-                    .errors
-                    .fetch_add(u64::from(status.is_server_error()), Ordering::Relaxed);
-                self.portal.request_ended(slot.server(), judge(status));
-                let lease = body::Lease {
-                    slot,
-                    sender,
-                    request_ended,
-                };
-                Ok(response.map(|incoming| ResponseBody::new(incoming, lease)))
-            }
-            // The visitor's body broke off: nothing that the server is to blame for.
-            Ok(Err(error)) if error.error().is_user() => Err((Failure::Left, slot, None)),
-            Ok(Err(mut error)) => Err((Failure::Broken, slot, error.take_message())),
-            Err(_) => {
-                counts.timeouts.fetch_add(1, Ordering::Relaxed);
-                self.portal.request_ended(slot.server(), Outcome::Failed);
-                Err((Failure::Slow, slot, None))
-            }
-        }
-    }
-
-    fn unreachable(&self, slot: &Slot) {
-        self.portal
-            .counts
-            .unreachable
-            .fetch_add(1, Ordering::Relaxed);
-        self.portal.request_ended(slot.server(), Outcome::Failed);
-    }
-
-    fn broken(&self, slot: &Slot) -> Failure {
-        self.portal.counts.broken.fetch_add(1, Ordering::Relaxed);
-        self.portal.request_ended(slot.server(), Outcome::Failed);
-        Failure::Broken
-    }
-}
-
 /// 502, 503 and 504 say "the portal is not well"; a 500 may be one broken page.
 fn judge(status: StatusCode) -> Outcome {
     match status {
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
             Outcome::Failed
         }
+        StatusCode::INTERNAL_SERVER_ERROR => Outcome::Erred,
         _ => Outcome::Answered,
     }
 }
 
-/// RFC 9110 §9.2.1.
-fn is_safe(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+    use std::thread;
 
-fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::none());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
+    /// A portal of these servers; one failure takes a server down.
+    pub(super) fn portal(servers: &str, keys: &str) -> Arc<Portal> {
+        let text = format!(
+            "[[portal]]\nname = \"ent\"\nservers = {servers}\nhealth = {{ fall = 1 }}\n{keys}\n\
+             [[room]]\nname = \"ent\"\nportal = \"ent\"\n"
+        );
+        let source = config::Source {
+            name: "test",
+            text: &text,
+            overrides: &[],
+        };
+        let config = config::parse(source).unwrap();
+        Portal::new(config.portals[0].clone())
+    }
+
+    #[test]
+    fn health_slots_and_watchers_agree_whoever_comes_last() {
+        const ROUNDS: usize = 20_000;
+        let portal = portal(r#"["http://127.0.0.1:9", "http://127.0.0.2:9"]"#, "");
+        let round = Barrier::new(5);
+        let mut disagreed = 0;
+        thread::scope(|scope| {
+            for server in [0, 1] {
+                let (portal, round) = (&portal, &round);
+                scope.spawn(move || {
+                    for _ in 0..ROUNDS {
+                        round.wait();
+                        portal.request_ended(server, Outcome::Failed);
+                        round.wait();
+                    }
+                });
+                scope.spawn(move || {
+                    for _ in 0..ROUNDS {
+                        round.wait();
+                        portal.judged(server, |health| health.probe(Outcome::Answered, Millis(0)));
+                        round.wait();
+                    }
+                });
+            }
+            for _ in 0..ROUNDS {
+                round.wait();
+                round.wait();
+                let known: Vec<bool> = portal.health().iter().map(Health::is_up).collect();
+                let used: Vec<bool> = portal.usage().servers.iter().map(|(up, _)| *up).collect();
+                let agree = known == used && portal.is_up() == known.contains(&true);
+                disagreed += u32::from(!agree);
+            }
+        });
+        assert_eq!(disagreed, 0, "of {ROUNDS} rounds");
+    }
 }

@@ -1,0 +1,62 @@
+//! Open files: every connection is one, and the system gives us only so many.
+
+use crate::config::Config;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Descriptors for all that is neither a visitor's connection nor a portal's: store, logs,
+/// listeners, desk, probes, the threads' own, and visitors who are only told that we are full.
+const RESERVE: u64 = 512;
+
+/// Raises the number of open files as far as it may be, and lets in no more visitors'
+/// connections than fit under it: running out in the middle of the work would hurt those inside.
+pub fn fit(config: &mut Config) {
+    let Some(limit) = raised() else {
+        return;
+    };
+    let slots = config.portals.iter().map(|portal| u64::from(portal.slots));
+    let room = room_for_visitors(limit, slots.sum());
+    if config.limits.connections as u64 > room {
+        let wanted = config.limits.connections;
+        tracing::warn!(
+            "only {room} connections from visitors instead of {wanted} (limits.connections): the \
+             system allows {limit} open files. Raise LimitNOFILE (systemd) or `ulimit -n`"
+        );
+        config.limits.connections = usize::try_from(room).unwrap_or(usize::MAX);
+    }
+}
+
+/// The number of files that may be open, raised to the most allowed; nothing if unlimited.
+fn raised() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    match setrlimit(Resource::Nofile, wanted) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            tracing::warn!(%error, "the number of open files cannot be raised");
+            limit.current
+        }
+    }
+}
+
+/// Visitors' connections that fit beside the reserve and the portals' connections; where these
+/// are more than half of all, visitors get the other half.
+fn room_for_visitors(limit: u64, slots: u64) -> u64 {
+    let others = RESERVE.saturating_add(slots);
+    limit.saturating_sub(others).max(limit / 2).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn visitors_get_what_the_others_leave_and_half_at_least() {
+        assert_eq!(room_for_visitors(65_536, 1_024), 64_000);
+        assert_eq!(room_for_visitors(1_024, 32), 512);
+        assert_eq!(room_for_visitors(65_536, 100_000), 32_768);
+        assert_eq!(room_for_visitors(0, 1), 1);
+    }
+}
