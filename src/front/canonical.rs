@@ -36,7 +36,6 @@ struct Forms {
 impl Asked {
     /// Whether the path is in `set` for every portal: for those that read parameters (Tomcat) and
     /// for those that take them as part of the name (PHP). What goes around the room asks this.
-    #[cfg_attr(not(test), expect(dead_code, reason = "THE request is to ask it"))]
     pub fn opens(&self, set: &PathSet) -> bool {
         set.contains(&self.path) && self.spelled.as_ref().is_none_or(|path| set.contains(path))
     }

@@ -97,7 +97,7 @@ async fn admit(
         address,
         visit,
     };
-    if door.config.open.contains(&asked.path) || is_preflight(request.method(), request.headers()) {
+    if asked.opens(&door.config.open) || is_preflight(request.method(), request.headers()) {
         note(logged, Some(door), "open");
         door.meters.open.inc();
         return forward::run(errand(None), request).await;
