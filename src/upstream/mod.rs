@@ -75,7 +75,7 @@ pub enum Failure {
     Slow,
     /// The connection broke before an answer, or the answer was not HTTP.
     Broken,
-    /// The visitor's own body broke off.
+    /// The visitor's own body broke off, or stood still for too long.
     Left,
 }
 
