@@ -41,6 +41,8 @@ async fn the_portal_goes_and_comes_back_and_every_place_is_kept() {
 
     portal.break_with_503(false);
     portal.start_again().await;
+    // Whoever logged out while nobody heard of it is still inside.
+    portal_is(&preau, true).await;
     for visitor in &mut inside {
         if visitor.poll().await.state == State::Inside {
             visitor.get("/deconnexion").await;
