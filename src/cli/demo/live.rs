@@ -124,6 +124,7 @@ type Words = fn(&Look, &str) -> String;
 
 /// The lines that are redrawn in place.
 struct Drawn {
+    all: MultiProgress,
     seats: ProgressBar,
     rows: [(ProgressBar, Words); 5],
 }
@@ -152,6 +153,7 @@ impl Drawn {
                 (row("portal"), |look, _| portal_row(look)),
                 (row("crowd"), |look, _| crowd_row(look)),
             ],
+            all,
         }
     }
 
@@ -168,10 +170,8 @@ impl Drawn {
     }
 
     fn end(&self) {
-        self.seats.abandon();
-        for (row, _) in &self.rows {
-            row.abandon();
-        }
+        // The terminal has written "^C" below the rows: drawing once more would be a line off.
+        self.all.set_draw_target(ProgressDrawTarget::hidden());
     }
 }
 

@@ -11,25 +11,25 @@ mod machine;
 mod pages;
 pub mod portal;
 mod sessions;
+mod watch;
 
 use crate::app::{self, Running};
 use crate::config::{self, Config, Source};
 use crate::host;
-use crate::time::Span;
 use crowd::{Manners, Plan, ROOM, Tally};
-use live::{Look, Screen, Seen, TICK};
+use live::{Look, Seen};
 use portal::SamplePortal;
 use std::fmt;
 use std::future::Future;
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use watch::{Ending, Show};
 
 /// Where the demo listens unless it is told otherwise.
 pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -44,7 +44,7 @@ pub const MINUTES_MAX: i64 = 24 * 60;
 /// seats of those who forget to log out, a newcomer then waits about a minute, whatever the seats.
 const CROWD_QUARTERS: u32 = 7;
 /// The crowd is complete after about this many seconds.
-const RUSH_SECONDS: f64 = 10.0;
+const RUSH_SECONDS: f64 = 4.0;
 
 const NOTES: &str = "A small sample portal, the real proxy in front of it, and a crowd of \
 simulated visitors, all on this machine. Open the printed address in a browser: you take a place \
@@ -108,6 +108,11 @@ impl fmt::Display for Failure {
 }
 
 fn play(args: &Demo) -> Result<(), Failure> {
+    let runtime = runtime()?;
+    // Before the folder, so that no Ctrl-C leaves it behind.
+    let ending = runtime
+        .block_on(async { Ending::new() })
+        .map_err(Failure::Thread)?;
     let state = TempFolder::create()?;
     let portal = SamplePortal::new();
     let (portal_address, portal_stage) = open_portal(&portal)?;
@@ -117,9 +122,16 @@ fn play(args: &Demo) -> Result<(), Failure> {
 
     let tally = Arc::new(Tally::default());
     let crowd_stage = gather_crowd(args, entrance, tally.clone())?;
-    introduce(args, entrance, running.admin());
-    let look = || look(&running, &portal, &tally);
-    let watched = watch(args, look);
+    // Nobody may read this; that shows at the first look.
+    let _ = writeln!(io::stdout(), "The crowd gathers …");
+    let show = Show {
+        plain: args.plain,
+        line: visitors(args).saturating_sub(args.seats),
+        minutes: args.minutes,
+        look: || look(&running, &portal, &tally),
+        introduce: || introduce(args, entrance, running.admin()),
+    };
+    runtime.block_on(watch::watch(show, ending));
 
     // The crowd goes first, so that the proxy has nobody left to wait for.
     drop(crowd_stage);
@@ -134,7 +146,7 @@ fn play(args: &Demo) -> Result<(), Failure> {
         seen.longest_wait.ceil_secs(),
         seen.blank
     );
-    watched
+    Ok(())
 }
 
 /// The address to listen on; a free port if the usual one is taken and nobody asked for it.
@@ -150,7 +162,8 @@ fn usual_or_free(usual: SocketAddr) -> SocketAddr {
     match TcpListener::bind(usual) {
         Ok(_) => usual,
         Err(error) => {
-            println!("{usual} cannot be had ({error}); a free port is taken instead.");
+            let taken = format!("{usual} cannot be had ({error}); a free port is taken instead.");
+            let _ = writeln!(io::stdout(), "{taken}");
             SocketAddr::new(usual.ip(), 0)
         }
     }
@@ -226,9 +239,7 @@ fn open_portal(portal: &SamplePortal) -> Result<(SocketAddr, Stage), Failure> {
 }
 
 fn gather_crowd(args: &Demo, entrance: SocketAddr, tally: Arc<Tally>) -> Result<Stage, Failure> {
-    let visitors = args
-        .visitors
-        .unwrap_or((args.seats * CROWD_QUARTERS).div_ceil(4));
+    let visitors = visitors(args);
     let plan = Plan {
         address: entrance,
         visitors: visitors as usize,
@@ -238,15 +249,21 @@ fn gather_crowd(args: &Demo, entrance: SocketAddr, tally: Arc<Tally>) -> Result<
     Stage::open("demo-crowd", crowd::run(plan, host::seed(), tally))
 }
 
-fn introduce(args: &Demo, entrance: SocketAddr, admin: SocketAddr) {
-    println!(
+fn visitors(args: &Demo) -> u32 {
+    let usual = (args.seats * CROWD_QUARTERS).div_ceil(4);
+    args.visitors.unwrap_or(usual)
+}
+
+fn introduce(args: &Demo, entrance: SocketAddr, admin: SocketAddr) -> io::Result<()> {
+    writeln!(
+        io::stdout(),
         "\n  Open  http://{entrance}/espace\n\n  \
          A school portal with {} seats, the proxy in front of it, and a crowd that wants in.\n  \
          You take a place in line, see it fall, and go in when it is your turn.\n  \
          The home page http://{entrance}/ never waits. Metrics: http://{admin}/metrics\n  \
          Ctrl-C to stop.\n",
         args.seats
-    );
+    )
 }
 
 fn look(running: &Running, portal: &SamplePortal, tally: &Tally) -> Look {
@@ -264,38 +281,6 @@ fn look(running: &Running, portal: &SamplePortal, tally: &Tally) -> Look {
         portal: portal.gauges(),
         crowd: Seen::from(tally),
     }
-}
-
-/// Shows look after look until it is time to end.
-fn watch(args: &Demo, look: impl Fn() -> Look) -> Result<(), Failure> {
-    let mut screen = Screen::new(args.plain || !io::stdout().is_terminal());
-    let minutes = args.minutes.map(|minutes| Span::mins(u64::from(minutes)));
-    runtime()?.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Thread)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Thread)?;
-        let mut tick = tokio::time::interval(TICK.into());
-        let time_is_up = async {
-            match minutes {
-                Some(minutes) => tokio::time::sleep(minutes.into()).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::pin!(time_is_up);
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
-                () = &mut time_is_up => break,
-                _ = tick.tick() => {
-                    if screen.show(&look()).is_err() {
-                        break;
-                    }
-                }
-            }
-        }
-        screen.end();
-        Ok(())
-    })
 }
 
 /// Something that runs on a thread of its own until this is dropped.
