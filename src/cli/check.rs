@@ -95,7 +95,8 @@ impl LoadError {
             LoadError::Wrong(problems) => format!("{}\n", problems.render(color)),
             LoadError::Unreadable { name, error } => format!(
                 "error: cannot read {name}: {error}\n\
-                 help: name the file with `--config PATH`, and let our user read it\n"
+                 help: name a text file with `--config PATH` that our user may read; `preau serve \
+                 --portal URL` needs no file\n"
             ),
         }
     }

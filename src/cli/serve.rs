@@ -7,6 +7,7 @@ use clap::Args;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -14,6 +15,8 @@ use tracing_subscriber::EnvFilter;
 const DEFAULT_FILE: &str = "proxy.toml";
 /// It could not start.
 const NOT_STARTED: u8 = 3;
+/// Signals within this time are one.
+const ONE_WISH: Duration = Duration::from_secs(1);
 
 /// Arguments of `preau serve`.
 #[derive(Args, Clone, Debug)]
@@ -33,16 +36,16 @@ pub struct Serve {
     /// A server of the portal, such as http://127.0.0.1:9000; may be repeated.
     #[arg(long, value_name = "URL")]
     portal: Vec<String>,
-    /// Visits that may be inside at once.
+    /// Visits that may be inside at once [default: 100].
     #[arg(long, value_name = "NUMBER")]
     seats: Option<String>,
-    /// Where visitors connect; may be repeated.
+    /// Where visitors connect; may be repeated [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Vec<String>,
-    /// Where the desk listens: metrics, health, status.
+    /// Where the desk listens: metrics, health, status [default: 127.0.0.1:9900].
     #[arg(long, value_name = "ADDRESS:PORT")]
     admin: Option<String>,
-    /// The folder for keys and store.
+    /// The folder for keys and store; made if missing [default: preau-state].
     #[arg(long, value_name = "DIR")]
     state: Option<String>,
     /// Replace any value of the file, such as room.idle=30s; may be repeated.
@@ -193,6 +196,9 @@ impl Signals {
     /// From now on a signal ends the process at once.
     fn exit_on_next(self) {
         let exit = move || {
+            // Supervisors may signal the process and its group: that is one wish, not two.
+            std::thread::sleep(ONE_WISH);
+            while self.stopped.try_recv().is_ok() {}
             if self.stopped.recv().is_ok() {
                 tracing::warn!("stopped at once, as asked by a second signal");
                 std::process::exit(1);

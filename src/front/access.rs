@@ -199,7 +199,8 @@ pub fn written(address: IpAddr, how: Addresses) -> String {
 }
 
 fn field<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
-    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    let value = headers.get(name);
+    let value = value.and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
     cut(value.unwrap_or(""), FIELD_MAX)
 }
 
@@ -226,6 +227,9 @@ fn bare(address: &str) -> String {
 
 /// Nobody ends the field early, or begins a line.
 fn quoted(text: &str) -> String {
+    if text.is_empty() {
+        return "-".to_owned();
+    }
     text.replace(['"', '\\'], "_")
         .replace(char::is_control, "_")
 }

@@ -245,7 +245,13 @@ impl<'a> Entering<'a> {
             let headers = response.headers_mut();
             headers.append(SET_COOKIE, cookie);
             // A shared cache must not hand one visitor's pass to the next.
-            headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
+            let private = HeaderValue::from_static("private");
+            if headers
+                .get(CACHE_CONTROL)
+                .is_none_or(|stored| stored != "no-store")
+            {
+                headers.append(CACHE_CONTROL, private);
+            }
         }
     }
 }

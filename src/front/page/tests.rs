@@ -75,7 +75,7 @@ fn a_called_visitor_is_told_and_led_in() {
     let said = said.say(Lang::En, &called);
     assert_eq!(
         (said.title.as_ref(), said.wait),
-        ("It is your turn", "you can go in")
+        ("It is your turn", "You can go in")
     );
 }
 

@@ -37,7 +37,7 @@ wait =
     .moment = a moment
     .over-an-hour = more than an hour
     .unknown = not known yet
-    .called = you can go in
+    .called = You can go in
 
 reason =
     .portal-down = The site does not answer. The line will move again as soon as it does. Your place is kept.

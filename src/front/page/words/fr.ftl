@@ -37,7 +37,7 @@ wait =
     .moment = quelques instants
     .over-an-hour = plus d’une heure
     .unknown = pas encore connue
-    .called = vous pouvez entrer
+    .called = Vous pouvez entrer
 
 reason =
     .portal-down = Le site ne répond pas. La file avancera de nouveau dès qu’il répondra. Votre place est gardée.
