@@ -72,27 +72,6 @@ impl Preau {
             .clone()
     }
 
-    /// The tables of one portal, `url`, behind one room; both are called `ent`, and `room` holds
-    /// further keys of the room. Polls are as frequent as may be, so that tests are short.
-    pub fn one_room(url: &str, room: &str) -> String {
-        format!(
-            r#"
-[[portal]]
-name = "ent"
-servers = ["{url}"]
-slots = 6
-health = {{ path = "/sante", interval = "1s", timeout = "2s", fall = 2, probe_min = "1s", probe_max = "2s" }}
-
-[[room]]
-name = "ent"
-portal = "ent"
-logout = ["/deconnexion"]
-poll = {{ min = "1s", max = "1s" }}
-{room}
-"#
-        )
-    }
-
     /// The sum of the series of `name` that carry all `labels`. There must be one: a name that
     /// nobody knows must not read as zero.
     pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
