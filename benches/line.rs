@@ -7,8 +7,12 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use preau::room::{Ask, Decision, Line, Room, Rules, Ticket, Visitor};
 use preau::time::{Millis, Span};
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 const MILLION: u64 = 1_000_000;
+/// Simulated seconds, and how often each visitor polls in them.
+const SECONDS: u64 = 600;
+const POLL_EVERY: u64 = 45;
 
 /// A full room with `waiting` tickets, and every 997th of them.
 fn crowd(waiting: u64) -> (Room, Vec<Ticket>, Millis) {
@@ -16,9 +20,8 @@ fn crowd(waiting: u64) -> (Room, Vec<Ticket>, Millis) {
         seats: 5_000,
         poll_budget: u32::MAX,
         line_max: 100_000_000,
-        // Nobody goes while we measure.
+        // Nobody goes in while we measure.
         claim: Span::mins(60),
-        keep: Span::mins(100),
         idle: Span::mins(400),
         first_idle: Span::mins(400),
         ..Rules::default()
@@ -48,7 +51,7 @@ fn crowd(waiting: u64) -> (Room, Vec<Ticket>, Millis) {
 }
 
 fn at(criterion: &mut Criterion, name: &str, waiting: u64) {
-    let (mut room, tickets, mut now) = crowd(waiting);
+    let (mut room, tickets, now) = crowd(waiting);
     let mut turn = 0;
     criterion.bench_function(&format!("poll decision, {name} waiting"), |bencher| {
         bencher.iter(|| {
@@ -58,12 +61,6 @@ fn at(criterion: &mut Criterion, name: &str, waiting: u64) {
     });
     criterion.bench_function(&format!("join, {name} waiting"), |bencher| {
         bencher.iter(|| black_box(room.arrive(Visitor::Newcomer, Ask::PAGE, now)));
-    });
-    criterion.bench_function(&format!("one second passes, {name} waiting"), |bencher| {
-        bencher.iter(|| {
-            now = now + Span::secs(1);
-            room.tick(now);
-        });
     });
     room.take_changes();
     criterion.bench_function(&format!("group for the store, {name} waiting"), |bencher| {
@@ -76,6 +73,45 @@ fn at(criterion: &mut Criterion, name: &str, waiting: u64) {
             BatchSize::SmallInput,
         );
     });
+}
+
+/// Ten minutes in a line where everybody polls on time: what each second costs the room.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a bench measures real time; the room's time is an argument"
+)]
+fn seconds(name: &str, waiting: u64) {
+    let (mut room, tickets, mut now) = crowd(waiting);
+    let issued = tickets[0].issued;
+    let first = room.numbers().0 - waiting;
+    let poll = |room: &mut Room, from: u64, to: u64, now| {
+        for number in first + from..first + to {
+            let ticket = Ticket {
+                number,
+                issued,
+                promised: None,
+            };
+            black_box(room.poll(Visitor::Ticket(ticket), now));
+        }
+    };
+    poll(&mut room, 0, waiting, now);
+    let mut all = Vec::new();
+    for second in 0..SECONDS {
+        let turn = second % POLL_EVERY;
+        let slice = waiting.div_ceil(POLL_EVERY);
+        let end = ((turn + 1) * slice).min(waiting);
+        poll(&mut room, turn * slice, end, now);
+        room.take_changes();
+        now = now + Span::secs(1);
+        let began = Instant::now();
+        room.tick(now);
+        all.push(began.elapsed());
+    }
+    let living = room.status(now).waiting;
+    assert!(living + 100 > waiting, "{living} of {waiting} still wait");
+    let mean = all.iter().sum::<Duration>() / SECONDS as u32;
+    let longest = all.iter().max().copied().unwrap_or_default();
+    println!("one second passes, {name} waiting: mean {mean:.1?}, longest {longest:.1?}");
 }
 
 fn bytes(waiting: u64) {
@@ -93,6 +129,7 @@ fn line(criterion: &mut Criterion) {
     let scale = if smoke { 100 } else { 1 };
     for (name, waiting) in [("1 million", MILLION), ("13 million", 13 * MILLION)] {
         bytes(waiting / scale);
+        seconds(name, waiting / scale);
         at(criterion, name, waiting / scale);
     }
 }

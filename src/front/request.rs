@@ -108,6 +108,7 @@ async fn admit(
     if leaves && !door.room().holds_seat(visitor) {
         // Nobody has to wait to log out.
         note(logged, Some(door), "open");
+        door.meters.open.inc();
         return forward::run(errand(None), request).await;
     }
     let ask = ask(door, asked, request.method(), request.headers());

@@ -57,7 +57,7 @@ impl Counts {
         ("idle_out", "Seats given back after idleness", |counts| counts.idle_out),
         ("unshown_out", "Seats given back because the pass never came back", |counts| counts.unshown_out),
         ("visit_max_out", "Seats given back at the longest visit", |counts| counts.visit_max_out),
-        ("logouts", "Seats given back at logout", |counts| counts.logouts),
+        ("logouts", "Seats given back at logout, or because a newcomer was gone before the first answer", |counts| counts.logouts),
         ("polls", "Polls answered", |counts| counts.polls),
         ("guesses", "Prefetches and prerenders turned away", |counts| counts.guesses),
         ("refused", "Visitors who got neither a place nor a seat", |counts| counts.refused),

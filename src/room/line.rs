@@ -111,13 +111,7 @@ impl Line {
         self.living
     }
 
-    /// Changes how long a place is kept, in seconds.
-    pub fn set_keep(&mut self, keep: u32) {
-        self.keep = keep;
-        self.wake.iter_mut().for_each(|wake| *wake = 0);
-    }
-
-    /// Bytes held per ticket number known: what the bench reports.
+    /// Bytes held in all: what the bench divides by the tickets.
     pub fn bytes(&self) -> usize {
         self.blocks.len() * size_of::<Block>()
             + self.blocks.capacity() * size_of::<Box<Block>>()

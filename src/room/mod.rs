@@ -156,9 +156,9 @@ impl Room {
     }
 
     /// Whether this visitor has a place, a call or a seat, or had a seat a moment ago. Whoever
-    /// has none of it would be given a new number.
-    pub fn knows(&mut self, who: Visitor, wall: Millis) -> bool {
-        let now = self.advance(wall);
+    /// has none of it would be given a new number. Only looks: time passes when they arrive.
+    pub fn knows(&self, who: Visitor, wall: Millis) -> bool {
+        let now = self.clock(wall);
         let (Visitor::Ticket(Ticket { number, .. }) | Visitor::Pass(Pass { number, .. })) = who
         else {
             return false;
