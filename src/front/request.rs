@@ -98,18 +98,14 @@ async fn admit(
         visit,
     };
     if asked.opens(&door.config.open) || is_preflight(request.method(), request.headers()) {
-        note(logged, Some(door), "open");
-        door.meters.open.inc();
-        return forward::run(errand(None), request).await;
+        return pass_open(errand(None), request, logged).await;
     }
 
     let visitor = house.visitor(door, request.headers());
     let leaves = door.config.logout.contains(&asked.path);
     if leaves && !door.room().holds_seat(visitor) {
         // Nobody has to wait to log out.
-        note(logged, Some(door), "open");
-        door.meters.open.inc();
-        return forward::run(errand(None), request).await;
+        return pass_open(errand(None), request, logged).await;
     }
     let ask = ask(door, asked, request.method(), request.headers());
     match decide(house, door, visitor, ask, address) {
@@ -138,6 +134,17 @@ async fn admit(
         Ok(Decision::Refuse(why)) => refused(house, door, manner, kind(why), asked),
         Err(kind) => refused(house, door, manner, kind, asked),
     }
+}
+
+/// Forwards what never waits and takes no seat.
+async fn pass_open(
+    errand: Errand<'_>,
+    request: Request<Incoming>,
+    logged: &mut Option<Logged>,
+) -> Response<Body> {
+    note(logged, Some(errand.door), "open");
+    errand.door.meters.open.inc();
+    forward::run(errand, request).await
 }
 
 fn refused(
