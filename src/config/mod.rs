@@ -5,6 +5,8 @@
 //! Nothing behind this module checks a value again.
 
 mod hosts;
+mod limits;
+mod listeners;
 mod overrides;
 mod parse;
 mod pattern;
@@ -32,8 +34,8 @@ use std::path::PathBuf;
 /// Everything an operator decides.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where visitors connect; at least one address.
-    pub listen: Vec<SocketAddr>,
+    /// Where visitors connect; at least one.
+    pub listeners: Vec<Listener>,
     /// Where the desk listens (metrics, health, status); loopback unless the file says otherwise.
     pub admin: SocketAddr,
     /// The folder for keys and the store; created with mode 0700 if missing.
@@ -54,6 +56,13 @@ pub struct Config {
     pub portals: Vec<Portal>,
     /// The rooms; at least one; names are unique.
     pub rooms: Vec<RoomConfig>,
+}
+
+/// A place where visitors connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Address and port.
+    pub address: SocketAddr,
 }
 
 /// Attributes of our cookies.
@@ -127,19 +136,6 @@ pub struct Limits {
     pub tickets_burst: u32,
     /// A tunnel (WebSocket) without a byte for this long is closed.
     pub tunnel_idle: Span,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            header_timeout: Span::secs(10),
-            header_bytes: 32 * 1024,
-            connections: 16_000,
-            tickets_per_minute: 3_000,
-            tickets_burst: 3_000,
-            tunnel_idle: Span::mins(10),
-        }
-    }
 }
 
 /// An existing application that we protect.

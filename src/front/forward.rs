@@ -4,6 +4,7 @@
 use super::body::{Body, Visit};
 use super::canonical::Asked;
 use super::door::{Door, House};
+use super::origin::Origin;
 use super::page::RefusalKind;
 use super::reply::{self, Manner};
 use super::tunnel;
@@ -20,7 +21,6 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +61,7 @@ pub struct Errand<'a> {
     pub client: &'a Client,
     pub asked: &'a Asked,
     pub manner: Manner,
-    pub address: IpAddr,
+    pub origin: Origin,
     /// Held until the answer has ended.
     pub visit: Option<Visit>,
 }
@@ -142,11 +142,11 @@ fn outgoing(
     if let Some(host) = headers.get(HOST).cloned() {
         headers.insert(FORWARDED_HOST, host);
     }
-    let address = errand.address.to_canonical().to_string();
+    let address = errand.origin.address.to_canonical().to_string();
     if let Ok(address) = HeaderValue::from_str(&address) {
         headers.insert(FORWARDED_FOR, address);
     }
-    let scheme = match errand.house.config.cookie.secure {
+    let scheme = match errand.origin.secure {
         true => "https",
         false => "http",
     };

@@ -26,7 +26,9 @@ fn good(text: &str, set: &[&str]) -> Config {
 #[test]
 fn a_portal_alone_is_a_whole_configuration() {
     let config = good(PORTAL, &[]);
-    assert_eq!(config.listen, [SocketAddr::from(([127, 0, 0, 1], 8080))]);
+    assert_eq!(config.listeners.len(), 1);
+    let default = SocketAddr::from(([127, 0, 0, 1], 8080));
+    assert_eq!(config.listeners[0].address, default);
     assert_eq!(config.admin, SocketAddr::from(([127, 0, 0, 1], 9900)));
     assert_eq!(config.state, Path::new("preau-state"));
     assert!((1..=256).contains(&config.threads));
@@ -104,7 +106,7 @@ non_renewing = "/ping"
 #[test]
 fn every_key_of_the_top_is_read() {
     let config = good(EVERY_KEY, &[]);
-    assert_eq!(config.listen.len(), 2);
+    assert_eq!(config.listeners.len(), 2);
     assert_eq!(config.admin.to_string(), "[::1]:3");
     assert_eq!(config.state, Path::new("s"));
     assert_eq!((config.threads, config.waiting_status), (3, 429));
