@@ -4,7 +4,7 @@ mod support;
 
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
-use support::{Portal, Preau, one_room, until};
+use support::{Browser, JavaScript, Portal, Preau, one_room, until};
 
 const WORK: [Method; 4] = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
@@ -79,4 +79,53 @@ async fn a_form_that_has_to_wait_is_neither_executed_nor_turned_into_a_get() {
         portal.seen().iter().all(|seen| seen.method == "GET"),
         "nothing was executed"
     );
+}
+
+/// In a real browser: the page waits for the turn, and then for the visitor; the form goes out once,
+/// as it was written.
+#[tokio::test]
+async fn a_form_that_has_waited_is_sent_by_its_writer_once() {
+    let portal = Portal::start().await;
+    let room = "seats = 1\nidle = \"10m\"\nopen = { path = \"/connexion\", method = \"GET\" }";
+    let preau = Preau::start(&one_room(&portal.url(), room)).await;
+    let mut anna = preau.visitor("anna", "ent");
+    anna.walk_in("/espace").await;
+    let browser = Browser::start(JavaScript::On).await;
+    browser
+        .open(&format!("http://{}/connexion", preau.address()))
+        .await;
+    browser.type_into("input[name=prenom]", "Zoé").await;
+    browser.click("button").await;
+    until("there is a place", async || browser.text("#place").await).await;
+    anna.log_out().await;
+    until("the turn is shown", async || {
+        let title = browser.title().await?.replace('’', "'");
+        title.contains("C'est à vous").then_some(())
+    })
+    .await;
+    assert_eq!(
+        browser.text("#soon").await.as_deref(),
+        Some(""),
+        "nothing happens by itself"
+    );
+    assert_eq!(
+        browser.text("#choice").await.as_deref(),
+        Some(""),
+        "nor could it"
+    );
+    let posts = || {
+        portal
+            .seen()
+            .iter()
+            .filter(|seen| seen.method == "POST")
+            .count()
+    };
+    assert_eq!(posts(), 0);
+    browser.click("#go").await;
+    let name = until("the portal has the form", async || {
+        browser.text("#prenom").await
+    })
+    .await;
+    assert_eq!((name.as_str(), posts()), ("Zoé", 1));
+    preau.assert_nothing_forbidden().await;
 }
