@@ -1,11 +1,14 @@
 //! One connection of a visitor, from its first byte to its last.
 
 use super::door::House;
+use super::handshake::{self, Session};
+use super::http2;
 use super::origin::Peer;
 use super::request;
 use super::serve::{Phase, Reception};
 use super::stream::Stream;
 use super::wire::Wire;
+use crate::config::Speaks;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
@@ -55,12 +58,23 @@ pub async fn serve(
 ) {
     let peer = Peer {
         address: address.ip(),
-        secure: false,
+        secure: reception.listener.speaks == Speaks::Https,
     };
-    http1(&reception, Stream::Plain(socket), peer).await;
+    if !peer.secure {
+        return http1(&reception, Stream::Plain(socket), peer, None).await;
+    }
+    // Boxes, so that a plain connection does not take as much memory as the largest of these.
+    let shaken = Box::pin(handshake::shake(&reception, socket)).await;
+    match shaken {
+        None => {}
+        Some((stream, session)) if session.http2 => {
+            Box::pin(http2::serve(reception, stream, peer, session)).await;
+        }
+        Some((stream, session)) => http1(&reception, stream, peer, Some(&session)).await,
+    }
 }
 
-async fn http1(reception: &Reception, stream: Stream, peer: Peer) {
+async fn http1(reception: &Reception, stream: Stream, peer: Peer, session: Option<&Session>) {
     let thread = &reception.thread;
     let limits = &thread.house.config.limits;
     let wire = Wire::new(stream, reception.words.clone());
@@ -68,7 +82,7 @@ async fn http1(reception: &Reception, stream: Stream, peer: Peer) {
     let service = service_fn(|request| {
         let busy = mark.begin();
         async move {
-            let response = request::answer(thread, peer, request, busy).await;
+            let response = request::answer(reception, peer, session, request, Some(busy)).await;
             Ok::<_, Infallible>(response)
         }
     });

@@ -2,9 +2,12 @@
 
 use super::connection::{self, Guest};
 use super::door::{House, Thread};
+use super::handshake;
 use super::page::{Lang, RefusalKind, RefusalView};
+use super::stream::Stream;
 use super::wire::{self, Words};
 use crate::config::Listener;
+use http::HeaderValue;
 use socket2::{SockFilter, SockRef};
 use std::io;
 use std::net::SocketAddr;
@@ -43,6 +46,8 @@ pub(super) struct Reception {
     pub listener: Listener,
     pub words: Arc<[Words; 3]>,
     pub phase: watch::Receiver<Phase>,
+    /// `Strict-Transport-Security`, if it is to be said.
+    pub hsts: Option<HeaderValue>,
     connections: TaskTracker,
     farewells: TaskTracker,
 }
@@ -64,6 +69,7 @@ pub async fn serve(
                 listener,
                 words: words.clone(),
                 phase: phase.clone(),
+                hsts: hsts(&thread.house),
                 connections: connections.clone(),
                 farewells: TaskTracker::new(),
             });
@@ -132,8 +138,10 @@ impl Reception {
         house.refused(RefusalKind::Busy);
         if self.farewells.len() < FAREWELLS_MAX {
             let answer = full(house);
+            let reception = self.clone();
             self.farewells.spawn(async move {
-                let _ = tokio::time::timeout(FAREWELL, farewell(socket, &answer)).await;
+                let words = farewell(&reception, socket, &answer);
+                let _ = tokio::time::timeout(FAREWELL, words).await;
                 drop(guest);
             });
         }
@@ -184,11 +192,17 @@ fn full(house: &House) -> Vec<u8> {
     answer
 }
 
-async fn farewell(mut socket: TcpStream, answer: &[u8]) -> io::Result<()> {
-    socket.write_all(answer).await?;
-    socket.shutdown().await?;
-    tokio::io::copy(&mut socket, &mut tokio::io::sink()).await?;
+async fn farewell(reception: &Reception, socket: TcpStream, answer: &[u8]) -> io::Result<()> {
+    let mut stream: Stream = handshake::for_words(reception, socket).await?;
+    stream.write_all(answer).await?;
+    stream.shutdown().await?;
+    tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
     Ok(())
+}
+
+fn hsts(house: &House) -> Option<HeaderValue> {
+    let length = house.config.tls.hsts?;
+    HeaderValue::try_from(format!("max-age={}", length.ceil_secs())).ok()
 }
 
 #[cfg(test)]
