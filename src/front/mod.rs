@@ -2,7 +2,7 @@
 //!
 //! [`serve`] accepts connections on one thread; `connection` is what happens on one of them;
 //! [`request::answer`] is the way of a request, top to bottom. Around it: `canonical` (one reading
-//! of a request, or a refusal), `origin` (where it comes from), `door` (a room and what belongs to
+//! of a request, or a refusal), `origin` and `proxy` (where it comes from), `door` (a room and what belongs to
 //! it), `own` (`/.preau/`), `forward` (to the portal and back), `reply` (our own answers), `page`
 //! (their words), `stream` and `wire` (the socket), `written` (the store), `access` (the log).
 
@@ -15,6 +15,7 @@ mod forward;
 mod origin;
 mod own;
 pub mod page;
+mod proxy;
 mod reply;
 pub mod request;
 mod serve;
