@@ -35,9 +35,8 @@ pub(super) fn read(top: &mut Table<'_>) -> Limits {
     let Some(mut table) = top.table("limits") else {
         return limits;
     };
-    let handshake = span(HANDSHAKE_TIMEOUT);
-    limits.handshake_timeout =
-        table.read_or("handshake_timeout", handshake, limits.handshake_timeout);
+    let handshake_timeout = table.read("handshake_timeout", span(HANDSHAKE_TIMEOUT));
+    limits.handshake_timeout = handshake_timeout.unwrap_or(limits.handshake_timeout);
     limits.streams = table.read_or("streams", number(STREAMS), limits.streams);
     let header_timeout = table.read("header_timeout", span(HEADER_TIMEOUT));
     limits.header_timeout = header_timeout.unwrap_or(limits.header_timeout);

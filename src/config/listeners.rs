@@ -2,6 +2,7 @@
 //! more.
 
 use super::table::Table;
+use super::trust::{NETWORK_EXAMPLE, network};
 use super::values::{boolean, list, parsed};
 use super::{Listener, Speaks};
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ pub(super) fn read(top: &mut Table<'_>) -> Vec<Listener> {
         listeners.push(Listener {
             address,
             speaks: Speaks::Http,
+            proxy_from: Vec::new(),
         });
     }
     for mut table in tables {
@@ -52,12 +54,14 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
 fn listener(table: &mut Table<'_>) -> Option<Listener> {
     let address = table.required("address", parsed(address, EXAMPLE), "\"0.0.0.0:443\"");
     let speaks = speaks(table);
+    let networks = list(parsed(network, NETWORK_EXAMPLE));
+    let proxy_from = table.read_or("proxy_from", networks, Vec::new());
     Some(Listener {
         address: address?,
         speaks,
+        proxy_from,
     })
 }
-
 fn speaks(table: &mut Table<'_>) -> Speaks {
     let tls = table.read_or("tls", boolean, false);
     match table.read("redirect", parsed(redirect, REDIRECT_EXAMPLE)) {

@@ -18,6 +18,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod trust;
 mod values;
 
 pub use hosts::HostPattern;
@@ -25,10 +26,12 @@ pub use parse::{MAX_FILE_BYTES, Source, parse};
 pub use pattern::{PathPattern, PathSet, Specificity};
 pub use report::{Problem, Problems};
 pub use routes::Routes;
+pub use trust::within;
 pub use values::show;
 
 use crate::room::Rules;
 use crate::time::Span;
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -47,6 +50,8 @@ pub struct Config {
     pub drain: Span,
     /// Status of the waiting answer for a page: 503 by default, or 200, 202, 429.
     pub waiting_status: u16,
+    /// Whose word about visitors we take.
+    pub trust: Trust,
     /// Certificates, and what is spoken with them.
     pub tls: TlsConfig,
     /// Attributes of our cookies.
@@ -68,6 +73,28 @@ pub struct Listener {
     pub address: SocketAddr,
     /// What is spoken there.
     pub speaks: Speaks,
+    /// Where a PROXY protocol header may come from; if there is any, each connection must begin
+    /// with one.
+    pub proxy_from: Vec<IpNet>,
+}
+
+/// Whose word about visitors we take.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// Proxies in front of us. What others say of themselves is dropped.
+    pub proxies: Vec<IpNet>,
+    /// Where these proxies say it.
+    pub field: TrustedField,
+}
+
+/// The field in which a proxy in front of us names the visitor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TrustedField {
+    /// `X-Forwarded-For`, with `X-Forwarded-Proto` beside it.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
 }
 
 /// What is spoken with visitors at one address.
@@ -173,7 +200,8 @@ pub enum Addresses {
 /// Bounds on what one visitor's connection may use.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// From a connection to the end of its TLS handshake.
+    /// Time for what comes before the first request: the header of the PROXY protocol, and then
+    /// again the TLS handshake.
     pub handshake_timeout: Span,
     /// Requests at once over one HTTP/2 connection.
     pub streams: u32,

@@ -6,7 +6,7 @@ use super::table::Table;
 use super::values::{boolean, choice, number, parsed, span, string};
 use super::{
     AccessFormat, Addresses, Config, CookieConfig, Listener, LogConfig, LogFormat, Speaks, limits,
-    listeners, overrides, portals, rooms, tls,
+    listeners, overrides, portals, rooms, tls, trust,
 };
 use crate::time::Span;
 use std::net::SocketAddr;
@@ -111,6 +111,7 @@ fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
             "write 503 (recommended), 200, 202 or 429",
         );
     }
+    let trust = trust::read(&mut top);
     let tls = tls::read(&mut top, &listeners);
     let cookie = cookie(&mut top, &listeners);
     let log = log(&mut top);
@@ -125,6 +126,7 @@ fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
         threads: threads.map_or(cores, |n| n as usize),
         drain,
         waiting_status: u16::try_from(waiting_status).ok()?,
+        trust,
         tls,
         cookie,
         log,

@@ -2,7 +2,6 @@
 
 use super::serve::{Phase, Reception};
 use super::stream::Stream;
-use crate::config::Speaks;
 use crate::tls::{Certificate, H2, Tls};
 use rustls::{HandshakeKind, ServerConfig};
 use std::io;
@@ -78,19 +77,15 @@ pub async fn shake(reception: &Reception, socket: TcpStream) -> Option<(Stream, 
     }
 }
 
-/// A stream for a few words in HTTP/1.1; the caller bounds the time.
+/// The same for a few words in HTTP/1.1; the caller bounds the time.
 ///
 /// # Errors
 /// The handshake failed.
 pub async fn for_words(reception: &Reception, socket: TcpStream) -> io::Result<Stream> {
-    let secure = reception.listener.speaks == Speaks::Https;
-    match reception.thread.house.tls.as_ref().filter(|_| secure) {
-        None => Ok(Stream::Plain(socket)),
-        Some(tls) => {
-            let stream = accept(tls.http1(), socket).await?;
-            Ok(Stream::Tls(Box::new(stream)))
-        }
-    }
+    let tls = reception.thread.house.tls.as_ref();
+    let tls = tls.ok_or(io::ErrorKind::Unsupported)?;
+    let stream = accept(tls.http1(), socket).await?;
+    Ok(Stream::Tls(Box::new(stream)))
 }
 
 async fn accept(config: Arc<ServerConfig>, socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {

@@ -2,8 +2,8 @@
 //!
 //! [`serve`] accepts connections on one thread; `connection` is what happens on one of them, after
 //! its `handshake` over TLS, and `http2` if that is spoken; [`request::answer`] is the way of a
-//! request, top to bottom. Around it: `redirect` (from http to https), `canonical` (one reading
-//! of a request, or a refusal), `origin` (where it comes from), `door` (a room and what belongs to
+//! request, top to bottom. Around it: `redirect` (from http to https), `canonical` (one reading of
+//! a request, or a refusal), `origin` and `proxy` (where it comes from), `door` (a room and what belongs to
 //! it), `own` (`/.preau/`), `forward` (to the portal and back), `reply` (our own answers), `page`
 //! (their words), `stream` and `wire` (the socket), `written` (the store), `access` (the log).
 
@@ -18,6 +18,7 @@ mod http2;
 mod origin;
 mod own;
 pub mod page;
+mod proxy;
 mod redirect;
 mod reply;
 pub mod request;

@@ -46,7 +46,7 @@ pub(super) async fn answer(
 ) -> Response<Body> {
     let thread = &*reception.thread;
     let house = &*thread.house;
-    let origin = Origin::of(peer, &house.config);
+    let origin = Origin::of(peer, request.headers(), &house.config);
     let path = request.uri().path();
     let mut logged =
         (house.access).begin(origin.address, request.method(), path, request.headers());
@@ -61,7 +61,7 @@ pub(super) async fn answer(
         Ok(asked) if let Speaks::Redirect(port) = reception.listener.speaks => {
             redirect::answer(house, manner, &asked, port)
         }
-        Ok(asked) => admit(thread, origin, &asked, manner, request, &mut logged).await,
+        Ok(asked) => admit(thread, &origin, &asked, manner, request, &mut logged).await,
         Err(kind) => {
             // Whoever frames a request wrongly may have framed the next one wrongly too.
             close = true;
@@ -93,7 +93,7 @@ pub(super) async fn answer(
 /// From one canonical request to its answer.
 async fn admit(
     thread: &Thread,
-    origin: Origin,
+    origin: &Origin,
     asked: &Asked,
     manner: Manner,
     request: Request<Incoming>,

@@ -2,7 +2,6 @@
 
 use super::connection::{self, Guest};
 use super::door::{House, Thread};
-use super::handshake;
 use super::page::{Lang, RefusalKind, RefusalView};
 use super::stream::Stream;
 use super::wire::{self, Words};
@@ -140,7 +139,11 @@ impl Reception {
             let answer = full(house);
             let reception = self.clone();
             self.farewells.spawn(async move {
-                let words = farewell(&reception, socket, &answer);
+                let words = async {
+                    let stream = connection::for_words(&reception, socket, address.ip()).await?;
+                    farewell(stream, &answer).await;
+                    Ok::<_, io::Error>(())
+                };
                 let _ = tokio::time::timeout(FAREWELL, words).await;
                 drop(guest);
             });
@@ -192,12 +195,15 @@ fn full(house: &House) -> Vec<u8> {
     answer
 }
 
-async fn farewell(reception: &Reception, socket: TcpStream, answer: &[u8]) -> io::Result<()> {
-    let mut stream: Stream = handshake::for_words(reception, socket).await?;
-    stream.write_all(answer).await?;
-    stream.shutdown().await?;
-    tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
-    Ok(())
+/// Says something to a visitor whose request we do not read, and closes.
+pub(super) async fn farewell(mut stream: Stream, answer: &[u8]) {
+    let say = async {
+        stream.write_all(answer).await?;
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    // Whoever does not listen goes without.
+    let _ = tokio::time::timeout(FAREWELL, say).await;
 }
 
 fn hsts(house: &House) -> Option<HeaderValue> {
