@@ -20,6 +20,8 @@ pub struct Metrics {
     pub connections: IntGauge,
     /// Connections answered with words and closed, because as many as may be were open.
     pub connections_refused: IntCounter,
+    /// Connections closed because they did not begin with the PROXY header that the listener wants.
+    pub connections_unnamed: IntCounter,
     /// Tunnels (WebSocket) that are open.
     pub tunnels: IntGauge,
     /// Callbacks of sign-ons beyond the rate of one address.
@@ -32,10 +34,24 @@ pub struct Metrics {
     pub store_late: IntCounter,
     /// Commits that failed; they are tried again.
     pub store_errors: IntCounter,
+    /// TLS handshakes of visitors.
+    pub handshakes: Handshakes,
     requests: IntCounterVec,
     refusals: IntCounterVec,
     cookies: IntCounterVec,
     seconds: HistogramVec,
+}
+
+/// TLS handshakes, by what came of them.
+pub struct Handshakes {
+    /// From the beginning.
+    pub full: IntCounter,
+    /// Of visitors who came back.
+    pub resumed: IntCounter,
+    /// Not finished: no TLS, nothing in common, or given up.
+    pub failed: IntCounter,
+    /// Not finished in time.
+    pub late: IntCounter,
 }
 
 /// The counters of one room.
@@ -77,6 +93,11 @@ impl Metrics {
             register(&registry, counters.clone());
             counters
         };
+        let handshakes = counters(
+            "preau_tls_handshakes_total",
+            "TLS handshakes, by what came of them",
+            &["result"],
+        );
         let options = HistogramOpts::new(
             "preau_portal_response_seconds",
             "From the request to the head of the portal's answer",
@@ -89,6 +110,10 @@ impl Metrics {
             connections_refused: counter(
                 "preau_connections_refused_total",
                 "Connections beyond `limits.connections`, answered and closed",
+            ),
+            connections_unnamed: counter(
+                "preau_connections_unnamed_total",
+                "Connections without the PROXY header that `listener.proxy_from` asks for, closed",
             ),
             tunnels: gauge("preau_tunnels", "Tunnels (WebSocket)"),
             callbacks_limited: counter(
@@ -108,6 +133,12 @@ impl Metrics {
                 "preau_store_errors_total",
                 "Commits to the store that failed and are tried again",
             ),
+            handshakes: Handshakes {
+                full: handshakes.with_label_values(&["full"]),
+                resumed: handshakes.with_label_values(&["resumed"]),
+                failed: handshakes.with_label_values(&["failed"]),
+                late: handshakes.with_label_values(&["late"]),
+            },
             requests: counters(
                 "preau_requests_total",
                 "Requests by room and what was done",

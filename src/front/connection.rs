@@ -1,16 +1,24 @@
 //! One connection of a visitor, from its first byte to its last.
 
+use super::access;
 use super::door::House;
+use super::handshake::{self, Session};
+use super::http2;
 use super::origin::Peer;
+use super::proxy;
 use super::request;
-use super::serve::{Phase, Reception};
+use super::serve::{self, Phase, Reception};
 use super::stream::Stream;
 use super::wire::Wire;
+use crate::config::Speaks;
+use crate::host::Seldom;
+use crate::time::Span;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,6 +26,8 @@ use tokio::net::TcpStream;
 
 /// Bytes that hyper buffers for one connection at most.
 const BUFFER_MAX: usize = 64 * 1024;
+/// What holds for every connection is said in the log no more often than this.
+const SAY_AGAIN: Span = Span::secs(10);
 
 /// A connection, counted while it lasts.
 pub struct Guest {
@@ -50,17 +60,88 @@ impl Drop for Guest {
 pub async fn serve(
     reception: Arc<Reception>,
     _guest: Guest,
-    socket: TcpStream,
+    mut socket: TcpStream,
     address: SocketAddr,
 ) {
-    let peer = Peer {
+    let mut peer = Peer {
         address: address.ip(),
-        secure: false,
+        secure: reception.listener.speaks == Speaks::Https,
     };
-    http1(&reception, Stream::Plain(socket), peer).await;
+    if !reception.listener.proxy_from.is_empty() {
+        peer = match named(&reception, &mut socket, peer).await {
+            Ok(peer) => peer,
+            Err(_) => {
+                let words = reception.words[0].answer();
+                return serve::farewell(Stream::Plain(socket), words).await;
+            }
+        };
+    }
+    if reception.listener.speaks != Speaks::Https {
+        return http1(&reception, Stream::Plain(socket), peer, None).await;
+    }
+    // Boxes, so that a plain connection does not take as much memory as the largest of these.
+    let shaken = Box::pin(handshake::shake(&reception, socket)).await;
+    match shaken {
+        None => {}
+        Some((stream, session)) if session.http2 => {
+            Box::pin(http2::serve(reception, stream, peer, session)).await;
+        }
+        Some((stream, session)) => http1(&reception, stream, peer, Some(&session)).await,
+    }
 }
 
-async fn http1(reception: &Reception, stream: Stream, peer: Peer) {
+/// A stream for a few words in HTTP/1.1 to a visitor who is not served; the caller bounds the
+/// time.
+///
+/// # Errors
+/// Nobody is there who would understand them.
+pub async fn for_words(
+    reception: &Reception,
+    mut socket: TcpStream,
+    peer: IpAddr,
+) -> io::Result<Stream> {
+    let listener = &reception.listener;
+    if listener.speaks != Speaks::Https {
+        return Ok(Stream::Plain(socket));
+    }
+    if !listener.proxy_from.is_empty() {
+        let peer = Peer {
+            address: peer,
+            secure: true,
+        };
+        let named = named(reception, &mut socket, peer).await;
+        named.map_err(|why| io::Error::other(why.to_string()))?;
+    }
+    handshake::for_words(reception, socket).await
+}
+
+/// Whom a proxy in front of us names.
+async fn named(
+    reception: &Reception,
+    socket: &mut TcpStream,
+    peer: Peer,
+) -> Result<Peer, proxy::Wrong> {
+    let house = &reception.thread.house;
+    let read = proxy::read(socket, peer, &reception.listener.proxy_from);
+    let patience = Duration::from(house.config.limits.handshake_timeout);
+    let named = tokio::time::timeout(patience, read).await;
+    named
+        .unwrap_or_else(|_| Err(proxy::Wrong::Lost(io::ErrorKind::TimedOut.into())))
+        .inspect_err(|why| unnamed(house, peer.address, why))
+}
+
+/// Counts and, now and then, says that a connection names nobody: most likely one of two files is
+/// wrong, and then all of them are.
+fn unnamed(house: &House, address: IpAddr, why: &proxy::Wrong) {
+    static SAID: Seldom = Seldom::new(SAY_AGAIN);
+    house.metrics.connections_unnamed.inc();
+    if SAID.now() {
+        let address = access::written(address, house.config.log.addresses);
+        tracing::warn!(%address, "no connection from here: {why}");
+    }
+}
+
+async fn http1(reception: &Reception, stream: Stream, peer: Peer, session: Option<&Session>) {
     let thread = &reception.thread;
     let limits = &thread.house.config.limits;
     let wire = Wire::new(stream, reception.words.clone());
@@ -68,7 +149,7 @@ async fn http1(reception: &Reception, stream: Stream, peer: Peer) {
     let service = service_fn(|request| {
         let busy = mark.begin();
         async move {
-            let response = request::answer(thread, peer, request, busy).await;
+            let response = request::answer(reception, peer, session, request, Some(busy)).await;
             Ok::<_, Infallible>(response)
         }
     });

@@ -8,6 +8,7 @@ use crate::cookie::{Held, Keys, Rejected, RoomCookie, RoomCookies};
 use crate::host;
 use crate::metrics::{Metrics, RoomMeters};
 use crate::room::{Room, Visitor};
+use crate::tls::Tls;
 use crate::upstream::{Client, Portal};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use http::HeaderMap;
@@ -32,6 +33,8 @@ pub struct House {
     pub access: AccessLog,
     /// What is written down.
     pub written: Written,
+    /// TLS to visitors, if a listener speaks it.
+    pub tls: Option<Tls>,
     pub(super) pages: Pages,
     pub(super) zone: TimeZone,
     pub(super) connections: AtomicUsize,
@@ -89,6 +92,7 @@ impl House {
         keys: &Arc<Keys>,
         metrics: Arc<Metrics>,
         access: AccessLog,
+        tls: Option<Tls>,
     ) -> House {
         let doors = (config.rooms.iter().zip(rooms))
             .map(|(room_config, room)| {
@@ -130,6 +134,7 @@ impl House {
             portals,
             metrics,
             access,
+            tls,
             config,
         }
     }
@@ -172,9 +177,11 @@ impl House {
         may
     }
 
-    /// Behind a TLS proxy everybody has its address, until it is told us whom it speaks for.
+    /// A proxy that does not say whom it speaks for speaks for everybody.
     fn speaks_for_many(&self, address: IpAddr) -> bool {
-        self.config.cookie.secure && is_near(address)
+        let trust = &self.config.trust;
+        let unnamed = trust.proxies.is_empty() && self.config.cookie.secure && is_near(address);
+        unnamed || trust.covers(address)
     }
 
     /// Forgets addresses from which nobody came for a while. Wanted now and then.

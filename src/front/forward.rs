@@ -32,12 +32,13 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// Fields that say where a request comes from. We say it ourselves.
-const ORIGIN: [HeaderName; 6] = [
+const ORIGIN: [HeaderName; 7] = [
     FORWARDED,
     FORWARDED_FOR,
     FORWARDED_HOST,
     FORWARDED_PROTO,
     HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-server"),
     HeaderName::from_static("x-real-ip"),
 ];
 /// Fields that belong to one connection (RFC 9110 §7.6.1).
@@ -61,7 +62,7 @@ pub struct Errand<'a> {
     pub client: &'a Client,
     pub asked: &'a Asked,
     pub manner: Manner,
-    pub origin: Origin,
+    pub origin: &'a Origin,
     /// Held until the answer has ended.
     pub visit: Option<Visit>,
 }
@@ -125,7 +126,14 @@ fn outgoing(
     upgrade: Option<&HeaderValue>,
 ) -> Request<RequestBody> {
     let (mut parts, body) = request.into_parts();
-    let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
+    let chunked = match parts.version {
+        Version::HTTP_2 => !body.is_end_stream() && !parts.headers.contains_key(CONTENT_LENGTH),
+        _ => parts.headers.contains_key(TRANSFER_ENCODING),
+    };
+    let via = match parts.version {
+        Version::HTTP_2 => "2.0 preau",
+        _ => "1.1 preau",
+    };
     let host = host(&parts.uri, &parts.headers);
     let target: Result<PathAndQuery, _> = errand.asked.target.parse();
     parts.uri = target.map_or_else(|_| Uri::from_static("/"), Uri::from);
@@ -142,16 +150,15 @@ fn outgoing(
     if let Some(host) = headers.get(HOST).cloned() {
         headers.insert(FORWARDED_HOST, host);
     }
-    let address = errand.origin.address.to_canonical().to_string();
-    if let Ok(address) = HeaderValue::from_str(&address) {
-        headers.insert(FORWARDED_FOR, address);
+    if let Ok(way) = HeaderValue::from_str(&way(errand.origin)) {
+        headers.insert(FORWARDED_FOR, way);
     }
     let scheme = match errand.origin.secure {
         true => "https",
         false => "http",
     };
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
-    headers.append(VIA, HeaderValue::from_static("1.1 preau"));
+    headers.append(VIA, HeaderValue::from_static(via));
     if let Some(protocol) = upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, protocol.clone());
@@ -161,6 +168,16 @@ fn outgoing(
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     Request::from_parts(parts, RequestBody::streamed(body))
+}
+
+/// The visitor's address, and the proxies of ours behind it.
+fn way(origin: &Origin) -> String {
+    let mut way = origin.address.to_string();
+    for hop in &origin.hops {
+        way.push_str(", ");
+        way.push_str(&hop.to_string());
+    }
+    way
 }
 
 /// The portal's answer as the visitor gets it.

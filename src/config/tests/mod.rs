@@ -66,7 +66,11 @@ format = "json"
 access = "combined"
 access_file = "a.log"
 addresses = "hidden"
+[trust]
+proxies = ["10.0.0.5", "10.1.0.0/16"]
+field = "forwarded"
 [limits]
+handshake_timeout = "3s"
 header_timeout = "2s"
 header_bytes = "16KiB"
 connections = 5
@@ -75,6 +79,9 @@ tickets_burst = 7
 callbacks_per_minute = 8
 callbacks_burst = 9
 tunnel_idle = "8s"
+[[listener]]
+address = "0.0.0.0:5"
+proxy_from = "2001:db8::/32"
 [[portal]]
 name = "ent"
 servers = ["http://[::1]:81/", "http://A.fr"]
@@ -118,7 +125,15 @@ presets = "saml"
 #[test]
 fn every_key_of_the_top_is_read() {
     let config = good(EVERY_KEY, &[]);
-    assert_eq!(config.listeners.len(), 2);
+    assert_eq!(config.listeners.len(), 3);
+    assert_eq!(config.listeners[2].address.port(), 5);
+    assert_eq!(
+        config.listeners[2].proxy_from[0].to_string(),
+        "2001:db8::/32"
+    );
+    assert!(config.trust.covers("::ffff:10.1.2.3".parse().unwrap()));
+    assert_eq!(config.trust.field, TrustedField::Forwarded);
+    assert_eq!(config.limits.handshake_timeout, Span::secs(3));
     assert_eq!(config.admin.to_string(), "[::1]:3");
     assert_eq!(config.state, Path::new("s"));
     assert_eq!((config.threads, config.waiting_status), (3, 429));
@@ -225,6 +240,7 @@ fn with_shown_defaults(text: &str) -> (usize, String) {
         "logout",
         "apps",
         "cookie_domain",
+        "proxies",
     ];
     let is_default = |line: &str| {
         let key = line.split(" = ").next().unwrap_or_default();
