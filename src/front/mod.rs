@@ -13,6 +13,8 @@ mod canonical;
 mod connection;
 mod door;
 mod forward;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod handshake;
 mod http2;
 mod origin;
