@@ -17,6 +17,7 @@ mod http;
 mod port;
 mod preau;
 mod process;
+pub mod tls;
 mod turns;
 mod visitor;
 
