@@ -111,7 +111,7 @@ impl Set {
     fn new(certificates: Vec<Arc<Certificate>>) -> Set {
         let mut by_host: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, certificate) in certificates.iter().enumerate() {
-            for host in &certificate.hosts {
+            for host in certificate.hosts() {
                 by_host.entry(host.clone()).or_default().push(index);
             }
         }
