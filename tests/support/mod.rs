@@ -12,6 +12,7 @@
 
 mod apache;
 mod chromium;
+pub mod frames;
 mod haproxy;
 mod http;
 mod port;

@@ -106,6 +106,11 @@ impl Preau {
         self.process.signal(Signal::SIGHUP);
     }
 
+    /// The id of its process.
+    pub fn pid(&self) -> nix::unistd::Pid {
+        self.process.pid()
+    }
+
     /// What it has said so far.
     pub fn printed(&self) -> String {
         self.process.printed()
