@@ -26,6 +26,7 @@ mod reply;
 pub mod request;
 mod serve;
 mod stream;
+mod taking;
 mod tunnel;
 mod wire;
 mod written;
