@@ -34,6 +34,10 @@ pub struct Metrics {
     pub store_errors: IntCounter,
     /// TLS handshakes of visitors.
     pub handshakes: Handshakes,
+    /// Changed certificates that were taken.
+    pub certificates_taken: IntCounter,
+    /// Changed certificates that were no good, so that the old ones were kept.
+    pub certificates_kept: IntCounter,
     requests: IntCounterVec,
     refusals: IntCounterVec,
     cookies: IntCounterVec,
@@ -75,25 +79,17 @@ impl Metrics {
         let registry = Registry::new();
         let process = prometheus::process_collector::ProcessCollector::for_self();
         register(&registry, process);
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounter::new(name, help).expect("the name is valid");
-            register(&registry, counter.clone());
-            counter
-        };
-        let gauge = |name: &str, help: &str| {
-            let gauge = IntGauge::new(name, help).expect("the name is valid");
-            register(&registry, gauge.clone());
-            gauge
-        };
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            let counters =
-                IntCounterVec::new(Opts::new(name, help), labels).expect("the name is valid");
-            register(&registry, counters.clone());
-            counters
-        };
+        let counter = |name, help| counter(&registry, name, help);
+        let gauge = |name, help| gauge(&registry, name, help);
+        let counters = |name, help, labels: &[&str]| counters(&registry, name, help, labels);
         let handshakes = counters(
             "preau_tls_handshakes_total",
             "TLS handshakes, by what came of them",
+            &["result"],
+        );
+        let reloads = counters(
+            "preau_certificate_reloads_total",
+            "Changed certificates that were taken, or no good, so that the old one was kept",
             &["result"],
         );
         let options = HistogramOpts::new(
@@ -127,12 +123,9 @@ impl Metrics {
                 "preau_store_errors_total",
                 "Commits to the store that failed and are tried again",
             ),
-            handshakes: Handshakes {
-                full: handshakes.with_label_values(&["full"]),
-                resumed: handshakes.with_label_values(&["resumed"]),
-                failed: handshakes.with_label_values(&["failed"]),
-                late: handshakes.with_label_values(&["late"]),
-            },
+            handshakes: Handshakes::new(&handshakes),
+            certificates_taken: reloads.with_label_values(&["taken"]),
+            certificates_kept: reloads.with_label_values(&["kept"]),
             requests: counters(
                 "preau_requests_total",
                 "Requests by room and what was done",
@@ -185,6 +178,36 @@ impl Default for Metrics {
     fn default() -> Metrics {
         Metrics::new()
     }
+}
+
+impl Handshakes {
+    fn new(counters: &IntCounterVec) -> Handshakes {
+        let result = |name: &str| counters.with_label_values(&[name]);
+        Handshakes {
+            full: result("full"),
+            resumed: result("resumed"),
+            failed: result("failed"),
+            late: result("late"),
+        }
+    }
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    let counter = IntCounter::new(name, help).expect("the name is valid");
+    register(registry, counter.clone());
+    counter
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
+    let gauge = IntGauge::new(name, help).expect("the name is valid");
+    register(registry, gauge.clone());
+    gauge
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    let counters = IntCounterVec::new(Opts::new(name, help), labels).expect("the name is valid");
+    register(registry, counters.clone());
+    counters
 }
 
 fn register(registry: &Registry, collector: impl prometheus::core::Collector + 'static) {

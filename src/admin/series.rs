@@ -3,6 +3,7 @@
 use super::Desk;
 use crate::host;
 use crate::room::{Counts, Rules, Status};
+use crate::time::Span;
 use crate::upstream::{self, Portal};
 use prometheus::core::Collector;
 use prometheus::{Encoder as _, GaugeVec, IntCounterVec, Opts, Registry, TextEncoder};
@@ -158,6 +159,12 @@ impl Page {
         self.counters("preau_access_lines_dropped_total", help, &[])?
             .with_label_values::<&str>(&[])
             .inc_by(desk.house.access.dropped_lines());
+        let help = "When the certificate expires, in seconds since 1970";
+        let ends = self.gauges("preau_certificate_expiry_seconds", help, &["name"])?;
+        for certificate in desk.house.tls.iter().flat_map(|it| it.shelf.certificates()) {
+            let end = Span(certificate.not_after.0).as_secs_f64();
+            ends.with_label_values(&[&certificate.name]).set(end);
+        }
         for (name, help, read) in HOUSE_GAUGES {
             let gauge = self.gauges(name, help, &[])?;
             gauge.with_label_values::<&str>(&[]).set(read(desk));

@@ -1,5 +1,6 @@
 //! `preau check`: is the file right, and do the servers answer?
 
+use super::certificates;
 use crate::config::{
     self, Config, Flows, MAX_FILE_BYTES, Portal, Problems, RoomConfig, ServerAddress, Source,
 };
@@ -28,7 +29,7 @@ const UNREADABLE: u8 = 2;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Exit status:\n  \
     0  the file is valid (servers that do not answer are warnings)\n  \
-    1  the file, or a --set value, has errors: all of them are shown\n  \
+    1  the file, or a --set value, has errors, or a certificate cannot be used\n  \
     2  the file cannot be read, or the command line is wrong")]
 pub struct Check {
     /// The file to check.
@@ -48,9 +49,20 @@ pub fn run(args: &Check) -> ExitCode {
             return ExitCode::from(failure.status());
         }
     };
+    let found = certificates::look(&config);
+    if !found.errors.is_empty() {
+        for error in &found.errors {
+            eprintln!("error: {error}");
+        }
+        return ExitCode::from(INVALID);
+    }
+    let mut summary = summary(&args.config, &config);
+    for line in &found.lines {
+        let _ = writeln!(summary, "{line}");
+    }
     // Somebody who closes the pipe early has seen enough.
-    let _ = io::stdout().write_all(summary(&args.config, &config).as_bytes());
-    for warning in warnings(&config) {
+    let _ = io::stdout().write_all(summary.as_bytes());
+    for warning in found.warnings.into_iter().chain(warnings(&config)) {
         eprintln!("warning: {warning}");
     }
     ExitCode::from(VALID)

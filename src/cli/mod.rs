@@ -1,5 +1,6 @@
 //! The command line.
 
+mod certificates;
 pub mod check;
 pub mod demo;
 mod presets;

@@ -16,6 +16,8 @@ mod door;
 mod entering;
 mod flow;
 mod forward;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod handshake;
 mod http2;
 mod origin;
@@ -27,6 +29,7 @@ mod reply;
 pub mod request;
 mod serve;
 mod stream;
+mod taking;
 mod tunnel;
 mod wire;
 mod written;

@@ -72,12 +72,12 @@ pub(super) async fn answer(
     if let Some(entry) = &mut logged {
         entry.answered(response.status());
     }
-    let busy = match response.status() {
-        StatusCode::SWITCHING_PROTOCOLS => {
-            busy.map(Busy::for_good);
+    let busy = match (response.status(), busy) {
+        (StatusCode::SWITCHING_PROTOCOLS, Some(busy)) => {
+            busy.for_good();
             None
         }
-        _ => busy,
+        (_, busy) => busy,
     };
     response.body_mut().log(logged, busy);
     response

@@ -1,6 +1,7 @@
 //! Whole files and what they mean.
 
 mod overrides;
+mod tls;
 mod wrong;
 
 use super::*;
@@ -66,11 +67,17 @@ format = "json"
 access = "combined"
 access_file = "a.log"
 addresses = "hidden"
+[tls]
+min_version = "1.3"
+http2 = false
+hsts = "180d"
+certificates = [{ cert = "a.pem", key = "a.key" }, { cert = "b.pem", key = "b.key" }]
 [trust]
 proxies = ["10.0.0.5", "10.1.0.0/16"]
 field = "forwarded"
 [limits]
 handshake_timeout = "3s"
+streams = 9
 header_timeout = "2s"
 header_bytes = "16KiB"
 connections = 5
@@ -82,6 +89,7 @@ tunnel_idle = "8s"
 [[listener]]
 address = "0.0.0.0:5"
 proxy_from = "2001:db8::/32"
+tls = true
 [[portal]]
 name = "ent"
 servers = ["http://[::1]:81/", "http://A.fr"]
@@ -131,9 +139,15 @@ fn every_key_of_the_top_is_read() {
         config.listeners[2].proxy_from[0].to_string(),
         "2001:db8::/32"
     );
+    assert_eq!(config.listeners[2].speaks, Speaks::Https);
     assert!(config.trust.covers("::ffff:10.1.2.3".parse().unwrap()));
     assert_eq!(config.trust.field, TrustedField::Forwarded);
     assert_eq!(config.limits.handshake_timeout, Span::secs(3));
+    assert_eq!(config.limits.streams, 9);
+    assert_eq!(config.tls.min_version, TlsVersion::Tls13);
+    assert!(config.tls.http1_only);
+    assert_eq!(config.tls.hsts, Some(Span::mins(180 * 24 * 60)));
+    assert_eq!(config.tls.certificates[1].key, Path::new("b.key"));
     assert_eq!(config.admin.to_string(), "[::1]:3");
     assert_eq!(config.state, Path::new("s"));
     assert_eq!((config.threads, config.waiting_status), (3, 429));
