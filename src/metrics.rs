@@ -22,6 +22,8 @@ pub struct Metrics {
     pub connections_refused: IntCounter,
     /// Tunnels (WebSocket) that are open.
     pub tunnels: IntGauge,
+    /// Answers that last as long as their visitor stays (server-sent events).
+    pub streams: IntGauge,
     /// Portals' 5xx answers that we gave words to.
     pub pages_given_words: IntCounter,
     /// Commits to the store.
@@ -87,6 +89,7 @@ impl Metrics {
                 "Connections beyond `limits.connections`, answered and closed",
             ),
             tunnels: gauge("preau_tunnels", "Tunnels (WebSocket)"),
+            streams: gauge("preau_event_streams", "Streams of events that hold no slot"),
             pages_given_words: counter(
                 "preau_error_pages_total",
                 "Portal answers of 5xx that got a page with words in their place",

@@ -11,6 +11,7 @@ const HEADER_BYTES: RangeInclusive<u32> = 8 * 1024..=1024 * 1024;
 const CONNECTIONS: RangeInclusive<u32> = 1..=1_000_000;
 const TICKETS: RangeInclusive<u32> = 1..=10_000_000;
 const TUNNEL_IDLE: RangeInclusive<Span> = Span::secs(1)..=Span::mins(24 * 60);
+const TUNNELS: RangeInclusive<u32> = 0..=1_000_000;
 
 impl Default for Limits {
     fn default() -> Limits {
@@ -21,6 +22,7 @@ impl Default for Limits {
             tickets_per_minute: 3_000,
             tickets_burst: 3_000,
             tunnel_idle: Span::mins(10),
+            tunnels: 4_000,
         }
     }
 }
@@ -41,6 +43,7 @@ pub(super) fn read(top: &mut Table<'_>) -> Limits {
     limits.tickets_per_minute = tickets.unwrap_or(limits.tickets_per_minute);
     limits.tickets_burst = table.read_or("tickets_burst", number(TICKETS), limits.tickets_burst);
     limits.tunnel_idle = table.read_or("tunnel_idle", span(TUNNEL_IDLE), limits.tunnel_idle);
+    limits.tunnels = table.read_or("tunnels", number(TUNNELS), limits.tunnels);
     table.finish();
     limits
 }

@@ -12,6 +12,7 @@ use super::reply::{self, Manner};
 use super::wire::Busy;
 use crate::host;
 use crate::room::{Ask, Decision, Entry, Pass, Refusal, Visitor};
+use crate::upstream;
 use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONNECTION, COOKIE, HeaderMap, HeaderName,
     ORIGIN, SET_COOKIE,
@@ -80,6 +81,9 @@ async fn admit(
     logged: &mut Option<Logged>,
 ) -> Response<Body> {
     let house = &*thread.house;
+    if upstream::came_back(request.headers()) {
+        return reply::refusal(house, manner, RefusalKind::Loop, None, None);
+    }
     let door = house.door(&asked.host, &asked.path);
     if let Some(name) = asked.path.strip_prefix(own::PREFIX) {
         note(logged, door, "own");
@@ -98,6 +102,7 @@ async fn admit(
         asked,
         manner,
         origin,
+        tunnels: &thread.tunnels,
         visit,
     };
     if asked.opens(&door.config.open) || is_preflight(request.method(), request.headers()) {

@@ -236,6 +236,10 @@ impl Write for Wire {
             ready!(self.poll_words(context))?;
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
         }
+        if self.state.load(Ordering::Relaxed) == TUNNEL {
+            // The other direction goes on: what still comes is not ours to throw away.
+            return Poll::Ready(Ok(()));
+        }
         ready!(self.poll_linger(context));
         Poll::Ready(Ok(()))
     }

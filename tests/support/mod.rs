@@ -13,18 +13,22 @@
 mod apache;
 mod chromium;
 mod http;
+mod nginx;
 mod port;
 mod preau;
 mod process;
+mod scripted;
 mod turns;
 mod visitor;
 
 pub use apache::{Portal, Seen};
 pub use chromium::{Browser, JavaScript};
 pub use http::{Answer, Broken, get, raw, send};
+pub use nginx::{Authority, Nginx, Pair, Until};
 pub use port::{accepts, free_port};
 pub use preau::{Preau, Refusal, Unstarted, one_room, sum_of_series};
 pub use process::Process;
+pub use scripted::{Heard, Scripted};
 pub use turns::Turns;
 pub use visitor::{Arrival, State, Status, Visitor};
 

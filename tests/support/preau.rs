@@ -53,6 +53,20 @@ impl Preau {
         self.home.state()
     }
 
+    /// Bytes of memory that the process holds now.
+    pub fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.pid());
+        let status = fs::read_to_string(path).expect("a running process has a status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kib.expect("its memory is a number") * 1024
+    }
+
+    /// What it has printed so far.
+    pub fn printed(&self) -> String {
+        self.process.printed()
+    }
+
     /// A new visitor, called `name` in the portal's log, for `room`.
     pub fn visitor(&self, name: &str, room: &str) -> Visitor {
         Visitor::new(self.home.listen, name, room)
