@@ -11,9 +11,10 @@ const OTHER_DESCRIPTORS: usize = 1_000;
 /// The program and its file, where both the unit and the image have them.
 const COMMAND: [&str; 3] = ["serve", "--config", "/etc/preau/proxy.toml"];
 /// The tables of the file, as `--set` writes them.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     "",
     "listener.",
+    "trust.",
     "cookie.",
     "log.",
     "limits.",

@@ -6,6 +6,7 @@ use super::values::{bytes, number, span};
 use crate::time::Span;
 use std::ops::RangeInclusive;
 
+const HANDSHAKE_TIMEOUT: RangeInclusive<Span> = Span::secs(1)..=Span::mins(5);
 const HEADER_TIMEOUT: RangeInclusive<Span> = Span::secs(1)..=Span::mins(5);
 const HEADER_BYTES: RangeInclusive<u32> = 8 * 1024..=1024 * 1024;
 const CONNECTIONS: RangeInclusive<u32> = 1..=1_000_000;
@@ -16,6 +17,7 @@ const TUNNELS: RangeInclusive<u32> = 0..=1_000_000;
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
+            handshake_timeout: Span::secs(10),
             header_timeout: Span::secs(10),
             header_bytes: 32 * 1024,
             connections: 16_000,
@@ -33,6 +35,8 @@ pub(super) fn read(top: &mut Table<'_>) -> Limits {
     let Some(mut table) = top.table("limits") else {
         return limits;
     };
+    let handshake_timeout = table.read("handshake_timeout", span(HANDSHAKE_TIMEOUT));
+    limits.handshake_timeout = handshake_timeout.unwrap_or(limits.handshake_timeout);
     let header_timeout = table.read("header_timeout", span(HEADER_TIMEOUT));
     limits.header_timeout = header_timeout.unwrap_or(limits.header_timeout);
     let header_bytes = table.read("header_bytes", bytes(HEADER_BYTES));

@@ -3,6 +3,7 @@
 
 use super::Listener;
 use super::table::Table;
+use super::trust::{NETWORK_EXAMPLE, network};
 use super::values::{list, parsed};
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -24,7 +25,10 @@ pub(super) fn read(top: &mut Table<'_>) -> Vec<Listener> {
     let mut listeners = Vec::new();
     for address in plain {
         once(top, top.span(&["listen"]), "listen", address, &mut seen);
-        listeners.push(Listener { address });
+        listeners.push(Listener {
+            address,
+            proxy_from: Vec::new(),
+        });
     }
     for mut table in tables {
         if let Some(listener) = listener(&mut table) {
@@ -44,8 +48,13 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn listener(table: &mut Table<'_>) -> Option<Listener> {
-    let address = table.required("address", parsed(address, EXAMPLE), "\"0.0.0.0:443\"")?;
-    Some(Listener { address })
+    let address = table.required("address", parsed(address, EXAMPLE), "\"0.0.0.0:443\"");
+    let networks = list(parsed(network, NETWORK_EXAMPLE));
+    let proxy_from = table.read_or("proxy_from", networks, Vec::new());
+    Some(Listener {
+        address: address?,
+        proxy_from,
+    })
 }
 
 /// Nobody can listen on an address twice; port 0 is another one each time.

@@ -17,6 +17,7 @@ mod routes;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod values;
 
 pub use hosts::HostPattern;
@@ -24,10 +25,12 @@ pub use parse::{MAX_FILE_BYTES, Source, parse};
 pub use pattern::{PathPattern, PathSet, Specificity};
 pub use report::{Problem, Problems};
 pub use routes::Routes;
+pub use trust::within;
 pub use values::show;
 
 use crate::room::Rules;
 use crate::time::Span;
+use ipnet::IpNet;
 use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
@@ -49,6 +52,8 @@ pub struct Config {
     pub drain: Span,
     /// Status of the waiting answer for a page: 503 by default, or 200, 202, 429.
     pub waiting_status: u16,
+    /// Whose word about visitors we take.
+    pub trust: Trust,
     /// Attributes of our cookies.
     pub cookie: CookieConfig,
     /// What is logged, where and how.
@@ -66,6 +71,28 @@ pub struct Config {
 pub struct Listener {
     /// Address and port.
     pub address: SocketAddr,
+    /// Where a PROXY protocol header may come from; if there is any, each connection must begin
+    /// with one.
+    pub proxy_from: Vec<IpNet>,
+}
+
+/// Whose word about visitors we take.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// Proxies in front of us. What others say of themselves is dropped.
+    pub proxies: Vec<IpNet>,
+    /// Where these proxies say it.
+    pub field: TrustedField,
+}
+
+/// The field in which a proxy in front of us names the visitor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TrustedField {
+    /// `X-Forwarded-For`, with `X-Forwarded-Proto` beside it.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
 }
 
 /// Attributes of our cookies.
@@ -127,6 +154,8 @@ pub enum Addresses {
 /// Bounds on what one visitor's connection may use.
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// Time for what comes before the first request: the header of the PROXY protocol.
+    pub handshake_timeout: Span,
     /// From the first byte of a request to the end of its head.
     pub header_timeout: Span,
     /// Bytes of a request's head.

@@ -6,7 +6,7 @@ use super::table::Table;
 use super::values::{boolean, choice, number, parsed, span, string};
 use super::{
     AccessFormat, Addresses, Config, CookieConfig, LogConfig, LogFormat, limits, listeners,
-    overrides, portals, rooms,
+    overrides, portals, rooms, trust,
 };
 use crate::time::Span;
 use std::net::SocketAddr;
@@ -111,6 +111,7 @@ fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
             "write 503 (recommended), 200, 202 or 429",
         );
     }
+    let trust = trust::read(&mut top);
     let cookie = cookie(&mut top);
     let log = log(&mut top);
     let limits = limits::read(&mut top);
@@ -124,6 +125,7 @@ fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
         threads: threads.map_or(cores, |n| n as usize),
         drain,
         waiting_status: u16::try_from(waiting_status).ok()?,
+        trust,
         cookie,
         log,
         limits,

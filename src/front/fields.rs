@@ -20,12 +20,13 @@ const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// Fields that say where a request comes from. We say it ourselves.
-const FROM: [HeaderName; 6] = [
+const FROM: [HeaderName; 7] = [
     FORWARDED,
     FORWARDED_FOR,
     FORWARDED_HOST,
     FORWARDED_PROTO,
     FORWARDED_PORT,
+    HeaderName::from_static("x-forwarded-server"),
     REAL_IP,
 ];
 
@@ -113,29 +114,38 @@ pub fn announced_trailers(headers: &HeaderMap) -> Option<HeaderValue> {
 
 /// Says where the request comes from, in place of whatever it says itself: `Forwarded` (RFC 7239)
 /// and the `X-Forwarded-` fields that most portals read. `Host` is what the portal will see.
-pub fn introduce(headers: &mut HeaderMap, origin: Origin) {
+pub fn introduce(headers: &mut HeaderMap, origin: &Origin) {
     FROM.iter().for_each(|name| drop(headers.remove(name)));
-    let address = origin.address.to_canonical();
-    let scheme = if origin.secure { "https" } else { "http" };
     let host = headers.get(HOST).cloned();
-    if let Ok(value) = HeaderValue::try_from(forwarded(address, host.as_ref(), scheme)) {
+    if let Ok(value) = HeaderValue::try_from(forwarded(origin, host.as_ref())) {
         headers.insert(FORWARDED, value);
     }
-    if let Ok(value) = HeaderValue::try_from(address.to_string()) {
+    if let Ok(value) = HeaderValue::try_from(way(origin)) {
         headers.insert(FORWARDED_FOR, value);
     }
-    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme(origin)));
     if let Some(host) = host {
         headers.insert(FORWARDED_HOST, host);
     }
 }
 
-/// RFC 7239 §4: what is no token is quoted, and an IPv6 address has brackets.
-fn forwarded(address: IpAddr, host: Option<&HeaderValue>, scheme: &str) -> String {
-    let mut forwarded = match address {
-        IpAddr::V4(v4) => format!("for={v4}"),
-        IpAddr::V6(v6) => format!("for=\"[{v6}]\""),
-    };
+fn scheme(origin: &Origin) -> &'static str {
+    if origin.secure { "https" } else { "http" }
+}
+
+/// The visitor's address, and the proxies of ours behind it.
+fn way(origin: &Origin) -> String {
+    let mut way = origin.address.to_string();
+    for hop in &origin.hops {
+        let _ = write!(way, ", {hop}");
+    }
+    way
+}
+
+/// The same by RFC 7239 §4, with what the visitor asked for: what is no token is quoted, and an
+/// IPv6 address has brackets.
+fn forwarded(origin: &Origin, host: Option<&HeaderValue>) -> String {
+    let mut forwarded = node(origin.address);
     let host = host.and_then(|host| host.to_str().ok());
     // A valid host has neither quotes nor backslashes.
     if let Some(host) = host.filter(|host| !host.is_empty() && !host.contains(['"', '\\'])) {
@@ -144,7 +154,18 @@ fn forwarded(address: IpAddr, host: Option<&HeaderValue>, scheme: &str) -> Strin
             false => write!(forwarded, ";host={host}"),
         };
     }
-    forwarded + ";proto=" + scheme
+    let _ = write!(forwarded, ";proto={}", scheme(origin));
+    for hop in &origin.hops {
+        let _ = write!(forwarded, ", {}", node(*hop));
+    }
+    forwarded
+}
+
+fn node(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(v4) => format!("for={v4}"),
+        IpAddr::V6(v6) => format!("for=\"[{v6}]\""),
+    }
 }
 
 /// The `Host` field to put in, if it is not to stay as it came: an absolute target overrides the
@@ -215,15 +236,16 @@ mod tests {
             ]);
             let origin = Origin {
                 address: address.parse().unwrap(),
+                hops: vec!["10.0.0.1".parse().unwrap()],
                 secure: true,
             };
-            introduce(&mut headers, origin);
+            introduce(&mut headers, &origin);
             assert!(!headers.contains_key(REAL_IP));
             assert_eq!(headers.get_all(FORWARDED).iter().count(), 1);
             headers[FORWARDED].to_str().unwrap().to_owned()
         };
-        let plain = introduced("::ffff:192.0.2.1", "ent.fr");
-        assert_eq!(plain, "for=192.0.2.1;host=ent.fr;proto=https");
+        let plain = introduced("192.0.2.1", "ent.fr");
+        assert_eq!(plain, "for=192.0.2.1;host=ent.fr;proto=https, for=10.0.0.1");
         let quoted = introduced("2001:db8::7", "ent.fr:8080");
         assert_eq!(
             quoted,

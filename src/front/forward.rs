@@ -42,7 +42,7 @@ pub struct Errand<'a> {
     pub client: &'a Client,
     pub asked: &'a Asked,
     pub manner: Manner,
-    pub origin: Origin,
+    pub origin: &'a Origin,
     /// Where tunnels run, so that a stop knows of them.
     pub tunnels: &'a TaskTracker,
     /// Held until the answer has ended.

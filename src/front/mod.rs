@@ -2,10 +2,10 @@
 //!
 //! [`serve`] accepts connections on one thread; `connection` is what happens on one of them;
 //! [`request::answer`] is the way of a request, top to bottom. Around it: `canonical` (one reading
-//! of a request, or a refusal), `origin` (where it comes from), `door` (a room and what belongs to
-//! it), `own` (`/.preau/`), `forward` (to the portal and back), `fields` (header fields on that way),
-//! `tunnel` and `lasting` (what goes on after an answer), `reply` (our own answers), `page` (their
-//! words), `stream` and `wire` (the socket), `written` (the store), `access` (the log).
+//! of a request, or a refusal), `origin` and `proxy` (where it comes from), `door` (a room and what
+//! belongs to it), `own` (`/.preau/`), `forward` (to the portal and back), `fields` (header fields on
+//! that way), `tunnel` and `lasting` (what goes on after an answer), `reply` (our own answers), `page`
+//! (their words), `stream` and `wire` (the socket), `written` (the store), `access` (the log).
 
 mod access;
 mod body;
@@ -18,6 +18,7 @@ mod lasting;
 mod origin;
 mod own;
 pub mod page;
+mod proxy;
 mod reply;
 pub mod request;
 mod serve;

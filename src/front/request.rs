@@ -39,14 +39,14 @@ pub async fn answer(
     busy: Busy,
 ) -> Response<Body> {
     let house = &*thread.house;
-    let origin = Origin::of(peer, &house.config);
+    let origin = Origin::of(peer, request.headers(), &house.config);
     let path = request.uri().path();
     let mut logged =
         (house.access).begin(origin.address, request.method(), path, request.headers());
     let manner = Manner::of(request.method(), request.headers());
     let mut close = house.is_draining();
     let mut response = match canonical::read(&request, &house.config.limits) {
-        Ok(asked) => admit(thread, origin, &asked, manner, request, &mut logged).await,
+        Ok(asked) => admit(thread, &origin, &asked, manner, request, &mut logged).await,
         Err(kind) => {
             // Whoever frames a request wrongly may have framed the next one wrongly too.
             close = true;
@@ -74,7 +74,7 @@ pub async fn answer(
 /// From one canonical request to its answer.
 async fn admit(
     thread: &Thread,
-    origin: Origin,
+    origin: &Origin,
     asked: &Asked,
     manner: Manner,
     request: Request<Incoming>,

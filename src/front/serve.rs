@@ -137,7 +137,7 @@ impl Reception {
         if self.farewells.len() < FAREWELLS_MAX {
             let answer = full(house);
             self.farewells.spawn(async move {
-                let _ = tokio::time::timeout(FAREWELL, farewell(socket, &answer)).await;
+                farewell(socket, &answer).await;
                 drop(guest);
             });
         }
@@ -188,11 +188,15 @@ fn full(house: &House) -> Vec<u8> {
     answer
 }
 
-async fn farewell(mut socket: TcpStream, answer: &[u8]) -> io::Result<()> {
-    socket.write_all(answer).await?;
-    socket.shutdown().await?;
-    tokio::io::copy(&mut socket, &mut tokio::io::sink()).await?;
-    Ok(())
+/// Says something to a visitor whose request we do not read, and closes.
+pub(super) async fn farewell(mut socket: TcpStream, answer: &[u8]) {
+    let say = async {
+        socket.write_all(answer).await?;
+        socket.shutdown().await?;
+        tokio::io::copy(&mut socket, &mut tokio::io::sink()).await
+    };
+    // Whoever does not listen goes without.
+    let _ = tokio::time::timeout(FAREWELL, say).await;
 }
 
 #[cfg(test)]

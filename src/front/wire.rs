@@ -69,6 +69,13 @@ pub struct Words {
     answer: bytes::Bytes,
 }
 
+impl Words {
+    /// The whole answer, head and page.
+    pub fn answer(&self) -> &[u8] {
+        &self.answer
+    }
+}
+
 impl Wire {
     pub fn new(stream: Stream, pages: Arc<[Words; 3]>) -> Wire {
         bound_stalls(&stream, STALL_MAX);

@@ -20,8 +20,8 @@ pub use slots::{Slot, Usage};
 pub use via::{add as add_via, came_back};
 
 use crate::config;
-use crate::host;
-use crate::time::{Millis, Span};
+use crate::host::{self, Seldom};
+use crate::time::Span;
 use connect::Connector;
 use health::Health;
 use http::StatusCode;
@@ -50,8 +50,8 @@ pub struct Portal {
     /// If any server is behind TLS.
     tls: Option<Arc<Tls>>,
     /// When the log last said that we are out of something, and that an answer was broken.
-    exhausted_said: Said,
-    broken_said: Said,
+    exhausted_said: Seldom,
+    broken_said: Seldom,
     /// What happened, for the desk.
     pub counts: Counts,
 }
@@ -65,23 +65,6 @@ struct Server {
 
 /// What is wrong with a server.
 type Why = Cow<'static, str>;
-
-/// When something was last said.
-#[derive(Default)]
-struct Said(AtomicU64);
-
-impl Said {
-    /// Whether to say it now: not for each request.
-    fn again(&self) -> bool {
-        let now = host::now();
-        let said = Millis(self.0.load(Ordering::Relaxed));
-        let again = now.since(said) >= SAY_AGAIN;
-        if again {
-            self.0.store(now.0, Ordering::Relaxed);
-        }
-        again
-    }
-}
 
 /// What happened to requests to a portal. All only ever grow.
 #[derive(Debug, Default)]
@@ -136,8 +119,8 @@ impl Portal {
             fell: (0..servers).map(|_| Notify::new()).collect(),
             up: watch::Sender::new(true),
             tls: tls(&config),
-            exhausted_said: Said::default(),
-            broken_said: Said::default(),
+            exhausted_said: Seldom::new(SAY_AGAIN),
+            broken_said: Seldom::new(SAY_AGAIN),
             counts: Counts::default(),
             config,
         })
@@ -219,7 +202,7 @@ impl Portal {
 
     /// Says that we are out of something.
     fn log_exhausted(&self) {
-        if self.exhausted_said.again() {
+        if self.exhausted_said.now() {
             let portal = &self.config.name;
             tracing::warn!(%portal, "no connection to the portal: this process or machine has no open files, ports or memory left. Raise LimitNOFILE, or lower limits.connections");
         }
@@ -227,7 +210,7 @@ impl Portal {
 
     /// Says that a server gave no answer that could be handed on.
     fn log_broken(&self, server: usize, why: &str) {
-        if self.broken_said.again() {
+        if self.broken_said.now() {
             let (portal, address) = (&self.config.name, &self.config.servers[server]);
             tracing::warn!(%portal, server = %address, "no answer that could be handed on: the server {why}");
         }
@@ -301,6 +284,7 @@ fn judge(status: StatusCode) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Millis;
     use std::sync::Barrier;
     use std::thread;
 

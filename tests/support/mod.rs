@@ -12,6 +12,7 @@
 
 mod apache;
 mod chromium;
+mod haproxy;
 mod http;
 mod nginx;
 mod port;
@@ -23,6 +24,7 @@ mod visitor;
 
 pub use apache::{Portal, Seen};
 pub use chromium::{Browser, JavaScript};
+pub use haproxy::HaProxy;
 pub use http::{Answer, Broken, get, raw, send};
 pub use nginx::{Authority, Nginx, Pair, Until};
 pub use port::{accepts, free_port};
