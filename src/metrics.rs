@@ -77,13 +77,6 @@ impl Metrics {
             register(&registry, counters.clone());
             counters
         };
-        let options = HistogramOpts::new(
-            "preau_portal_response_seconds",
-            "From the request to the head of the portal's answer",
-        );
-        let seconds = HistogramVec::new(options.buckets(SECONDS.to_vec()), &["room"])
-            .expect("the name is valid");
-        register(&registry, seconds.clone());
         Metrics {
             connections: gauge("preau_connections", "Connections of visitors"),
             connections_refused: counter(
@@ -124,7 +117,7 @@ impl Metrics {
                 "Cookies of ours that count as none, by reason",
                 &["reason"],
             ),
-            seconds,
+            seconds: seconds(&registry),
             registry,
         }
     }
@@ -160,6 +153,17 @@ impl Default for Metrics {
     fn default() -> Metrics {
         Metrics::new()
     }
+}
+
+fn seconds(registry: &Registry) -> HistogramVec {
+    let options = HistogramOpts::new(
+        "preau_portal_response_seconds",
+        "From the request to the head of the portal's answer",
+    );
+    let seconds =
+        HistogramVec::new(options.buckets(SECONDS.to_vec()), &["room"]).expect("the name is valid");
+    register(registry, seconds.clone());
+    seconds
 }
 
 fn register(registry: &Registry, collector: impl prometheus::core::Collector + 'static) {

@@ -247,11 +247,10 @@ mod tests {
         let plain = introduced("192.0.2.1", "ent.fr");
         assert_eq!(plain, "for=192.0.2.1;host=ent.fr;proto=https, for=10.0.0.1");
         let quoted = introduced("2001:db8::7", "ent.fr:8080");
-        assert_eq!(
-            quoted,
-            "for=\"[2001:db8::7]\";host=\"ent.fr:8080\";proto=https"
-        );
-        assert_eq!(introduced("192.0.2.1", ""), "for=192.0.2.1;proto=https");
+        let expected = "for=\"[2001:db8::7]\";host=\"ent.fr:8080\";proto=https, for=10.0.0.1";
+        assert_eq!(quoted, expected);
+        let nameless = introduced("192.0.2.1", "");
+        assert_eq!(nameless, "for=192.0.2.1;proto=https, for=10.0.0.1");
     }
 
     #[test]

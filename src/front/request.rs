@@ -45,7 +45,11 @@ pub async fn answer(
         (house.access).begin(origin.address, request.method(), path, request.headers());
     let manner = Manner::of(request.method(), request.headers());
     let mut close = house.is_draining();
-    let mut response = match canonical::read(&request, &house.config.limits) {
+    let asked = match upstream::came_back(request.headers()) {
+        true => Err(RefusalKind::Loop),
+        false => canonical::read(&request, &house.config.limits),
+    };
+    let mut response = match asked {
         Ok(asked) => admit(thread, &origin, &asked, manner, request, &mut logged).await,
         Err(kind) => {
             // Whoever frames a request wrongly may have framed the next one wrongly too.
@@ -81,9 +85,6 @@ async fn admit(
     logged: &mut Option<Logged>,
 ) -> Response<Body> {
     let house = &*thread.house;
-    if upstream::came_back(request.headers()) {
-        return reply::refusal(house, manner, RefusalKind::Loop, None, None);
-    }
     let door = house.door(&asked.host, &asked.path);
     if let Some(name) = asked.path.strip_prefix(own::PREFIX) {
         note(logged, door, "own");

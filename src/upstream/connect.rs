@@ -15,9 +15,9 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::Poll;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpStream, lookup_host};
@@ -91,13 +91,16 @@ pub struct Http1 {
 #[derive(Clone)]
 pub struct Http2 {
     pub sender: http2::SendRequest<RequestBody>,
+    /// The one who knows how many streams the server allows now; gone once it has ended, for what
+    /// waits in it learns of the end by that.
+    connection: Arc<Mutex<Option<Driver>>>,
     streams: Arc<Streams>,
 }
 
+type Driver = http2::Connection<TokioIo<Stream>, RequestBody, TokioExecutor>;
+
 struct Streams {
     open: AtomicUsize,
-    /// As many as the server allows.
-    most: AtomicUsize,
     /// When the last one ended.
     used: AtomicU64,
 }
@@ -170,7 +173,7 @@ async fn first(stream: Stream, socket: Socket) -> Result<Connection, NoConnectio
 
 /// HTTP/2.
 async fn second(stream: Stream) -> Result<Connection, NoConnection> {
-    let (sender, mut connection) = http2::Builder::new(TokioExecutor::new())
+    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -181,27 +184,27 @@ async fn second(stream: Stream) -> Result<Connection, NoConnection> {
         .handshake(TokioIo::new(stream))
         .await
         .map_err(unspoken)?;
-    let streams = Arc::new(Streams {
-        open: AtomicUsize::new(0),
-        most: AtomicUsize::new(connection.current_max_send_streams()),
-        used: AtomicU64::new(host::now().0),
-    });
-    let known = streams.clone();
+    let connection = Arc::new(Mutex::new(Some(connection)));
+    let driven = connection.clone();
     tokio::spawn(poll_fn(move |context| {
-        let polled = Pin::new(&mut connection).poll(context);
-        if polled.is_pending() {
-            let most = connection.current_max_send_streams();
-            known.most.store(most, Ordering::Relaxed);
+        let mut connection = driven.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(driver) = connection.as_mut() else {
+            return Poll::Ready(());
+        };
+        if let Err(error) = ready!(Pin::new(driver).poll(context)) {
+            tracing::debug!(%error, "an HTTP/2 connection to a server broke");
         }
-        match polled {
-            Poll::Ready(Err(error)) => {
-                tracing::debug!(%error, "an HTTP/2 connection to a server broke");
-                Poll::Ready(())
-            }
-            polled => polled.map(drop),
-        }
+        *connection = None;
+        Poll::Ready(())
     }));
-    Ok(Connection::Two(Http2 { sender, streams }))
+    Ok(Connection::Two(Http2 {
+        sender,
+        connection,
+        streams: Arc::new(Streams {
+            open: AtomicUsize::new(0),
+            used: AtomicU64::new(host::now().0),
+        }),
+    }))
 }
 
 fn unspoken(error: hyper::Error) -> NoConnection {
@@ -211,11 +214,12 @@ fn unspoken(error: hyper::Error) -> NoConnection {
 impl Http2 {
     /// One more stream, if the server allows it.
     pub fn open(&self) -> Option<OpenStream> {
-        let Streams { open, most, .. } = &*self.streams;
-        let most = most.load(Ordering::Relaxed);
+        let connection = self.connection.lock();
+        let connection = connection.unwrap_or_else(PoisonError::into_inner);
+        let most = connection.as_ref()?.current_max_send_streams();
         let one_more = |open| (open < most).then_some(open + 1);
-        open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
-            .ok()?;
+        let (load, store) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.streams.open.fetch_update(store, load, one_more).ok()?;
         Some(OpenStream(self.streams.clone()))
     }
 

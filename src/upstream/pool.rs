@@ -177,6 +177,11 @@ impl Pool {
             .retain(|connection| !connection.is_idle_since(oldest));
     }
 
+    /// Keeps nothing: what is in use ends with its requests.
+    pub fn forget(&self) {
+        *self.idle() = Idle::default();
+    }
+
     fn pop(&self, idle_max: Span) -> Option<Http1> {
         self.prune();
         let oldest = host::now() - idle_max;

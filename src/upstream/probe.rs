@@ -11,10 +11,10 @@ use crate::time::Span;
 use http::{Request, StatusCode};
 use std::sync::Arc;
 
-/// A probe is nobody's, and goes by the way that every server knows.
+/// A probe is nobody's.
 const WANTED: Wanted = Wanted {
     visitor: None,
-    http1: true,
+    http1: false,
     again: false,
 };
 
@@ -86,7 +86,9 @@ impl Portal {
             let answer = sender.send(request).await;
             answer.map_err(|_| NoConnection::Unreachable("breaks the connection".to_owned()))
         };
-        match tokio::time::timeout(health.timeout.into(), ask).await {
+        let asked = tokio::time::timeout(health.timeout.into(), ask).await;
+        pool.forget();
+        match asked {
             Ok(Ok(answer)) => Some(judge(answer.status())),
             Ok(Err(NoConnection::Exhausted)) => {
                 self.log_exhausted();

@@ -20,6 +20,7 @@ pub struct Unstarted {
     folder: TempDir,
     listen: SocketAddr,
     admin: SocketAddr,
+    env: Vec<(&'static str, PathBuf)>,
 }
 
 /// How a proxy that would not start has ended.
@@ -151,6 +152,7 @@ impl Unstarted {
                 .expect("the temporary folder can be written"),
             listen: free_port(),
             admin: free_port(),
+            env: Vec::new(),
         };
         let (listen, admin) = (unstarted.listen, unstarted.admin);
         let state = unstarted.state();
@@ -158,6 +160,12 @@ impl Unstarted {
             "listen = \"{listen}\"\nadmin = \"{admin}\"\nstate = {state:?}\nthreads = 2\n{tables}"
         ));
         unstarted
+    }
+
+    /// It will find the file `path` in the variable `name` of its environment.
+    pub fn with_env(mut self, name: &'static str, path: &Path) -> Unstarted {
+        self.env.push((name, path.to_owned()));
+        self
     }
 
     /// Replaces the whole configuration file.
@@ -222,7 +230,8 @@ impl Unstarted {
             .arg(self.config())
             .env_remove("STATE_DIRECTORY")
             .env_remove("NOTIFY_SOCKET")
-            .env_remove("RUST_LOG");
+            .env_remove("RUST_LOG")
+            .envs(self.env.iter().map(|(name, path)| (name, path)));
         Process::start("preau", &mut command, &self.output())
     }
 
