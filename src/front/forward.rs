@@ -112,7 +112,11 @@ fn outgoing(
     trailers: bool,
 ) -> Request<RequestBody> {
     let (mut parts, body) = request.into_parts();
-    let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
+    let received = parts.version;
+    let chunked = match received {
+        Version::HTTP_2 => !body.is_end_stream() && !parts.headers.contains_key(CONTENT_LENGTH),
+        _ => parts.headers.contains_key(TRANSFER_ENCODING),
+    };
     let host = fields::host(&parts.uri, &parts.headers);
     let target: Result<PathAndQuery, _> = errand.asked.target.parse();
     parts.uri = target.map_or_else(|_| Uri::from_static("/"), Uri::from);
@@ -126,7 +130,7 @@ fn outgoing(
         headers.insert(HOST, host);
     }
     fields::introduce(headers, errand.origin);
-    upstream::add_via(headers);
+    upstream::add_via(headers, received);
     if upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static(WEBSOCKET));

@@ -1,8 +1,9 @@
 //! The front: what visitors meet.
 //!
-//! [`serve`] accepts connections on one thread; `connection` is what happens on one of them;
-//! [`request::answer`] is the way of a request, top to bottom. Around it: `canonical` (one reading
-//! of a request, or a refusal), `origin` and `proxy` (where it comes from), `door` (a room and what
+//! [`serve`] accepts connections on one thread; `connection` is what happens on one of them, after
+//! its `handshake` over TLS, and `http2` if that is spoken; [`request::answer`] is the way of a
+//! request, top to bottom. Around it: `redirect` (from http to https), `canonical` (one reading of
+//! a request, or a refusal), `origin` and `proxy` (where it comes from), `door` (a room and what
 //! belongs to it), `own` (`/.preau/`), `forward` (to the portal and back), `fields` (header fields on
 //! that way), `tunnel` and `lasting` (what goes on after an answer), `reply` (our own answers), `page`
 //! (their words), `stream` and `wire` (the socket), `written` (the store), `access` (the log).
@@ -14,11 +15,14 @@ mod connection;
 mod door;
 mod fields;
 mod forward;
+mod handshake;
+mod http2;
 mod lasting;
 mod origin;
 mod own;
 pub mod page;
 mod proxy;
+mod redirect;
 mod reply;
 pub mod request;
 mod serve;

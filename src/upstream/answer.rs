@@ -6,7 +6,8 @@
 //! `Transfer-Encoding` (and believes the latter), codings other than `chunked` (it would hand on
 //! coded bytes without saying so), any length at all where no body follows, and a 101 that nobody
 //! asked for. All of it shows in the fields that hyper hands over, so it is refused here, and no
-//! byte is read twice. After such an answer its connection is closed.
+//! byte is read twice. After such an answer its connection is closed. Lines that end with LF alone
+//! are taken (RFC 9112 §2.2): what visitors get is written anew.
 //!
 //! Interim answers (100, 102, 103) never come here: hyper drops them. A visitor's browser loses
 //! nothing but the hint of a 103.

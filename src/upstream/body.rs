@@ -272,7 +272,7 @@ pub(super) struct Lease {
 /// A portal's answer. Dropping it early closes the connection to the portal.
 pub struct ResponseBody {
     incoming: Incoming,
-    lease: Option<Lease>,
+    lease: Option<Box<Lease>>,
     empty: bool,
     trailers: bool,
     /// How long the server may say nothing.
@@ -290,7 +290,7 @@ impl ResponseBody {
                 empty: incoming.is_end_stream(),
                 patience: lease.portal.config().response_timeout,
                 incoming,
-                lease: Some(lease),
+                lease: Some(Box::new(lease)),
                 trailers: false,
                 silence: None,
                 silent: false,

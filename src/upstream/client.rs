@@ -46,7 +46,7 @@ enum Again {
     /// The connection was closed before an answer came (RFC 9112 §9.3.1).
     IfSafe,
     /// Nobody has worked on it. Here it is, if nothing of it was sent at all.
-    Always(Option<Request<RequestBody>>),
+    Always(Option<Box<Request<RequestBody>>>),
 }
 
 type Answer = Response<ResponseBody>;
@@ -105,7 +105,7 @@ impl Client {
         let second = match lost.again {
             Again::Never => None,
             Again::IfSafe => copy.filter(|_| repeatable),
-            Again::Always(unsent) => unsent.or(copy),
+            Again::Always(unsent) => unsent.map(|unsent| *unsent).or(copy),
         };
         match second {
             Some(request) => self.once_more(lost.slot, request, wanted, wants).await,
@@ -237,7 +237,7 @@ impl Client {
 /// Whether a request that met `error` can be sent again.
 fn again(mut error: TrySendError<Request<RequestBody>>) -> Again {
     if let Some(unsent) = error.take_message() {
-        return Again::Always(Some(unsent));
+        return Again::Always(Some(Box::new(unsent)));
     }
     let error = error.error();
     let http2 = error

@@ -8,7 +8,7 @@ use super::{Portal, Why, connector, tls, via};
 use crate::config;
 use crate::host;
 use crate::time::Span;
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, Version};
 use std::sync::Arc;
 
 /// A probe is nobody's.
@@ -76,7 +76,7 @@ impl Portal {
         let request = Request::get(health.path.as_str())
             .header(http::header::HOST, pool.address().to_string())
             .header(http::header::USER_AGENT, "preau-probe")
-            .header(http::header::VIA, via::entry())
+            .header(http::header::VIA, via::entry(Version::HTTP_11))
             .body(RequestBody::none());
         let Ok(request) = request else {
             return Some((Outcome::Failed, "cannot be asked for this path".into()));

@@ -6,20 +6,30 @@
 
 use crate::host;
 use http::header::VIA;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Version};
 use std::sync::LazyLock;
 
-/// The protocol that we speak to servers, and our name.
-static ENTRY: LazyLock<String> = LazyLock::new(|| format!("1.1 preau-{:016x}", host::seed()));
+static NAME: LazyLock<String> = LazyLock::new(|| format!("preau-{:016x}", host::seed()));
 
-/// What we add to the `Via` field of a request.
-pub(super) fn entry() -> HeaderValue {
-    HeaderValue::from_str(&ENTRY).expect("digits and letters")
+/// What we add to the `Via` field of a request that we received by `received`.
+pub(super) fn entry(received: Version) -> HeaderValue {
+    static ENTRIES: LazyLock<[HeaderValue; 3]> = LazyLock::new(|| {
+        ["1.0", "1.1", "2.0"].map(|version| {
+            let entry = format!("{version} {}", *NAME);
+            HeaderValue::try_from(entry).expect("digits and letters")
+        })
+    });
+    let version = match received {
+        Version::HTTP_2 => 2,
+        Version::HTTP_11 => 1,
+        _ => 0,
+    };
+    ENTRIES[version].clone()
 }
 
-/// Adds us to those through whom the request came.
-pub fn add(headers: &mut HeaderMap) {
-    headers.append(VIA, entry());
+/// Adds us to those through whom the request came, to us by `received`.
+pub fn add(headers: &mut HeaderMap, received: Version) {
+    headers.append(VIA, entry(received));
 }
 
 /// Whether a request with these fields has come through us before.
@@ -31,8 +41,7 @@ pub fn came_back(headers: &HeaderMap) -> bool {
         // Received protocol, name, and perhaps a comment; whoever stands between us and the
         // portal may have another protocol.
         .filter_map(|entry| entry.split_whitespace().nth(1));
-    let ours = ENTRY.split_whitespace().nth(1);
-    names.any(|name| Some(name) == ours)
+    names.any(|name| name == *NAME)
 }
 
 #[cfg(test)]
@@ -47,13 +56,11 @@ mod tests {
             HeaderValue::from_static("1.1 preau-0, 1.0 squid (a, b)"),
         );
         assert!(!came_back(&headers));
-        add(&mut headers);
+        add(&mut headers, Version::HTTP_2);
         assert!(came_back(&headers));
 
-        let ours = entry();
-        let name = ours.to_str().unwrap().split_once(' ').unwrap().1;
-        let list = format!("1.1 a, 2.0 {name} (relayed),1.1 b");
+        let list = format!("1.1 a, 1.0 {} (relayed),1.1 b", *NAME);
         headers.insert(VIA, HeaderValue::from_str(&list).unwrap());
-        assert!(came_back(&headers), "in a list, by another protocol");
+        assert!(came_back(&headers), "in a list");
     }
 }

@@ -158,6 +158,18 @@ async fn point_18_a_length_said_twice_is_one_length() {
     assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
 }
 
+#[tokio::test]
+async fn point_18_lines_that_end_with_lf_alone_are_taken_and_written_anew() {
+    let portal = Scripted::saying("HTTP/1.1 200 OK\nX-A: b\nContent-Length: 2\n\nok");
+    let preau = in_front_of(&portal.url()).await;
+    let answer = ask_text(&preau, get("/")).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK\r\nx-a: b\r\n"),
+        "{answer}"
+    );
+    assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+}
+
 /// An answer that a portal was made to send beforehand.
 const FORGED: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged";
 

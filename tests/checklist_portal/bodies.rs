@@ -191,7 +191,8 @@ async fn point_13_a_large_answer_to_a_slow_visitor_is_not_held_in_memory() {
                 say(stream, &chunk)
             })
     });
-    let preau = in_front_of(&portal.url()).await;
+    // A visitor's slowness is not the portal's.
+    let preau = Preau::start(&tables(&portal.url(), "response_timeout = \"300ms\"")).await;
     let (address, before) = (preau.address(), preau.memory());
     let visitor = talk(move || {
         let mut visitor = connect(address);

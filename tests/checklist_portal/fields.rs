@@ -145,9 +145,23 @@ async fn point_07_we_speak_our_own_version_to_an_old_portal_and_for_an_old_visit
         assert!(!answer.to_lowercase().contains("keep-alive"), "{answer}");
     }
     let old = ask_text(&preau, "GET /old HTTP/1.0\r\nHost: ent.fr\r\n\r\n").await;
+    assert!(old.starts_with("HTTP/1.1 200 OK\r\n"), "{old}");
     assert!(old.ends_with("\r\n\r\nok"), "{old}");
+    // Also when the connection is kept.
+    let address = preau.address();
+    let kept = crate::talk(move || {
+        let mut visitor = crate::connect(address);
+        [(); 2].map(|()| {
+            let request = b"GET /kept HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n";
+            assert!(say(&mut visitor, request));
+            crate::read_until(&mut visitor, b"\r\n\r\nok")
+        })
+    });
+    for answer in kept.await {
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    }
     let heard = portal.heard();
-    assert_eq!(heard.len(), 3);
+    assert_eq!(heard.len(), 5);
     for heard in &heard {
         assert!(heard.text().contains(" HTTP/1.1\r\n"), "{}", heard.text());
     }
@@ -161,6 +175,7 @@ async fn point_07_an_old_visitor_gets_no_chunks() {
     );
     let preau = in_front_of(&portal.url()).await;
     let old = ask_text(&preau, "GET /old HTTP/1.0\r\nHost: ent.fr\r\n\r\n").await;
+    assert!(old.starts_with("HTTP/1.1 200 OK\r\n"), "{old}");
     assert!(old.ends_with("\r\n\r\nok"), "{old}");
     assert!(!old.to_lowercase().contains("transfer-encoding"), "{old}");
 }

@@ -4,9 +4,10 @@ use crate::support::{Preau, Scripted, until};
 use crate::{
     ask_text, assert_words, connect, in_front_of, read_head, read_until, say, tables, talk,
 };
+use preau::host;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const TAKEN: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\
                      Upgrade: WebSocket\r\n\r\n";
@@ -228,14 +229,14 @@ async fn point_27_a_stop_waits_for_tunnels_until_its_deadline() {
     let address = preau.address();
     let mut tunnel = talk(move || open(address)).await;
     preau.ask_to_stop();
-    let began = Instant::now();
+    let began = host::now();
     let lived = talk(move || {
         // It carries on until it is cut.
         let mut echo = [0; 4];
         while say(&mut tunnel, b"ping") && tunnel.read_exact(&mut echo).is_ok() {
             std::thread::sleep(Duration::from_millis(50));
         }
-        began.elapsed()
+        Duration::from(host::now().since(began))
     })
     .await;
     assert!(
