@@ -24,6 +24,8 @@ pub struct Metrics {
     pub connections_unnamed: IntCounter,
     /// Tunnels (WebSocket) that are open.
     pub tunnels: IntGauge,
+    /// Callbacks of sign-ons beyond the rate of one address.
+    pub callbacks_limited: IntCounter,
     /// Portals' 5xx answers that we gave words to.
     pub pages_given_words: IntCounter,
     /// Commits to the store.
@@ -62,6 +64,8 @@ pub struct RoomMeters {
     pub forwarded: IntCounter,
     /// Forwarded on an open path.
     pub open: IntCounter,
+    /// Forwarded as the call of another server.
+    pub back_channel: IntCounter,
     /// Given the waiting answer.
     pub waited: IntCounter,
     /// Seconds until the head of the portal's answer.
@@ -108,6 +112,10 @@ impl Metrics {
                 "Connections without the PROXY header that `listener.proxy_from` asks for, closed",
             ),
             tunnels: gauge("preau_tunnels", "Tunnels (WebSocket)"),
+            callbacks_limited: counter(
+                "preau_callbacks_limited_total",
+                "Callbacks of sign-ons beyond `limits.callbacks_per_minute`, treated as newcomers",
+            ),
             pages_given_words: counter(
                 "preau_error_pages_total",
                 "Portal answers of 5xx that got a page with words in their place",
@@ -150,6 +158,7 @@ impl Metrics {
         RoomMeters {
             forwarded: requests("forwarded"),
             open: requests("open"),
+            back_channel: requests("back_channel"),
             waited: requests("waited"),
             seconds: self.seconds.with_label_values(&[name]),
         }

@@ -2,7 +2,7 @@
 
 use super::certificates;
 use crate::config::{
-    self, Config, MAX_FILE_BYTES, Portal, Problems, RoomConfig, ServerAddress, Source,
+    self, Config, Flows, MAX_FILE_BYTES, Portal, Problems, RoomConfig, ServerAddress, Source,
 };
 use clap::Args;
 use std::fmt::{self, Display, Formatter, Write as _};
@@ -155,15 +155,29 @@ fn summary(path: &Path, config: &Config) -> String {
         let RoomConfig { name, rules, .. } = room;
         let _ = writeln!(
             out,
-            "room {name}: guards {} on {} in front of portal {portal} · {} · {} seats · idle {} · \
-             open paths: {}",
+            "room {name}: guards {} on {} in front of portal {portal} · {} · {} seats · \
+             idle {}{}",
             join(&room.paths),
             join(&room.hosts),
             rules.mode.name(),
             rules.seats,
             config::show(rules.idle),
-            room.open.len(),
+            flows_of(&room.flows),
         );
+    }
+    out
+}
+
+/// What is special in a room, as far as there is something.
+fn flows_of(flows: &Flows) -> String {
+    let mut out = String::new();
+    if !flows.presets.is_empty() {
+        let _ = write!(out, " · presets {}", flows.presets.join(", "));
+    }
+    for (key, requests) in Flows::LISTS {
+        if !requests(flows).is_empty() {
+            let _ = write!(out, " · {key} {}", requests(flows).len());
+        }
     }
     out
 }
@@ -264,7 +278,7 @@ mod tests {
         assert!(
             summary.contains(
                 "room ent: guards /cours/** on x.fr in front of portal ent · queue · 7 seats · \
-                 idle 10m · open paths: 1"
+                 idle 10m · open 1"
             ),
             "{summary}"
         );

@@ -18,6 +18,7 @@ mod http;
 mod port;
 mod preau;
 mod process;
+mod surfer;
 pub mod tls;
 mod turns;
 mod visitor;
@@ -29,6 +30,7 @@ pub use http::{Answer, Broken, get, over, raw, send};
 pub use port::{accepts, free_port};
 pub use preau::{Preau, Refusal, Unstarted, one_room, sum_of_series};
 pub use process::Process;
+pub use surfer::{From, Surfer};
 pub use turns::Turns;
 pub use visitor::{Arrival, State, Status, Visitor};
 

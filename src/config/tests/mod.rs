@@ -46,7 +46,11 @@ fn a_portal_alone_is_a_whole_configuration() {
     assert_eq!((room.name.as_str(), room.portal), ("room", 0));
     assert_eq!(room.rules, Rules::default());
     assert!(room.hosts[0].matches("any.fr") && room.paths[0].matches("/any"));
-    assert!(room.open.is_empty());
+    assert!(
+        Flows::LISTS
+            .iter()
+            .all(|(_, list)| list(&room.flows).is_empty())
+    );
 }
 
 const EVERY_KEY: &str = r#"
@@ -79,6 +83,8 @@ header_bytes = "16KiB"
 connections = 5
 tickets_per_minute = 6
 tickets_burst = 7
+callbacks_per_minute = 8
+callbacks_burst = 9
 tunnel_idle = "8s"
 [[listener]]
 address = "0.0.0.0:5"
@@ -101,7 +107,7 @@ name = "mail"
 servers = "http://b.fr"
 [[room]]
 portal = "mail"
-host = "MAIL.fr"
+host = "MAIL.fr.example"
 path = ["/in/**", "/x"]
 seats = 1_000
 mode = "hold"
@@ -113,9 +119,15 @@ keep = "25s"
 line_max = 11
 poll = { min = "10s", max = "20s", budget = 12 }
 reserve = 0
+callback_reserve = 13
+cookie_domain = "Fr.example"
 open = ["/", "/assets/**"]
+back_channels = { path = "/check", method = ["GET", "POST"] }
+callbacks = [{ query = "ticket=ST-*" }, { path = "/acs", method = "POST" }]
 logout = "/out"
 non_renewing = "/ping"
+apps = ["X-APP=mobile"]
+presets = "saml"
 "#;
 
 #[test]
@@ -150,6 +162,8 @@ fn every_key_of_the_top_is_read() {
     assert_eq!(limits.header_timeout, Span::secs(2));
     assert_eq!((limits.header_bytes, limits.connections), (16 * 1024, 5));
     assert_eq!((limits.tickets_per_minute, limits.tickets_burst), (6, 7));
+    let callbacks = (limits.callbacks_per_minute, limits.callbacks_burst);
+    assert_eq!(callbacks, (8, 9));
     assert_eq!(limits.tunnel_idle, Span::secs(8));
 }
 
@@ -178,9 +192,21 @@ fn every_key_of_a_room_is_read() {
     let config = good(EVERY_KEY, &[]);
     let room = &config.rooms[0];
     assert_eq!((room.name.as_str(), room.portal), ("mail", 1));
-    assert!(room.hosts[0].matches("mail.fr"));
-    assert_eq!((room.paths.len(), room.open.len()), (2, 2));
-    assert!(room.logout.contains("/out") && room.non_renewing.contains("/ping"));
+    assert!(room.hosts[0].matches("mail.fr.example"));
+    assert_eq!((room.paths.len(), room.flows.open.len()), (2, 2));
+    assert_eq!(room.cookie_domain.as_deref(), Some("fr.example"));
+    let (flows, saml) = (&room.flows, Preset::ALL[1].flows());
+    assert_eq!(
+        (&flows.presets[..], &flows.apps[..]),
+        (&["saml"][..], &["X-APP=mobile".to_owned()][..])
+    );
+    assert_eq!(flows.back_channels.len(), saml.back_channels.len() + 1);
+    assert_eq!(flows.callbacks.len(), saml.callbacks.len() + 2);
+    assert_eq!(flows.logout.iter().last().unwrap().to_string(), "/out");
+    assert_eq!(
+        flows.non_renewing.iter().next().unwrap().to_string(),
+        "/ping"
+    );
     let rules = Rules {
         mode: Mode::Hold,
         seats: 1000,
@@ -194,6 +220,7 @@ fn every_key_of_a_room_is_read() {
         poll_max: Span::secs(20),
         poll_budget: 12,
         reserve: 0,
+        callback_reserve: 13,
     };
     assert_eq!(room.rules, rules);
 }
@@ -219,9 +246,14 @@ fn with_shown_defaults(text: &str) -> (usize, String) {
     let no_default = [
         "threads",
         "access_file",
+        "presets",
         "open",
-        "logout",
+        "back_channels",
+        "callbacks",
         "non_renewing",
+        "logout",
+        "apps",
+        "cookie_domain",
         "proxies",
     ];
     let is_default = |line: &str| {
