@@ -13,6 +13,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use prometheus::IntGauge;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -43,7 +44,7 @@ pub fn open(
         parts.headers.insert(UPGRADE, protocol);
     }
     let visit = errand.visit.take();
-    let open = Open::new(errand.house);
+    let open = Open::new(errand.house, errand.origin.address);
     let idle = idle(&errand.house.config.limits);
     tokio::spawn(async move {
         // Either side may be gone before the tunnel exists: then there is none.
@@ -71,12 +72,14 @@ struct Open {
 }
 
 impl Open {
-    fn new(house: &Arc<House>) -> Open {
+    fn new(house: &Arc<House>, address: IpAddr) -> Open {
         let gauge = house.metrics.tunnels.clone();
         gauge.inc();
+        let mut guest = Guest::new(house.clone());
+        guest.comes_from(address);
         Open {
             gauge,
-            _guest: Guest::new(house.clone()),
+            _guest: guest,
         }
     }
 }
