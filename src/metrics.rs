@@ -24,6 +24,8 @@ pub struct Metrics {
     pub connections_unnamed: IntCounter,
     /// Tunnels (WebSocket) that are open.
     pub tunnels: IntGauge,
+    /// Answers that last as long as their visitor stays (server-sent events).
+    pub streams: IntGauge,
     /// Portals' 5xx answers that we gave words to.
     pub pages_given_words: IntCounter,
     /// Commits to the store.
@@ -92,13 +94,6 @@ impl Metrics {
             "Changed certificates that were taken, or no good, so that the old one was kept",
             &["result"],
         );
-        let options = HistogramOpts::new(
-            "preau_portal_response_seconds",
-            "From the request to the head of the portal's answer",
-        );
-        let seconds = HistogramVec::new(options.buckets(SECONDS.to_vec()), &["room"])
-            .expect("the name is valid");
-        register(&registry, seconds.clone());
         Metrics {
             connections: gauge("preau_connections", "Connections of visitors"),
             connections_refused: counter(
@@ -110,6 +105,7 @@ impl Metrics {
                 "Connections without the PROXY header that `listener.proxy_from` asks for, closed",
             ),
             tunnels: gauge("preau_tunnels", "Tunnels (WebSocket)"),
+            streams: gauge("preau_event_streams", "Streams of events that hold no slot"),
             pages_given_words: counter(
                 "preau_error_pages_total",
                 "Portal answers of 5xx that got a page with words in their place",
@@ -141,7 +137,7 @@ impl Metrics {
                 "Cookies of ours that count as none, by reason",
                 &["reason"],
             ),
-            seconds,
+            seconds: seconds(&registry),
             registry,
         }
     }
@@ -208,6 +204,17 @@ fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Int
     let counters = IntCounterVec::new(Opts::new(name, help), labels).expect("the name is valid");
     register(registry, counters.clone());
     counters
+}
+
+fn seconds(registry: &Registry) -> HistogramVec {
+    let options = HistogramOpts::new(
+        "preau_portal_response_seconds",
+        "From the request to the head of the portal's answer",
+    );
+    let seconds =
+        HistogramVec::new(options.buckets(SECONDS.to_vec()), &["room"]).expect("the name is valid");
+    register(registry, seconds.clone());
+    seconds
 }
 
 fn register(registry: &Registry, collector: impl prometheus::core::Collector + 'static) {

@@ -4,7 +4,8 @@ use crate::config::Config;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors for all that is neither a visitor's connection nor a portal's: store, logs,
-/// listeners, desk, probes, the threads' own, and visitors who are only told that we are full.
+/// listeners, desk, probes, the threads' own, and visitors who are only told that we are full
+/// (`front` has at most 256 of those at once).
 const RESERVE: u64 = 512;
 
 /// Raises the number of open files as far as it may be, and lets in no more visitors'
@@ -14,7 +15,9 @@ pub fn fit(config: &mut Config) {
         return;
     };
     let slots = config.portals.iter().map(|portal| u64::from(portal.slots));
-    let room = room_for_visitors(limit, slots.sum());
+    // A tunnel or a stream of events has a connection to the portal beside those.
+    let lasting = u64::from(config.limits.tunnels);
+    let room = room_for_visitors(limit, slots.sum::<u64>() + lasting);
     if config.limits.connections as u64 > room {
         let wanted = config.limits.connections;
         tracing::warn!(

@@ -1,6 +1,7 @@
 //! A door: a room and what belongs to it; the house: all doors and what they share.
 
 use super::access::AccessLog;
+use super::crowd::{Crowd, network};
 use super::page::{Pages, RefusalKind};
 use super::written::Written;
 use crate::config::{Config, RoomConfig, Routes};
@@ -16,8 +17,9 @@ use jiff::tz::TimeZone;
 use prometheus::IntCounter;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio_util::task::TaskTracker;
 
 /// Everything that requests share, over all threads.
 pub struct House {
@@ -37,7 +39,7 @@ pub struct House {
     pub tls: Option<Tls>,
     pub(super) pages: Pages,
     pub(super) zone: TimeZone,
-    pub(super) connections: AtomicUsize,
+    pub(super) crowd: Crowd,
     draining: AtomicBool,
     routes: Routes,
     newcomers: DefaultKeyedRateLimiter<u128>,
@@ -81,6 +83,8 @@ pub(super) enum Second {
 pub struct Thread {
     pub(super) house: Arc<House>,
     pub(super) clients: Vec<Client>,
+    /// Tunnels of this thread; a stop waits for them.
+    pub(super) tunnels: TaskTracker,
 }
 
 impl House {
@@ -128,7 +132,7 @@ impl House {
             written: Written::new(metrics.store_late.clone()),
             pages: Pages::new(),
             zone: TimeZone::system(),
-            connections: AtomicUsize::new(0),
+            crowd: Crowd::default(),
             draining: AtomicBool::new(false),
             doors,
             portals,
@@ -171,8 +175,9 @@ impl House {
         self.speaks_for_many(address) || self.callbacks.check_key(&network(address)).is_ok()
     }
 
-    /// A proxy that does not say whom it speaks for speaks for everybody.
-    fn speaks_for_many(&self, address: IpAddr) -> bool {
+    /// Whether a proxy of ours is at this address. One that does not say whom it speaks for
+    /// speaks for everybody.
+    pub(super) fn speaks_for_many(&self, address: IpAddr) -> bool {
         let trust = &self.config.trust;
         let unnamed = trust.proxies.is_empty() && self.config.cookie.secure && is_near(address);
         unnamed || trust.covers(address)
@@ -236,7 +241,11 @@ impl Thread {
     /// A thread's view, with no connections yet.
     pub fn new(house: Arc<House>) -> Thread {
         let clients = house.portals.iter().cloned().map(Client::new).collect();
-        Thread { house, clients }
+        Thread {
+            house,
+            clients,
+            tunnels: TaskTracker::new(),
+        }
     }
 }
 
@@ -260,16 +269,5 @@ fn is_near(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.is_loopback() || v4.is_private(),
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local(),
-    }
-}
-
-/// What counts as one address: an IPv4 address, an IPv6 /64.
-fn network(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(v4) => u128::from(v4.to_bits()),
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => u128::from(v4.to_bits()),
-            None => v6.to_bits() >> 64 << 64,
-        },
     }
 }

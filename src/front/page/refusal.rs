@@ -27,6 +27,8 @@ pub enum RefusalKind {
     PortalBroken,
     /// The portal did not answer in time.
     PortalSlow,
+    /// The request has come through us before: the portal sends it back to us.
+    Loop,
     /// No slot became free in time.
     Busy,
     /// The operators closed the room.
@@ -41,6 +43,12 @@ pub enum RefusalKind {
     Internal,
     /// A request that takes no place came from somebody who is not inside.
     NotInside,
+    /// The visitor took too long to send the request.
+    TooSlow,
+    /// Something that speaks TLS came to a port that does not.
+    PlainPort,
+    /// As many connections are open as may be, in all or from one address.
+    TooManyConnections,
 }
 
 /// How a refusal is answered.
@@ -132,6 +140,8 @@ static TABLE: &[Row] = &[
         "Portal broken", "The portal's answer could not be understood."),
     row(RefusalKind::PortalSlow, "portal-slow", StatusCode::GATEWAY_TIMEOUT, Some(10),
         "Portal slow", "The portal did not answer in time."),
+    row(RefusalKind::Loop, "loop", StatusCode::LOOP_DETECTED, Some(60),
+        "Loop", "The portal sends requests back to this server. Its operators have to set it right."),
     row(RefusalKind::Busy, "busy", StatusCode::SERVICE_UNAVAILABLE, Some(5),
         "Busy", "The portal is working on too many requests. The visitor is still inside."),
     row(RefusalKind::Closed, "closed", StatusCode::SERVICE_UNAVAILABLE, Some(300),
@@ -146,6 +156,12 @@ static TABLE: &[Row] = &[
         "Internal error", "The waiting room failed to handle this request."),
     row(RefusalKind::NotInside, "not-inside", StatusCode::SERVICE_UNAVAILABLE, Some(5),
         "Not inside", "This request takes no place in the line. Open a page of the portal first."),
+    row(RefusalKind::TooSlow, "too-slow", StatusCode::REQUEST_TIMEOUT, None,
+        "Too slow", "The request did not arrive in time."),
+    row(RefusalKind::PlainPort, "plain-port", StatusCode::BAD_REQUEST, None,
+        "Not an HTTPS port", "This port speaks HTTP, not HTTPS."),
+    row(RefusalKind::TooManyConnections, "too-many-connections", StatusCode::SERVICE_UNAVAILABLE, Some(5),
+        "Too many connections", "As many connections are open as this server takes, in all or from this network address."),
 ];
 
 #[cfg(test)]
@@ -158,7 +174,7 @@ mod tests {
             assert_eq!(row.kind as usize, index, "{}", row.name);
             assert_eq!(row.kind.name(), row.name);
         }
-        assert_eq!(RefusalKind::NotInside as usize, TABLE.len() - 1);
+        assert_eq!(RefusalKind::TooManyConnections as usize, TABLE.len() - 1);
     }
 
     #[test]
