@@ -75,22 +75,9 @@ impl Metrics {
         let registry = Registry::new();
         let process = prometheus::process_collector::ProcessCollector::for_self();
         register(&registry, process);
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounter::new(name, help).expect("the name is valid");
-            register(&registry, counter.clone());
-            counter
-        };
-        let gauge = |name: &str, help: &str| {
-            let gauge = IntGauge::new(name, help).expect("the name is valid");
-            register(&registry, gauge.clone());
-            gauge
-        };
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            let counters =
-                IntCounterVec::new(Opts::new(name, help), labels).expect("the name is valid");
-            register(&registry, counters.clone());
-            counters
-        };
+        let counter = |name, help| counter(&registry, name, help);
+        let gauge = |name, help| gauge(&registry, name, help);
+        let counters = |name, help, labels: &[&str]| counters(&registry, name, help, labels);
         let handshakes = counters(
             "preau_tls_handshakes_total",
             "TLS handshakes, by what came of them",
@@ -178,6 +165,24 @@ impl Default for Metrics {
     fn default() -> Metrics {
         Metrics::new()
     }
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    let counter = IntCounter::new(name, help).expect("the name is valid");
+    register(registry, counter.clone());
+    counter
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
+    let gauge = IntGauge::new(name, help).expect("the name is valid");
+    register(registry, gauge.clone());
+    gauge
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    let counters = IntCounterVec::new(Opts::new(name, help), labels).expect("the name is valid");
+    register(registry, counters.clone());
+    counters
 }
 
 fn seconds(registry: &Registry) -> HistogramVec {

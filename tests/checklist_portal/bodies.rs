@@ -234,7 +234,7 @@ async fn point_14_an_early_answer_comes_at_once_and_the_upload_is_cut() {
     });
     let preau = in_front_of(&portal.url()).await;
     let address = preau.address();
-    let (head, cut) = talk(move || {
+    let (head, sent) = talk(move || {
         let mut visitor = connect(address);
         write!(
             visitor,
@@ -242,20 +242,17 @@ async fn point_14_an_early_answer_comes_at_once_and_the_upload_is_cut() {
         )
         .expect("it listens");
         let head = read_head(&mut visitor);
-        // The visitor goes on, and the portal sees the end long before the visitor stops.
+        // The visitor goes on, and the portal sees the end long before the visitor would stop.
         let chunk = vec![b'x'; 64 * 1024];
         let mut sent = 0;
-        while sent < LARGE && visitor.write_all(&chunk).is_ok() {
+        while sent < LARGE && tell.try_recv().is_err() && visitor.write_all(&chunk).is_ok() {
             sent += chunk.len() as u64;
-            if let Ok(ended) = tell.try_recv() {
-                return (head, Some(ended));
-            }
         }
-        (head, tell.recv_timeout(PATIENCE).ok())
+        (head, sent)
     })
     .await;
     assert!(head.starts_with("HTTP/1.1 413 "), "{head}");
-    assert!(cut.is_some(), "the portal's connection was closed");
+    assert!(sent < LARGE / 2, "the upload went on: {sent} bytes");
     let free = async || (preau.metric("preau_portal_in_flight", &[]).await == 0.0).then_some(());
     until("the slot is free", free).await;
 }

@@ -90,7 +90,7 @@ impl Nginx {
     pub async fn start(listen: &str, pair: Option<&Pair>, directives: &str) -> Nginx {
         assert!(
             Path::new(NGINX).exists(),
-            "{NGINX} is missing: install the Debian package nginx-light (tests/run does)"
+            "{NGINX} is missing: install the Debian package nginx (tests/run does)"
         );
         let address = free_port();
         let folder = TempDir::new().expect("the temporary folder can be written");
