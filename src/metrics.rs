@@ -26,6 +26,8 @@ pub struct Metrics {
     pub tunnels: IntGauge,
     /// Answers that last as long as their visitor stays (server-sent events).
     pub streams: IntGauge,
+    /// Callbacks of sign-ons beyond the rate of one address.
+    pub callbacks_limited: IntCounter,
     /// Portals' 5xx answers that we gave words to.
     pub pages_given_words: IntCounter,
     /// Commits to the store.
@@ -36,6 +38,10 @@ pub struct Metrics {
     pub store_errors: IntCounter,
     /// TLS handshakes of visitors.
     pub handshakes: Handshakes,
+    /// Changed certificates that were taken.
+    pub certificates_taken: IntCounter,
+    /// Changed certificates that were no good, so that the old ones were kept.
+    pub certificates_kept: IntCounter,
     requests: IntCounterVec,
     refusals: IntCounterVec,
     cookies: IntCounterVec,
@@ -60,6 +66,8 @@ pub struct RoomMeters {
     pub forwarded: IntCounter,
     /// Forwarded on an open path.
     pub open: IntCounter,
+    /// Forwarded as the call of another server.
+    pub back_channel: IntCounter,
     /// Given the waiting answer.
     pub waited: IntCounter,
     /// Seconds until the head of the portal's answer.
@@ -83,6 +91,11 @@ impl Metrics {
             "TLS handshakes, by what came of them",
             &["result"],
         );
+        let reloads = counters(
+            "preau_certificate_reloads_total",
+            "Changed certificates that were taken, or no good, so that the old one was kept",
+            &["result"],
+        );
         Metrics {
             connections: gauge("preau_connections", "Connections of visitors"),
             connections_refused: counter(
@@ -95,6 +108,10 @@ impl Metrics {
             ),
             tunnels: gauge("preau_tunnels", "Tunnels (WebSocket)"),
             streams: gauge("preau_event_streams", "Streams of events that hold no slot"),
+            callbacks_limited: counter(
+                "preau_callbacks_limited_total",
+                "Callbacks of sign-ons beyond `limits.callbacks_per_minute`, treated as newcomers",
+            ),
             pages_given_words: counter(
                 "preau_error_pages_total",
                 "Portal answers of 5xx that got a page with words in their place",
@@ -108,12 +125,9 @@ impl Metrics {
                 "preau_store_errors_total",
                 "Commits to the store that failed and are tried again",
             ),
-            handshakes: Handshakes {
-                full: handshakes.with_label_values(&["full"]),
-                resumed: handshakes.with_label_values(&["resumed"]),
-                failed: handshakes.with_label_values(&["failed"]),
-                late: handshakes.with_label_values(&["late"]),
-            },
+            handshakes: Handshakes::new(&handshakes),
+            certificates_taken: reloads.with_label_values(&["taken"]),
+            certificates_kept: reloads.with_label_values(&["kept"]),
             requests: counters(
                 "preau_requests_total",
                 "Requests by room and what was done",
@@ -140,6 +154,7 @@ impl Metrics {
         RoomMeters {
             forwarded: requests("forwarded"),
             open: requests("open"),
+            back_channel: requests("back_channel"),
             waited: requests("waited"),
             seconds: self.seconds.with_label_values(&[name]),
         }
@@ -164,6 +179,18 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Metrics {
         Metrics::new()
+    }
+}
+
+impl Handshakes {
+    fn new(counters: &IntCounterVec) -> Handshakes {
+        let result = |name: &str| counters.with_label_values(&[name]);
+        Handshakes {
+            full: result("full"),
+            resumed: result("resumed"),
+            failed: result("failed"),
+            late: result("late"),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::origin::Peer;
 use super::request;
 use super::serve::{Phase, Reception};
 use super::stream::Stream;
+use super::taking::{self, Taken};
 use http::header::{COOKIE, HeaderMap};
 use http::{HeaderValue, Request};
 use hyper::body::Incoming;
@@ -37,6 +38,8 @@ const OUR_RESETS_MAX: usize = 256;
 const PING_AFTER: Duration = Duration::from_secs(20);
 /// … and is gone if no answer comes for this long.
 const PING_PATIENCE: Duration = Duration::from_secs(10);
+/// A visitor who takes nothing of an answer for this long is not waited for (up to twice as long).
+const TAKE_MAX: Duration = Duration::from_secs(60);
 /// A connection without a request is closed after this long …
 const IDLE_MAX: Duration = Duration::from_secs(75);
 /// … and is cut if it is still there this long after we have said so.
@@ -55,7 +58,7 @@ pub async fn serve(reception: Arc<Reception>, stream: Stream, peer: Peer, sessio
         async move {
             join_crumbs(request.headers_mut());
             let response = request::answer(&reception, peer, Some(&session), request, None).await;
-            Ok::<_, Infallible>(response)
+            Ok::<_, Infallible>(response.map(Taken::by_this_task))
         }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
@@ -150,7 +153,8 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
         self.open.send_modify(|open| *open += 1);
         let open = Open(self.clone());
         tokio::spawn(async move {
-            request.await;
+            // Dropping a request takes it back: its stream is reset, its slot is free.
+            taking::bounded(request, TAKE_MAX).await;
             drop(open);
         });
     }

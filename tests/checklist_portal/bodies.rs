@@ -318,7 +318,21 @@ async fn point_17_trailers_go_to_whoever_asked_and_only_what_may_stand_there() {
         "{answer}"
     );
     assert!(answer.ends_with("2\r\nok\r\n0\r\n\r\n"), "{answer}");
-    assert_eq!(portal.last().connection, 0, "the connection was kept");
+
+    // Trailers that nobody wants are no reason to close the portal's connection.
+    let address = preau.address();
+    talk(move || {
+        let mut visitor = connect(address);
+        for _ in 0..2 {
+            write!(visitor, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").expect("it listens");
+            crate::read_until(&mut visitor, b"ok\r\n0\r\n\r\n");
+        }
+    })
+    .await;
+    let [.., before, last] = &portal.heard()[..] else {
+        panic!("four requests have come");
+    };
+    assert_eq!(before.connection, last.connection, "it was kept");
 }
 
 #[tokio::test]

@@ -63,11 +63,6 @@ impl Preau {
         kib.expect("its memory is a number") * 1024
     }
 
-    /// What it has printed so far.
-    pub fn printed(&self) -> String {
-        self.process.printed()
-    }
-
     /// A new visitor, called `name` in the portal's log, for `room`.
     pub fn visitor(&self, name: &str, room: &str) -> Visitor {
         Visitor::new(self.home.listen, name, room)
@@ -114,6 +109,21 @@ impl Preau {
     /// Asks it to stop, without waiting.
     pub fn ask_to_stop(&self) {
         self.process.signal(Signal::SIGTERM);
+    }
+
+    /// Asks it to read again what may change while it runs, without waiting.
+    pub fn ask_to_reload(&self) {
+        self.process.signal(Signal::SIGHUP);
+    }
+
+    /// The id of its process.
+    pub fn pid(&self) -> nix::unistd::Pid {
+        self.process.pid()
+    }
+
+    /// What it has said so far.
+    pub fn printed(&self) -> String {
+        self.process.printed()
     }
 
     /// Waits for the end after [`Preau::ask_to_stop`]; it must be a clean one.
