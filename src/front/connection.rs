@@ -2,7 +2,7 @@
 
 use super::access;
 use super::door::House;
-use super::handshake::{self, Session};
+use super::handshake::{self, Session, Unshaken};
 use super::http2;
 use super::origin::Peer;
 use super::proxy;
@@ -84,11 +84,15 @@ pub async fn serve(
     // Boxes, so that a plain connection does not take as much memory as the largest of these.
     let shaken = Box::pin(handshake::shake(&reception, socket)).await;
     match shaken {
-        None => {}
-        Some((stream, session)) if session.http2 => {
+        Ok((stream, session)) if session.http2 => {
             Box::pin(http2::serve(reception, stream, peer, session)).await;
         }
-        Some((stream, session)) => http1(&reception, stream, peer, Some(&session)).await,
+        Ok((stream, session)) => http1(&reception, stream, peer, Some(&session)).await,
+        Err(Unshaken::Plain(socket)) => {
+            let words = reception.words[0].answer();
+            serve::farewell(Stream::Plain(socket), words).await;
+        }
+        Err(Unshaken::Gone) => {}
     }
 }
 

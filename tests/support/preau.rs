@@ -63,6 +63,11 @@ impl Preau {
         kib.expect("its memory is a number") * 1024
     }
 
+    /// What it has printed so far.
+    pub fn printed(&self) -> String {
+        self.process.printed()
+    }
+
     /// A new visitor, called `name` in the portal's log, for `room`.
     pub fn visitor(&self, name: &str, room: &str) -> Visitor {
         Visitor::new(self.home.listen, name, room)
@@ -119,11 +124,6 @@ impl Preau {
     /// The id of its process.
     pub fn pid(&self) -> nix::unistd::Pid {
         self.process.pid()
-    }
-
-    /// What it has said so far.
-    pub fn printed(&self) -> String {
-        self.process.printed()
     }
 
     /// Waits for the end after [`Preau::ask_to_stop`]; it must be a clean one.

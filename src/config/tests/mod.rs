@@ -294,9 +294,9 @@ fn with_shown_defaults(text: &str) -> (usize, String) {
     let no_default = [
         "threads",
         "access_file",
+        "presets",
         "ca",
         "tls_name",
-        "presets",
         "open",
         "back_channels",
         "callbacks",
