@@ -5,7 +5,7 @@ use super::crowd::network;
 use super::door::House;
 use super::farewell;
 use super::guard::LINE_MAX;
-use super::handshake::{self, Session};
+use super::handshake::{self, Session, Unshaken};
 use super::http2;
 use super::origin::Peer;
 use super::page::RefusalKind;
@@ -17,6 +17,8 @@ use super::wire::Wire;
 use crate::config::Speaks;
 use crate::host::Seldom;
 use crate::time::Span;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use std::convert::Infallible;
@@ -135,11 +137,15 @@ pub async fn serve(
     // Boxes, so that a plain connection does not take as much memory as the largest of these.
     let shaken = Box::pin(handshake::shake(&reception, socket)).await;
     match shaken {
-        None => {}
-        Some((stream, session)) if session.http2 => {
+        Ok((stream, session)) if session.http2 => {
             Box::pin(http2::serve(reception, stream, peer, session)).await;
         }
-        Some((stream, session)) => http1(&reception, stream, peer, Some(&session)).await,
+        Ok((stream, session)) => http1(&reception, stream, peer, Some(&session)).await,
+        Err(Unshaken::Plain(socket)) => {
+            let words = reception.farewells.say(RefusalKind::BadRequest);
+            farewell::say(async { Ok(socket) }, &words).await;
+        }
+        Err(Unshaken::Gone) => {}
     }
 }
 
@@ -186,8 +192,8 @@ async fn http1(reception: &Reception, stream: Stream, peer: Peer, session: Optio
     let limits = &thread.house.config.limits;
     let wire = Wire::new(stream, reception.farewells.clone(), limits);
     let mark = wire.mark();
-    let service = service_fn(|request| {
-        let busy = mark.begin();
+    let service = service_fn(|request: Request<Incoming>| {
+        let busy = mark.begin(request.version());
         async move {
             let response = request::answer(reception, peer, session, request, Some(busy)).await;
             Ok::<_, Infallible>(response)

@@ -5,7 +5,8 @@
 //! request, top to bottom. Around it: `redirect` (from http to https), `canonical` (one reading of
 //! a request, or a refusal), `origin` and `proxy` (where it comes from), `door` (a room and what
 //! belongs to it), `own` (`/.preau/`), `flow` (what a request is to its room), `entering` (who is
-//! let in), `forward` (to the portal and back), `reply` (our own answers), `page` (their words),
+//! let in), `forward` (to the portal and back), `fields` (header fields on that way), `tunnel` and
+//! `lasting` (what goes on after an answer), `reply` (our own answers), `page` (their words),
 //! `written` (the store), `access` (the log).
 //!
 //! The socket: `stream` (the bytes), `wire` (what stands between them and hyper), [`guard`] (where
@@ -21,6 +22,7 @@ mod crowd;
 mod door;
 mod entering;
 mod farewell;
+mod fields;
 mod flow;
 mod forward;
 #[cfg(fuzzing)]
@@ -29,6 +31,7 @@ pub mod guard;
 mod handshake;
 mod held;
 mod http2;
+mod lasting;
 mod origin;
 mod own;
 mod pace;

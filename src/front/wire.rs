@@ -18,6 +18,10 @@
 //! a reset, which can destroy the answer that is still on its way (RFC 9112 §9.6). So after our
 //! last byte we read on for a moment.
 //!
+//! *Our version*: to a request by HTTP/1.0 hyper answers as HTTP/1.0, which we are not (RFC 9112
+//! §2.3). The first bytes of such an answer are its version; they are written anew. hyper sends
+//! nothing in it that HTTP/1.0 does not know.
+//!
 //! *Patience*: a body that is waited for and an answer that is not taken hold a slot of the
 //! portal. Each has a [`Pace`]; a visitor who takes nothing at all is disconnected by the kernel,
 //! which sees progress byte by byte where we see it by the buffer. So that this is not by much,
@@ -33,13 +37,14 @@ use super::stream::Stream;
 use crate::config::Limits;
 use crate::host;
 use crate::time::{Millis, Span};
+use http::Version;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -61,7 +66,7 @@ const BARE_MAX: usize = 256;
 pub struct Wire {
     stream: Stream,
     farewells: Arc<Farewells>,
-    state: Arc<AtomicU8>,
+    state: Arc<State>,
     guard: Guard,
     held: Held,
     clock: Clock,
@@ -115,12 +120,24 @@ const ENDED: u8 = 2;
 /// The wire is a tunnel for good.
 const TUNNEL: u8 = 3;
 
+/// What hyper writes first in an answer to an old request, and what goes out instead.
+const OLD: &[u8] = b"HTTP/1.0 ";
+const OURS: &[u8] = b"HTTP/1.1 ";
+
+/// What goes on on a wire.
+#[derive(Default)]
+struct State {
+    phase: AtomicU8,
+    /// The next bytes are the beginning of an answer to a request by HTTP/1.0.
+    old: AtomicBool,
+}
+
 /// What a wire carries, as the service that answers on it sees it.
 #[derive(Clone)]
-pub struct Mark(Arc<AtomicU8>);
+pub struct Mark(Arc<State>);
 
 /// Held while an answer of ours is under way.
-pub struct Busy(Arc<AtomicU8>);
+pub struct Busy(Arc<State>);
 
 impl Wire {
     /// A wire on which the first byte is awaited from now on.
@@ -129,7 +146,7 @@ impl Wire {
         Wire {
             stream,
             farewells,
-            state: Arc::new(AtomicU8::new(IDLE)),
+            state: Arc::default(),
             guard: Guard::new(limits.header_bytes),
             held: Held::default(),
             clock: Clock::default(),
@@ -156,7 +173,7 @@ impl Wire {
     }
 
     fn state(&self) -> u8 {
-        self.state.load(Ordering::Relaxed)
+        self.state.phase.load(Ordering::Relaxed)
     }
 
     /// A part of a request may go on to hyper.
@@ -307,9 +324,12 @@ impl Awaited {
 }
 
 impl Mark {
-    /// An answer begins.
-    pub fn begin(&self) -> Busy {
-        self.0.store(ANSWERING, Ordering::Relaxed);
+    /// An answer begins, to a request by `version`.
+    pub fn begin(&self, version: Version) -> Busy {
+        // If the wire is not idle, bytes of the answer before may go out first.
+        let idle = self.0.phase.swap(ANSWERING, Ordering::Relaxed) == IDLE;
+        let old = idle && version < Version::HTTP_11;
+        self.0.old.store(old, Ordering::Relaxed);
         Busy(self.0.clone())
     }
 }
@@ -317,7 +337,7 @@ impl Mark {
 impl Busy {
     /// The wire becomes a tunnel: nothing on it will ever be an answer again.
     pub fn for_good(self) {
-        self.0.store(TUNNEL, Ordering::Relaxed);
+        self.0.phase.store(TUNNEL, Ordering::Relaxed);
     }
 }
 
@@ -329,8 +349,9 @@ impl Drop for Busy {
 }
 
 /// From `from` to `to`; another state stays as it is. Returns whether it was `from`.
-fn step(state: &AtomicU8, from: u8, to: u8) -> bool {
-    let stepped = state.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+fn step(state: &State, from: u8, to: u8) -> bool {
+    let relaxed = Ordering::Relaxed;
+    let stepped = state.phase.compare_exchange(from, to, relaxed, relaxed);
     stepped.is_ok()
 }
 
@@ -403,6 +424,11 @@ impl Write for Wire {
             self.words = Some((answer, 0));
             return Poll::Ready(Ok(bytes.len()));
         }
+        if self.state.old.swap(false, Ordering::Relaxed) && bytes.starts_with(OLD) {
+            self.words = Some((bytes::Bytes::from_static(OURS), 0));
+            self.begun = true;
+            return Poll::Ready(Ok(OLD.len()));
+        }
         let wrote = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.wrote(wrote, bytes, context)
     }
@@ -422,7 +448,8 @@ impl Write for Wire {
             ready!(self.poll_words(context))?;
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
         }
-        if self.end != Some(End::Silent) {
+        // In a tunnel the other direction goes on: what still comes is not ours to throw away.
+        if self.end != Some(End::Silent) && self.state() != TUNNEL {
             ready!(self.poll_linger(context));
         }
         Poll::Ready(Ok(()))
@@ -438,8 +465,12 @@ impl Write for Wire {
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_words(context))?;
-        if let [only] = buffers {
-            return self.poll_write(context, only);
+        match buffers {
+            [only] => return self.poll_write(context, only),
+            [first, ..] if self.state.old.load(Ordering::Relaxed) => {
+                return self.poll_write(context, first);
+            }
+            _ => {}
         }
         if self.end == Some(End::Words) {
             return Poll::Ready(Ok(buffers.iter().map(|buffer| buffer.len()).sum()));

@@ -30,14 +30,14 @@ async fn an_answer_that_has_ended_is_ours_until_it_is_flushed() {
         assert!(Pin::new(wire).poll_flush(&mut context).is_ready());
     };
     assert!(wire.words_for(bare).is_some(), "hyper's own");
-    let busy = wire.mark().begin();
+    let busy = wire.mark().begin(http::Version::HTTP_11);
     flush(&mut wire);
     assert!(wire.words_for(bare).is_none(), "while it is under way");
     drop(busy);
     assert!(wire.words_for(bare).is_none(), "before it went out");
     flush(&mut wire);
     assert!(wire.words_for(bare).is_some(), "after it went out");
-    wire.mark().begin().for_good();
+    wire.mark().begin(http::Version::HTTP_11).for_good();
     flush(&mut wire);
     assert!(wire.words_for(bare).is_none(), "in a tunnel");
     assert_eq!(Arc::strong_count(&wire.state), 1, "nothing is left behind");
