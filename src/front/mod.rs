@@ -10,7 +10,7 @@
 //! `written` (the store), `access` (the log).
 //!
 //! The socket: `stream` (the bytes), `wire` (what stands between them and hyper), [`guard`] (where
-//! requests begin and end), `held`, `clock` and `pace` (bytes, timer and patience of a wire),
+//! requests begin and end), `held` and `clock` (bytes and timer of a wire),
 //! `crowd` (how many there are), `farewell` (answers that end a connection).
 
 mod access;
@@ -34,7 +34,6 @@ mod http2;
 mod lasting;
 mod origin;
 mod own;
-mod pace;
 pub mod page;
 mod proxy;
 mod redirect;
