@@ -13,6 +13,8 @@ use super::wire::Wire;
 use crate::config::Speaks;
 use crate::host::Seldom;
 use crate::time::Span;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
@@ -150,8 +152,8 @@ async fn http1(reception: &Reception, stream: Stream, peer: Peer, session: Optio
     let limits = &thread.house.config.limits;
     let wire = Wire::new(stream, reception.words.clone());
     let mark = wire.mark();
-    let service = service_fn(|request| {
-        let busy = mark.begin();
+    let service = service_fn(|request: Request<Incoming>| {
+        let busy = mark.begin(request.version());
         async move {
             let response = request::answer(reception, peer, session, request, Some(busy)).await;
             Ok::<_, Infallible>(response)
