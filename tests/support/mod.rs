@@ -11,6 +11,7 @@
 )]
 
 mod apache;
+mod authority;
 mod chromium;
 pub mod frames;
 mod haproxy;
@@ -26,10 +27,11 @@ mod turns;
 mod visitor;
 
 pub use apache::{Portal, Seen};
+pub use authority::{Authority, Pair, Until};
 pub use chromium::{Browser, JavaScript};
 pub use haproxy::HaProxy;
 pub use http::{Answer, Broken, get, over, raw, send};
-pub use nginx::{Authority, Nginx, Pair, Until};
+pub use nginx::Nginx;
 pub use port::{accepts, free_port};
 pub use preau::{Preau, Refusal, Unstarted, one_room, sum_of_series};
 pub use process::Process;
