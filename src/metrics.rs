@@ -24,8 +24,6 @@ pub struct Metrics {
     pub connections_unnamed: IntCounter,
     /// Tunnels (WebSocket) that are open.
     pub tunnels: IntGauge,
-    /// Callbacks of sign-ons beyond the rate of one address.
-    pub callbacks_limited: IntCounter,
     /// Answers that last as long as their visitor stays (server-sent events).
     pub streams: IntGauge,
     /// Portals' 5xx answers that we gave words to.
@@ -97,10 +95,6 @@ impl Metrics {
                 "Connections without the PROXY header that `listener.proxy_from` asks for, closed",
             ),
             tunnels: gauge("preau_tunnels", "Tunnels (WebSocket)"),
-            callbacks_limited: counter(
-                "preau_callbacks_limited_total",
-                "Callbacks of sign-ons beyond `limits.callbacks_per_minute`, treated as newcomers",
-            ),
             streams: gauge("preau_event_streams", "Streams of events that hold no slot"),
             pages_given_words: counter(
                 "preau_error_pages_total",

@@ -6,11 +6,8 @@ use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
-use support::tls::{Client, https};
-use support::{
-    Answer, Authority, Browser, JavaScript, Portal, Unstarted, Until, free_port, one_room, over,
-    until,
-};
+use support::tls::{Authority, Client, https};
+use support::{Answer, Browser, JavaScript, Portal, Unstarted, free_port, one_room, over, until};
 
 const HOST: &str = "ent.example.fr";
 
@@ -38,7 +35,7 @@ impl Other {
 async fn a_browser_waits_and_comes_in_over_tls_and_http_2() {
     let portal = Portal::start().await;
     let authority = Authority::new();
-    let files = authority.issue("ent", &[HOST], Until::Later);
+    let files = authority.issue("ent", &[HOST], 2100);
     let (address, plain) = (free_port(), free_port());
     let room = one_room(&portal.url(), "seats = 1\nidle = \"10m\"\nclaim = \"60s\"");
     let unstarted = Unstarted::new("");

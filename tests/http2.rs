@@ -8,8 +8,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::net::SocketAddr;
-use support::tls::{Client, https};
-use support::{Answer, Authority, Portal, Preau, Until, free_port, one_room, until};
+use support::tls::{Authority, Client, https};
+use support::{Answer, Portal, Preau, free_port, one_room, until};
 use tokio::task::JoinHandle;
 
 const HOST: &str = "ent.example.fr";
@@ -34,7 +34,7 @@ impl Scene {
         let portal = Portal::start().await;
         let authority = Authority::new();
         let address = free_port();
-        let files = authority.issue("ent", &[HOST, "www.example.fr"], Until::Later);
+        let files = authority.issue("ent", &[HOST, "www.example.fr"], 2100);
         let tables = one_room(&portal.url(), room) + &https(address, &[&files]) + more;
         Scene {
             preau: Preau::start(&tables).await,

@@ -13,8 +13,8 @@ use support::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, End, Frames, HEADERS, PING,
     RST_STREAM, SETTINGS, WINDOW_UPDATE, field, fields, frame,
 };
-use support::tls::{Client, https};
-use support::{Authority, Portal, Preau, Until, free_port, one_room, until};
+use support::tls::{Authority, Client, https};
+use support::{Portal, Preau, free_port, one_room, until};
 
 const HOST: &str = "ent.example.fr";
 /// More than any bound, and little enough for a test.
@@ -41,7 +41,7 @@ impl Scene {
         let portal = Portal::start().await;
         let authority = Authority::new();
         let address = free_port();
-        let files = authority.issue("ent", &[HOST], Until::Later);
+        let files = authority.issue("ent", &[HOST], 2100);
         let room = "seats = 5\nopen = [\"/\", \"/lent\", \"/telechargement\"]";
         let tables = one_room(&portal.url(), room) + &https(address, &[&files]) + more;
         let mut scene = Scene {

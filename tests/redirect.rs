@@ -3,14 +3,14 @@
 mod support;
 
 use http::{Method, StatusCode, header};
-use support::tls::https;
-use support::{Answer, Authority, Portal, Preau, Unstarted, Until, free_port, one_room, raw, send};
+use support::tls::{Authority, https};
+use support::{Answer, Portal, Preau, Unstarted, free_port, one_room, raw, send};
 
 const PAGE: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 
 async fn start(portal: &Portal, redirect: &str) -> (Preau, std::net::SocketAddr) {
     let authority = Authority::new();
-    let files = authority.issue("ent", &["ent.example.fr"], Until::Later);
+    let files = authority.issue("ent", &["ent.example.fr"], 2100);
     let (secure, plain) = (free_port(), free_port());
     let room = one_room(&portal.url(), "seats = 5\nhost = \"*.example.fr\"");
     let listeners = https(secure, &[&files]);

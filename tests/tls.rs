@@ -5,18 +5,18 @@ mod support;
 use http::StatusCode;
 use rustls::{HandshakeKind, ProtocolVersion, version};
 use std::net::SocketAddr;
-use support::tls::{Client, der, https, shown};
-use support::{Authority, Pair, Portal, Preau, Until, free_port, one_room, raw};
+use support::tls::{Authority, Client, Files, der, https, shown};
+use support::{Portal, Preau, free_port, one_room, raw};
 
 /// Far enough.
-const LATER: Until = Until::Later;
+const LATER: i32 = 2100;
 
 async fn start(portal: &Portal, tables: &str) -> Preau {
     let room = "seats = 50\nopen = [\"/\", \"/lent\"]";
     Preau::start(&format!("{}{tables}", one_room(&portal.url(), room))).await
 }
 
-fn one(authority: &Authority) -> (SocketAddr, Pair) {
+fn one(authority: &Authority) -> (SocketAddr, Files) {
     (
         free_port(),
         authority.issue("ent", &["ent.example.fr"], LATER),

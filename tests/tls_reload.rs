@@ -8,18 +8,18 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use support::tls::{Client, ask, der, https, shown};
-use support::{Authority, Pair, Portal, Preau, Unstarted, Until, free_port, one_room, until};
+use support::tls::{Authority, Client, Files, ask, der, https, shown};
+use support::{Portal, Preau, Unstarted, free_port, one_room, until};
 
 const HOST: &str = "ent.example.fr";
-const LATER: Until = Until::Later;
-const LONG_AGO: Until = Until::Past;
+const LATER: i32 = 2100;
+const LONG_AGO: i32 = 2001;
 
 struct Scene {
     portal: Portal,
     authority: Authority,
     address: SocketAddr,
-    files: Pair,
+    files: Files,
 }
 
 impl Scene {
@@ -105,7 +105,7 @@ async fn point_33_a_new_certificate_is_taken_without_a_drop() {
     let answer = ask(open, HOST, "/").await;
     assert_eq!(answer.status, StatusCode::OK, "whoever was there goes on");
     let end = preau.metric("preau_certificate_expiry_seconds", &[("name", HOST)]);
-    assert_eq!(end.await, 3_786_912_000.0, "the first of January 2090");
+    assert_eq!(end.await, 4_102_444_800.0, "the first of January 2100");
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn point_33_a_bad_pair_keeps_the_old_one() {
         fs::write(cert, cert_text).unwrap();
         fs::write(key, key_text).unwrap();
     };
-    let read = |files: &Pair| {
+    let read = |files: &Files| {
         (
             fs::read(&files.cert).unwrap(),
             fs::read(&files.key).unwrap(),
@@ -203,7 +203,7 @@ async fn a_bad_pair_at_the_start_is_explained() {
     scene.authority.issue("ent", &[HOST], LATER);
     let checked = check();
     assert_eq!(checked.status.code(), Some(0), "{checked:?}");
-    let line = "certificate ent.example.fr: for ent.example.fr · until 2090-01-01";
+    let line = "certificate ent.example.fr: for ent.example.fr · until 2100-01-01";
     assert!(
         String::from_utf8_lossy(&checked.stdout).contains(line),
         "{checked:?}"

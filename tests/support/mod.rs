@@ -11,7 +11,6 @@
 )]
 
 mod apache;
-mod authority;
 mod chromium;
 pub mod frames;
 mod haproxy;
@@ -27,7 +26,6 @@ mod turns;
 mod visitor;
 
 pub use apache::{Portal, Seen};
-pub use authority::{Authority, Pair, Until};
 pub use chromium::{Browser, JavaScript};
 pub use haproxy::HaProxy;
 pub use http::{Answer, Broken, get, over, raw, send};

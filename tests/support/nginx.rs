@@ -1,7 +1,8 @@
 //! nginx as a portal, where Apache is not the one to ask: TLS with certificates of a test's own,
 //! HTTP/2, the PROXY protocol.
 
-use super::{Pair, Process, accepts, free_port, until};
+use super::tls::Files;
+use super::{Process, accepts, free_port, until};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,10 +22,10 @@ pub struct Nginx {
 impl Nginx {
     /// Starts one that listens with `listen` (such as `ssl http2`) beside its address; `pair` is
     /// its certificate, and `directives` is what its server says beside.
-    pub async fn start(listen: &str, pair: Option<&Pair>, directives: &str) -> Nginx {
+    pub async fn start(listen: &str, pair: Option<&Files>, directives: &str) -> Nginx {
         assert!(
             Path::new(NGINX).exists(),
-            "{NGINX} is missing: install the Debian package nginx-light (tests/run does)"
+            "{NGINX} is missing: install the Debian package nginx (tests/run does)"
         );
         let address = free_port();
         let folder = TempDir::new().expect("the temporary folder can be written");

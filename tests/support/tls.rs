@@ -1,25 +1,96 @@
-//! Visitors over TLS.
+//! Certificates of an authority of our own, and visitors over TLS.
 
-use super::{Answer, Authority, PATIENCE, Pair, http};
+use super::{Answer, PATIENCE, http};
 use ::http::{Request, header};
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{
     ClientConfig, ClientConnection, HandshakeKind, RootCertStore, SupportedProtocolVersion, version,
 };
+use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+/// An authority, and a folder for the certificates that it gives.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    root: CertificateDer<'static>,
+    folder: TempDir,
+}
+
+/// The files of one certificate.
+#[derive(Debug, Clone)]
+pub struct Files {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+impl Authority {
+    /// One that nobody knew before.
+    pub fn new() -> Authority {
+        let key = KeyPair::generate().expect("a key can be made");
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Two of them are not to be taken for each other.
+        params.distinguished_name.push(
+            DnType::CommonName,
+            format!("Tests of preau {}", fastrand::u64(..)),
+        );
+        let root = params.self_signed(&key).expect("a root can be made");
+        Authority {
+            root: root.der().clone(),
+            issuer: Issuer::new(params, key),
+            folder: TempDir::new().expect("the temporary folder can be written"),
+        }
+    }
+
+    /// Writes a certificate for `hosts`, with its key, into files called `name`; what stood there
+    /// before is replaced. `last_year` is that of its end.
+    pub fn issue(&self, name: &str, hosts: &[&str], last_year: i32) -> Files {
+        let key = KeyPair::generate().expect("a key can be made");
+        let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+        let mut params = CertificateParams::new(hosts).expect("the hosts are hosts");
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.not_after = date_time_ymd(last_year, 1, 1);
+        let cert = params
+            .signed_by(&key, &self.issuer)
+            .expect("a certificate can be made");
+        let files = Files {
+            cert: self.folder.path().join(format!("{name}.pem")),
+            key: self.folder.path().join(format!("{name}.key")),
+        };
+        fs::write(&files.cert, cert.pem()).expect("the folder is ours");
+        fs::write(&files.key, key.serialize_pem()).expect("the folder is ours");
+        files
+    }
+
+    /// The root, in PEM, as a file.
+    pub fn root_file(&self) -> PathBuf {
+        let path = self.folder.path().join("root.pem");
+        fs::write(&path, pem(&self.root)).expect("the folder is ours");
+        path
+    }
+}
+
+impl Files {
+    /// The entry of `tls.certificates`.
+    pub fn entry(&self) -> String {
+        format!("{{ cert = {:?}, key = {:?} }}", self.cert, self.key)
+    }
+}
+
 /// `[tls]` with these certificates, and a listener on `address` that speaks TLS.
-pub fn https(address: SocketAddr, certificates: &[&Pair]) -> String {
+pub fn https(address: SocketAddr, certificates: &[&Files]) -> String {
     let entries: Vec<String> = certificates.iter().map(|files| files.entry()).collect();
     let entries = entries.join(", ");
     format!(
@@ -49,7 +120,7 @@ impl Client {
         versions: &[&'static SupportedProtocolVersion],
     ) -> Client {
         let mut roots = RootCertStore::empty();
-        roots.add(authority.root()).expect("it is a root");
+        roots.add(authority.root.clone()).expect("it is a root");
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
@@ -132,4 +203,16 @@ pub fn der(path: &Path) -> Vec<u8> {
     use rustls::pki_types::pem::PemObject;
     let der = CertificateDer::from_pem_file(path).expect("a certificate in PEM");
     der.to_vec()
+}
+
+fn pem(der: &CertificateDer<'_>) -> String {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let lines: Vec<&str> = text
+        .as_bytes()
+        .chunks(64)
+        .map(|line| std::str::from_utf8(line).expect("base64 is ASCII"))
+        .collect();
+    let lines = lines.join("\n");
+    format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n")
 }
