@@ -312,7 +312,7 @@ async fn point_26_an_answer_that_nobody_takes_is_taken_back() {
 }
 
 #[tokio::test]
-async fn point_26_a_connection_without_a_request_is_closed() {
+async fn point_26_an_idle_connection_hears_goodbye() {
     let scene = Scene::start("[limits]\nidle_timeout = \"2s\"\n").await;
     let mut idle = scene.frames(&[]).await;
     assert_eq!(idle.goodbye().await, Some(0), "without an error");
