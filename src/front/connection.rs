@@ -75,8 +75,8 @@ impl Guest {
 
     /// Counts it for its address, unless that is a proxy's of ours, which speaks for many.
     /// Returns how many there are from there, with it.
-    pub fn comes_from(&mut self, address: IpAddr) -> usize {
-        if self.network.is_some() || self.house.speaks_for_many(address) {
+    pub fn comes_from(&mut self, address: IpAddr, proven: bool) -> usize {
+        if self.network.is_some() || self.house.speaks_for_many(address, proven) {
             return 0;
         }
         let network = network(address);
@@ -84,11 +84,11 @@ impl Guest {
         self.house.crowd.enter_from(network)
     }
 
-    fn welcome(&mut self, address: IpAddr) -> Welcome {
+    fn welcome(&mut self, peer: Peer) -> Welcome {
         let limits = &self.house.config.limits;
         let most = limits.connections_per_address;
         let all_taken = self.number > limits.connections;
-        match self.comes_from(address) {
+        match self.comes_from(peer.address, peer.proven) {
             near if near > most + FAREWELLS_PER_ADDRESS => Welcome::Dropped,
             near if near > most || all_taken => Welcome::Told,
             _ => Welcome::Served,
@@ -110,9 +110,11 @@ pub async fn serve(
     mut socket: TcpStream,
     address: SocketAddr,
 ) {
+    let secure = reception.listener.speaks == Speaks::Https;
     let mut peer = Peer {
         address: address.ip(),
-        secure: reception.listener.speaks == Speaks::Https,
+        secure,
+        proven: secure,
     };
     if !reception.listener.proxy_from.is_empty() {
         peer = match named(&reception, &mut socket, peer).await {
@@ -123,7 +125,7 @@ pub async fn serve(
             }
         };
     }
-    let welcome = guest.welcome(peer.address);
+    let welcome = guest.welcome(peer);
     if welcome != Welcome::Served {
         guest.house.metrics.connections_refused.inc();
         if welcome == Welcome::Told {
