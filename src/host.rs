@@ -6,6 +6,7 @@
 use crate::time::{Millis, Span};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The wall clock as it was when the process first asked, and the monotonic one at that moment.
@@ -49,4 +50,31 @@ pub fn seed() -> u64 {
     let mut bytes = [0; 8];
     fill_random(&mut bytes);
     u64::from_le_bytes(bytes)
+}
+
+/// Keeps the log from saying the same thing for each of many requests.
+pub struct Seldom {
+    gap: Span,
+    said: AtomicU64,
+}
+
+impl Seldom {
+    /// No more often than once in `gap`.
+    pub const fn new(gap: Span) -> Seldom {
+        Seldom {
+            gap,
+            said: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether to say it now.
+    pub fn now(&self) -> bool {
+        let now = now();
+        let said = Millis(self.said.load(Ordering::Relaxed));
+        let due = now.since(said) >= self.gap;
+        if due {
+            self.said.store(now.0, Ordering::Relaxed);
+        }
+        due
+    }
 }

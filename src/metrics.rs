@@ -20,6 +20,8 @@ pub struct Metrics {
     pub connections: IntGauge,
     /// Connections answered with words and closed, because as many as may be were open.
     pub connections_refused: IntCounter,
+    /// Connections closed because they did not begin with the PROXY header that the listener wants.
+    pub connections_unnamed: IntCounter,
     /// Tunnels (WebSocket) that are open.
     pub tunnels: IntGauge,
     /// Portals' 5xx answers that we gave words to.
@@ -85,6 +87,10 @@ impl Metrics {
             connections_refused: counter(
                 "preau_connections_refused_total",
                 "Connections beyond `limits.connections`, answered and closed",
+            ),
+            connections_unnamed: counter(
+                "preau_connections_unnamed_total",
+                "Connections without the PROXY header that `listener.proxy_from` asks for, closed",
             ),
             tunnels: gauge("preau_tunnels", "Tunnels (WebSocket)"),
             pages_given_words: counter(

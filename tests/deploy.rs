@@ -11,8 +11,10 @@ const OTHER_DESCRIPTORS: usize = 1_000;
 /// The program and its file, where both the unit and the image have them.
 const COMMAND: [&str; 3] = ["serve", "--config", "/etc/preau/proxy.toml"];
 /// The tables of the file, as `--set` writes them.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 9] = [
     "",
+    "listener.",
+    "trust.",
     "cookie.",
     "log.",
     "limits.",
@@ -60,10 +62,10 @@ fn the_unit_waits_until_visitors_can_come() {
 fn the_image_fits_the_shipped_file() {
     let config = shipped();
     assert_eq!(config.state, Path::new(&image("VOLUME")[0]));
-    let port = config.listen[0].port().to_string();
+    let port = config.listeners[0].address.port().to_string();
     assert_eq!(image("EXPOSE"), [port]);
     assert!(
-        config.listen[0].ip().is_unspecified(),
+        config.listeners[0].address.ip().is_unspecified(),
         "nobody could reach the container"
     );
     // `preau status` asks this address unless told otherwise.
@@ -94,8 +96,9 @@ fn the_readme_knows_every_key() {
     for table in TABLES.into_iter().chain(["room.poll."]) {
         let unknown = format!("{table}nonsense=1");
         let problems = with(&[unknown]).unwrap_err();
-        let help = &problems.iter().next().unwrap().help;
-        let keys = help.split_once("the keys here are: ").unwrap().1;
+        let mut helps = problems.iter().map(|problem| problem.help.as_str());
+        let keys = helps.find_map(|help| Some(help.split_once("the keys here are: ")?.1));
+        let keys = keys.unwrap();
         for key in keys.split(", ") {
             let key = format!("{table}{key}");
             let inner = format!("{key}.");

@@ -1,7 +1,7 @@
 //! Listening: one socket per worker and address, or a clear error before anything runs.
 
 use super::StartError;
-use crate::config::Config;
+use crate::config::{Config, Listener};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -9,19 +9,22 @@ use std::net::{SocketAddr, TcpListener};
 /// Connections that the kernel holds for us until we accept them.
 const BACKLOG: i32 = 4_096;
 
+/// One worker's listeners, each with what the configuration says of it.
+pub type Listeners = Vec<(Listener, TcpListener)>;
+
 /// For each worker, a listener on each address.
-pub fn workers(config: &Config) -> Result<Vec<Vec<TcpListener>>, StartError> {
-    let mut workers: Vec<Vec<TcpListener>> = (0..config.threads).map(|_| Vec::new()).collect();
-    for address in &config.listen {
-        let failed = |error| StartError::Listen("listen", *address, error);
+pub fn workers(config: &Config) -> Result<Vec<Listeners>, StartError> {
+    let mut workers: Vec<Listeners> = (0..config.threads).map(|_| Vec::new()).collect();
+    for wanted in &config.listeners {
+        let mut address = wanted.address;
+        let failed = |error| StartError::Listen("listen", wanted.address, error);
         // Alone first: with `SO_REUSEPORT`, a second preau would silently share the port.
-        drop(listener(*address, false).map_err(failed)?);
-        let mut address = *address;
+        drop(listener(address, false).map_err(failed)?);
         for worker in &mut workers {
             let listener = listener(address, true).map_err(failed)?;
             // Port 0 is chosen once.
             address = listener.local_addr().map_err(failed)?;
-            worker.push(listener);
+            worker.push((wanted.clone(), listener));
         }
     }
     Ok(workers)

@@ -18,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::room::{self, Room};
 use crate::store::{self, Store, StoreError};
 use crate::upstream::Portal;
+use bind::Listeners;
 use keeping::Keeping;
 use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -203,7 +204,7 @@ impl Running {
         self.workers.iter().any(|worker| !worker.is_finished())
     }
 
-    fn spawn(&mut self, listeners: Vec<Vec<TcpListener>>, desk: TcpListener) -> io::Result<()> {
+    fn spawn(&mut self, listeners: Vec<Listeners>, desk: TcpListener) -> io::Result<()> {
         for (index, listeners) in listeners.into_iter().enumerate() {
             let runtime = runtime()?;
             let thread = Thread::new(self.house.clone());
@@ -229,16 +230,16 @@ impl Running {
 
 async fn work(
     thread: Thread,
-    listeners: Vec<TcpListener>,
+    listeners: Listeners,
     phase: watch::Receiver<Phase>,
     mut cut: watch::Receiver<bool>,
 ) {
     let listeners = listeners
         .into_iter()
-        .filter_map(|listener| {
-            tokio::net::TcpListener::from_std(listener)
-                .inspect_err(|error| tracing::error!(%error, "a listener is lost"))
-                .ok()
+        .filter_map(|(config, listener)| {
+            let listener = tokio::net::TcpListener::from_std(listener)
+                .inspect_err(|error| tracing::error!(%error, "a listener is lost"));
+            Some((config, listener.ok()?))
         })
         .collect();
     tokio::select! {
@@ -305,9 +306,9 @@ fn access_log(config: &LogConfig) -> Result<(AccessLog, Option<WorkerGuard>), St
     Ok((AccessLog::new(config, writer), Some(guard)))
 }
 
-fn addresses(listeners: &[Vec<TcpListener>]) -> Vec<SocketAddr> {
+fn addresses(listeners: &[Listeners]) -> Vec<SocketAddr> {
     let first = listeners.first().into_iter().flatten();
     first
-        .filter_map(|listener| listener.local_addr().ok())
+        .filter_map(|(_, listener)| listener.local_addr().ok())
         .collect()
 }

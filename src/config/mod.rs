@@ -5,6 +5,8 @@
 //! Nothing behind this module checks a value again.
 
 mod hosts;
+mod limits;
+mod listeners;
 mod overrides;
 mod parse;
 mod pattern;
@@ -15,6 +17,7 @@ mod routes;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod values;
 
 pub use hosts::HostPattern;
@@ -22,18 +25,20 @@ pub use parse::{MAX_FILE_BYTES, Source, parse};
 pub use pattern::{PathPattern, PathSet, Specificity};
 pub use report::{Problem, Problems};
 pub use routes::Routes;
+pub use trust::within;
 pub use values::show;
 
 use crate::room::Rules;
 use crate::time::Span;
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Everything an operator decides.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where visitors connect; at least one address.
-    pub listen: Vec<SocketAddr>,
+    /// Where visitors connect; at least one.
+    pub listeners: Vec<Listener>,
     /// Where the desk listens (metrics, health, status); loopback unless the file says otherwise.
     pub admin: SocketAddr,
     /// The folder for keys and the store; created with mode 0700 if missing.
@@ -44,6 +49,8 @@ pub struct Config {
     pub drain: Span,
     /// Status of the waiting answer for a page: 503 by default, or 200, 202, 429.
     pub waiting_status: u16,
+    /// Whose word about visitors we take.
+    pub trust: Trust,
     /// Attributes of our cookies.
     pub cookie: CookieConfig,
     /// What is logged, where and how.
@@ -54,6 +61,35 @@ pub struct Config {
     pub portals: Vec<Portal>,
     /// The rooms; at least one; names are unique.
     pub rooms: Vec<RoomConfig>,
+}
+
+/// A place where visitors connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// Where a PROXY protocol header may come from; if there is any, each connection must begin
+    /// with one.
+    pub proxy_from: Vec<IpNet>,
+}
+
+/// Whose word about visitors we take.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// Proxies in front of us. What others say of themselves is dropped.
+    pub proxies: Vec<IpNet>,
+    /// Where these proxies say it.
+    pub field: TrustedField,
+}
+
+/// The field in which a proxy in front of us names the visitor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TrustedField {
+    /// `X-Forwarded-For`, with `X-Forwarded-Proto` beside it.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
 }
 
 /// Attributes of our cookies.
@@ -115,6 +151,8 @@ pub enum Addresses {
 /// Bounds on what one visitor's connection may use.
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// Time for what comes before the first request: the header of the PROXY protocol.
+    pub handshake_timeout: Span,
     /// From the first byte of a request to the end of its head.
     pub header_timeout: Span,
     /// Bytes of a request's head.
@@ -127,19 +165,6 @@ pub struct Limits {
     pub tickets_burst: u32,
     /// A tunnel (WebSocket) without a byte for this long is closed.
     pub tunnel_idle: Span,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            header_timeout: Span::secs(10),
-            header_bytes: 32 * 1024,
-            connections: 16_000,
-            tickets_per_minute: 3_000,
-            tickets_burst: 3_000,
-            tunnel_idle: Span::mins(10),
-        }
-    }
 }
 
 /// An existing application that we protect.

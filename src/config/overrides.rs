@@ -12,7 +12,7 @@ use toml::de::{DeArray, DeString, DeTable, DeValue};
 type Key<'a> = Spanned<DeString<'a>>;
 
 /// Tables of which there may be several.
-const LISTS: [&str; 2] = ["portal", "room"];
+const LISTS: [&str; 3] = ["listener", "portal", "room"];
 
 /// Puts every override into `doc`, later ones over earlier ones.
 pub(super) fn apply<'a>(

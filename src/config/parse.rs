@@ -3,13 +3,12 @@
 
 use super::report::{Problems, Sink, Texts};
 use super::table::Table;
-use super::values::{boolean, bytes, choice, list, number, parsed, span, string};
+use super::values::{boolean, choice, number, parsed, span, string};
 use super::{
-    AccessFormat, Addresses, Config, CookieConfig, Limits, LogConfig, LogFormat, overrides,
-    portals, rooms,
+    AccessFormat, Addresses, Config, CookieConfig, LogConfig, LogFormat, limits, listeners,
+    overrides, portals, rooms, trust,
 };
 use crate::time::Span;
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -25,12 +24,6 @@ const MAX_THREADS: u32 = 256;
 const MAX_DRAIN: Span = Span::mins(60);
 /// How long a stop waits unless the file says otherwise.
 const DRAIN: Span = Span::secs(25);
-/// Bounds of [`Limits`].
-const HEADER_TIMEOUT: std::ops::RangeInclusive<Span> = Span::secs(1)..=Span::mins(5);
-const HEADER_BYTES: std::ops::RangeInclusive<u32> = 8 * 1024..=1024 * 1024;
-const CONNECTIONS: std::ops::RangeInclusive<u32> = 1..=1_000_000;
-const TICKETS: std::ops::RangeInclusive<u32> = 1..=10_000_000;
-const TUNNEL_IDLE: std::ops::RangeInclusive<Span> = Span::secs(1)..=Span::mins(24 * 60);
 
 /// A configuration as text.
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +95,8 @@ fn syntax_help(message: &str) -> &'static str {
 
 fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
     let mut top = Table::top(doc, sink);
-    let listen = listen(&mut top);
+    let listeners = listeners::read(&mut top);
+    let listen: Vec<SocketAddr> = listeners.iter().map(|it| it.address).collect();
     let admin = admin(&mut top, &listen);
     let state = top.read_or("state", string, "preau-state".to_owned());
     let cores = available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS as usize));
@@ -117,19 +111,21 @@ fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
             "write 503 (recommended), 200, 202 or 429",
         );
     }
+    let trust = trust::read(&mut top);
     let cookie = cookie(&mut top);
     let log = log(&mut top);
-    let limits = limits(&mut top);
+    let limits = limits::read(&mut top);
     let portals = portals::read(&mut top, &listen);
     let rooms = rooms::read(&mut top, &portals);
     top.finish();
     Some(Config {
-        listen,
+        listeners,
         admin,
         state: PathBuf::from(state),
         threads: threads.map_or(cores, |n| n as usize),
         drain,
         waiting_status: u16::try_from(waiting_status).ok()?,
+        trust,
         cookie,
         log,
         limits,
@@ -141,31 +137,10 @@ fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
     })
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| "not an address with a port".into())
-}
-
-fn listen(top: &mut Table<'_>) -> Vec<SocketAddr> {
-    let help = "write an address and a port, such as \"0.0.0.0:8080\" or \"[::]:8080\"";
-    let default = vec![SocketAddr::from(([127, 0, 0, 1], 8080))];
-    let listen = top.read_or("listen", list(parsed(address, help)), default);
-    let mut seen = HashSet::new();
-    if let Some(twice) = listen.iter().find(|a| a.port() != 0 && !seen.insert(**a)) {
-        top.sink().wrong(
-            top.span(&["listen"]),
-            "invalid value for `listen`",
-            format!("{twice} is listed twice"),
-            "write each address once",
-        );
-    }
-    listen
-}
-
 fn admin(top: &mut Table<'_>, listen: &[SocketAddr]) -> SocketAddr {
     let help = "write a loopback address and a port, such as \"127.0.0.1:9900\"";
     let default = SocketAddr::from(([127, 0, 0, 1], 9900));
-    let admin = top.read_or("admin", parsed(address, help), default);
+    let admin = top.read_or("admin", parsed(listeners::address, help), default);
     let wrong = |label: &str, help: &str| {
         let message = "invalid value for `admin`";
         top.sink()
@@ -246,23 +221,4 @@ fn log_filter(text: &str) -> Result<String, String> {
         }
     }
     Ok(text.to_owned())
-}
-
-fn limits(top: &mut Table<'_>) -> Limits {
-    let mut limits = Limits::default();
-    let Some(mut table) = top.table("limits") else {
-        return limits;
-    };
-    let header_timeout = table.read("header_timeout", span(HEADER_TIMEOUT));
-    limits.header_timeout = header_timeout.unwrap_or(limits.header_timeout);
-    let header_bytes = table.read("header_bytes", bytes(HEADER_BYTES));
-    limits.header_bytes = header_bytes.map_or(limits.header_bytes, |n| n as usize);
-    let connections = table.read("connections", number(CONNECTIONS));
-    limits.connections = connections.map_or(limits.connections, |n| n as usize);
-    let tickets = table.read("tickets_per_minute", number(TICKETS));
-    limits.tickets_per_minute = tickets.unwrap_or(limits.tickets_per_minute);
-    limits.tickets_burst = table.read_or("tickets_burst", number(TICKETS), limits.tickets_burst);
-    limits.tunnel_idle = table.read_or("tunnel_idle", span(TUNNEL_IDLE), limits.tunnel_idle);
-    table.finish();
-    limits
 }

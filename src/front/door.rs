@@ -131,9 +131,10 @@ impl House {
 
     /// Whether one more newcomer may come from this address now.
     pub(super) fn may_come(&self, address: IpAddr) -> bool {
-        // Behind a TLS proxy everybody has its address, until it is told us whom it speaks for.
-        let everybody = self.config.cookie.secure && is_near(address);
-        everybody || self.newcomers.check_key(&network(address)).is_ok()
+        // A proxy that does not say whom it speaks for speaks for everybody.
+        let trust = &self.config.trust;
+        let unnamed = trust.proxies.is_empty() && self.config.cookie.secure && is_near(address);
+        unnamed || trust.covers(address) || self.newcomers.check_key(&network(address)).is_ok()
     }
 
     /// Forgets addresses from which nobody came for a while. Wanted now and then.

@@ -4,6 +4,7 @@
 use super::body::{Body, Visit};
 use super::canonical::Asked;
 use super::door::{Door, House};
+use super::origin::Origin;
 use super::page::RefusalKind;
 use super::reply::{self, Manner};
 use super::tunnel;
@@ -20,7 +21,6 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,12 +32,13 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// Fields that say where a request comes from. We say it ourselves.
-const ORIGIN: [HeaderName; 6] = [
+const ORIGIN: [HeaderName; 7] = [
     FORWARDED,
     FORWARDED_FOR,
     FORWARDED_HOST,
     FORWARDED_PROTO,
     HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-server"),
     HeaderName::from_static("x-real-ip"),
 ];
 /// Fields that belong to one connection (RFC 9110 §7.6.1).
@@ -61,7 +62,7 @@ pub struct Errand<'a> {
     pub client: &'a Client,
     pub asked: &'a Asked,
     pub manner: Manner,
-    pub address: IpAddr,
+    pub origin: &'a Origin,
     /// Held until the answer has ended.
     pub visit: Option<Visit>,
 }
@@ -142,11 +143,10 @@ fn outgoing(
     if let Some(host) = headers.get(HOST).cloned() {
         headers.insert(FORWARDED_HOST, host);
     }
-    let address = errand.address.to_canonical().to_string();
-    if let Ok(address) = HeaderValue::from_str(&address) {
-        headers.insert(FORWARDED_FOR, address);
+    if let Ok(way) = HeaderValue::from_str(&way(errand.origin)) {
+        headers.insert(FORWARDED_FOR, way);
     }
-    let scheme = match errand.house.config.cookie.secure {
+    let scheme = match errand.origin.secure {
         true => "https",
         false => "http",
     };
@@ -161,6 +161,16 @@ fn outgoing(
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     Request::from_parts(parts, RequestBody::streamed(body))
+}
+
+/// The visitor's address, and the proxies of ours behind it.
+fn way(origin: &Origin) -> String {
+    let mut way = origin.address.to_string();
+    for hop in &origin.hops {
+        way.push_str(", ");
+        way.push_str(&hop.to_string());
+    }
+    way
 }
 
 /// The portal's answer as the visitor gets it.

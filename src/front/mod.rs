@@ -1,21 +1,25 @@
 //! The front: what visitors meet.
 //!
-//! [`serve`] accepts connections on one thread; [`request::answer`] is the way of a request,
-//! top to bottom. Around it: `canonical` (one reading of a request, or a refusal), `door` (a
-//! room and what belongs to it), `own` (`/.preau/`), `forward` (to the portal and back), `reply`
-//! (our own answers), `page` (their words), `wire` (the socket), `written` (the
-//! store), `access` (the log).
+//! [`serve`] accepts connections on one thread; `connection` is what happens on one of them;
+//! [`request::answer`] is the way of a request, top to bottom. Around it: `canonical` (one reading
+//! of a request, or a refusal), `origin` and `proxy` (where it comes from), `door` (a room and what belongs to
+//! it), `own` (`/.preau/`), `forward` (to the portal and back), `reply` (our own answers), `page`
+//! (their words), `stream` and `wire` (the socket), `written` (the store), `access` (the log).
 
 mod access;
 mod body;
 mod canonical;
+mod connection;
 mod door;
 mod forward;
+mod origin;
 mod own;
 pub mod page;
+mod proxy;
 mod reply;
 pub mod request;
 mod serve;
+mod stream;
 mod tunnel;
 mod wire;
 mod written;

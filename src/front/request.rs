@@ -5,6 +5,7 @@ use super::body::{Body, Visit};
 use super::canonical::{self, Asked};
 use super::door::{Door, House, Thread};
 use super::forward::{self, Errand};
+use super::origin::{Origin, Peer};
 use super::own;
 use super::page::RefusalKind;
 use super::reply::{self, Manner};
@@ -32,17 +33,19 @@ const BESIDE: [&str; 6] = ["image", "font", "style", "script", "manifest", "trac
 /// of the room: forward, wait, refuse.
 pub async fn answer(
     thread: &Thread,
-    address: IpAddr,
+    peer: Peer,
     request: Request<Incoming>,
     busy: Busy,
 ) -> Response<Body> {
     let house = &*thread.house;
+    let origin = Origin::of(peer, request.headers(), &house.config);
     let path = request.uri().path();
-    let mut logged = (house.access).begin(address, request.method(), path, request.headers());
+    let mut logged =
+        (house.access).begin(origin.address, request.method(), path, request.headers());
     let manner = Manner::of(request.method(), request.headers());
     let mut close = house.is_draining();
     let mut response = match canonical::read(&request, &house.config.limits) {
-        Ok(asked) => admit(thread, address, &asked, manner, request, &mut logged).await,
+        Ok(asked) => admit(thread, &origin, &asked, manner, request, &mut logged).await,
         Err(kind) => {
             // Whoever frames a request wrongly may have framed the next one wrongly too.
             close = true;
@@ -70,7 +73,7 @@ pub async fn answer(
 /// From one canonical request to its answer.
 async fn admit(
     thread: &Thread,
-    address: IpAddr,
+    origin: &Origin,
     asked: &Asked,
     manner: Manner,
     request: Request<Incoming>,
@@ -94,7 +97,7 @@ async fn admit(
         client,
         asked,
         manner,
-        address,
+        origin,
         visit,
     };
     if asked.opens(&door.config.open) || is_preflight(request.method(), request.headers()) {
@@ -108,7 +111,7 @@ async fn admit(
         return pass_open(errand(None), request, logged).await;
     }
     let ask = ask(door, asked, request.method(), request.headers());
-    match decide(house, door, visitor, ask, address) {
+    match decide(house, door, visitor, ask, origin.address) {
         Ok(Decision::Forward { number, entry }) => {
             note(logged, Some(door), "forwarded");
             door.meters.forwarded.inc();

@@ -1,18 +1,14 @@
 //! Connections of visitors on one thread: accepted, bounded, served, and let go gently.
 
+use super::connection::{self, Guest};
 use super::door::{House, Thread};
 use super::page::{Lang, RefusalKind, RefusalView};
-use super::request;
-use super::wire::{self, Wire, Words};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioTimer;
+use super::wire::{self, Words};
+use crate::config::Listener;
 use socket2::{SockFilter, SockRef};
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -25,11 +21,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const GATHER_LULL: Duration = Duration::from_millis(20);
 /// … and for this long at most.
 const GATHER_MAX: Duration = Duration::from_millis(500);
-/// Bytes that hyper buffers for one connection at most.
-const BUFFER_MAX: usize = 64 * 1024;
 /// Time to write the words to a visitor beyond the limit of connections.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// Connections beyond the limit that are told so at once, per thread.
+/// Connections beyond the limit that are told so at once, per thread and listener.
 const FAREWELLS_MAX: usize = 256;
 
 /// How far the house is on its way out.
@@ -43,30 +37,45 @@ pub enum Phase {
     Closing,
 }
 
+/// One listener on one thread: what each of its connections needs.
+pub(super) struct Reception {
+    pub thread: Arc<Thread>,
+    pub listener: Listener,
+    pub words: Arc<[Words; 3]>,
+    pub phase: watch::Receiver<Phase>,
+    connections: TaskTracker,
+    farewells: TaskTracker,
+}
+
 /// Serves visitors until the phase says otherwise, and ends when the last has gone.
-pub async fn serve(thread: Thread, listeners: Vec<TcpListener>, phase: watch::Receiver<Phase>) {
+pub async fn serve(
+    thread: Thread,
+    listeners: Vec<(Listener, TcpListener)>,
+    phase: watch::Receiver<Phase>,
+) {
     let thread = Arc::new(thread);
     let words = wire::words(&thread.house.pages);
-    let tracker = TaskTracker::new();
+    let connections = TaskTracker::new();
     let acceptors: Vec<_> = listeners
         .into_iter()
-        .map(|listener| {
-            let (thread, words) = (thread.clone(), words.clone());
-            tokio::spawn(accept(
-                thread,
+        .map(|(listener, socket)| {
+            let reception = Arc::new(Reception {
+                thread: thread.clone(),
                 listener,
-                phase.clone(),
-                tracker.clone(),
-                words,
-            ))
+                words: words.clone(),
+                phase: phase.clone(),
+                connections: connections.clone(),
+                farewells: TaskTracker::new(),
+            });
+            tokio::spawn(accept(reception, socket))
         })
         .collect();
     let pruner = tokio::spawn(prune(thread));
     for acceptor in acceptors {
         let _ = acceptor.await;
     }
-    tracker.close();
-    tracker.wait().await;
+    connections.close();
+    connections.wait().await;
     pruner.abort();
 }
 
@@ -78,14 +87,8 @@ async fn prune(thread: Arc<Thread>) {
     }
 }
 
-async fn accept(
-    thread: Arc<Thread>,
-    listener: TcpListener,
-    mut phase: watch::Receiver<Phase>,
-    tracker: TaskTracker,
-    words: Arc<[Words; 3]>,
-) {
-    let farewells = TaskTracker::new();
+async fn accept(reception: Arc<Reception>, listener: TcpListener) {
+    let mut phase = reception.phase.clone();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -93,13 +96,10 @@ async fn accept(
             _ = phase.wait_for(|phase| *phase > Phase::Open) => break,
         };
         match accepted {
-            Ok((socket, address)) => {
-                welcome(
-                    &thread, socket, address, &phase, &tracker, &words, &farewells,
-                );
-            }
+            Ok((socket, address)) => reception.welcome(socket, address),
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                let address = reception.listener.address;
+                tracing::warn!(%error, %address, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -115,9 +115,28 @@ async fn accept(
         accepted = tokio::time::timeout(GATHER_LULL, listener.accept()) => accepted,
         () = gathered.as_mut() => return,
     } {
-        welcome(
-            &thread, socket, address, &phase, &tracker, &words, &farewells,
-        );
+        reception.welcome(socket, address);
+    }
+}
+
+impl Reception {
+    fn welcome(self: &Arc<Self>, socket: TcpStream, address: SocketAddr) {
+        let house = &self.thread.house;
+        let guest = Guest::new(house.clone());
+        if guest.number() <= house.config.limits.connections {
+            let served = connection::serve(self.clone(), guest, socket, address);
+            self.connections.spawn(served);
+            return;
+        }
+        house.metrics.connections_refused.inc();
+        house.refused(RefusalKind::Busy);
+        if self.farewells.len() < FAREWELLS_MAX {
+            let answer = full(house);
+            self.farewells.spawn(async move {
+                farewell(socket, &answer).await;
+                drop(guest);
+            });
+        }
     }
 }
 
@@ -143,104 +162,6 @@ fn hold_back(listener: &TcpListener) -> io::Result<()> {
     ])
 }
 
-fn welcome(
-    thread: &Arc<Thread>,
-    socket: TcpStream,
-    address: SocketAddr,
-    phase: &watch::Receiver<Phase>,
-    tracker: &TaskTracker,
-    words: &Arc<[Words; 3]>,
-    farewells: &TaskTracker,
-) {
-    let house = &thread.house;
-    let guest = Guest::new(house.clone());
-    if guest.number <= house.config.limits.connections {
-        let wire = Wire::new(socket, words.clone());
-        tracker.spawn(connection(
-            thread.clone(),
-            guest,
-            wire,
-            address,
-            phase.clone(),
-        ));
-        return;
-    }
-    house.metrics.connections_refused.inc();
-    house.refused(RefusalKind::Busy);
-    if farewells.len() < FAREWELLS_MAX {
-        let answer = full(house);
-        farewells.spawn(async move {
-            let _ = tokio::time::timeout(FAREWELL, farewell(socket, &answer)).await;
-            drop(guest);
-        });
-    }
-}
-
-/// A connection, counted while it lasts.
-pub(super) struct Guest {
-    house: Arc<House>,
-    /// How many there were when it came, with it.
-    number: usize,
-}
-
-impl Guest {
-    /// Counts one more.
-    pub(super) fn new(house: Arc<House>) -> Guest {
-        house.metrics.connections.inc();
-        let number = house.connections.fetch_add(1, Ordering::Relaxed) + 1;
-        Guest { house, number }
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        self.house.connections.fetch_sub(1, Ordering::Relaxed);
-        self.house.metrics.connections.dec();
-    }
-}
-
-async fn connection(
-    thread: Arc<Thread>,
-    _guest: Guest,
-    wire: Wire,
-    address: SocketAddr,
-    mut phase: watch::Receiver<Phase>,
-) {
-    let limits = &thread.house.config.limits;
-    let mark = wire.mark();
-    let service = service_fn(|request| {
-        let (thread, mark) = (thread.clone(), mark.clone());
-        async move {
-            let busy = mark.begin();
-            let response = request::answer(&thread, address.ip(), request, busy).await;
-            Ok::<_, Infallible>(response)
-        }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from(limits.header_timeout))
-        .max_buf_size(limits.header_bytes.max(BUFFER_MAX))
-        .half_close(false)
-        .serve_connection(wire, service)
-        .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    let mut asked_to_close = false;
-    loop {
-        tokio::select! {
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "a visitor's connection broke");
-                }
-                return;
-            }
-            _ = phase.wait_for(|phase| *phase == Phase::Closing), if !asked_to_close => {
-                asked_to_close = true;
-                connection.as_mut().graceful_shutdown();
-            }
-        }
-    }
-}
-
 /// The words for a visitor beyond the limit of connections.
 fn full(house: &House) -> Vec<u8> {
     let kind = RefusalKind::Busy;
@@ -263,11 +184,15 @@ fn full(house: &House) -> Vec<u8> {
     answer
 }
 
-async fn farewell(mut socket: TcpStream, answer: &[u8]) -> io::Result<()> {
-    socket.write_all(answer).await?;
-    socket.shutdown().await?;
-    tokio::io::copy(&mut socket, &mut tokio::io::sink()).await?;
-    Ok(())
+/// Says something to a visitor whose request we do not read, and closes.
+pub(super) async fn farewell(mut socket: TcpStream, answer: &[u8]) {
+    let say = async {
+        socket.write_all(answer).await?;
+        socket.shutdown().await?;
+        tokio::io::copy(&mut socket, &mut tokio::io::sink()).await
+    };
+    // Whoever does not listen goes without.
+    let _ = tokio::time::timeout(FAREWELL, say).await;
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 //! silent for too long.
 
 use super::body::{Body, Visit};
+use super::connection::Guest;
 use super::door::House;
 use super::forward::Errand;
-use super::serve::Guest;
 use crate::config::Limits;
 use crate::upstream::ResponseBody;
 use http::header::{CONNECTION, UPGRADE};

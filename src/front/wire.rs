@@ -12,10 +12,10 @@
 //! we would see it by the buffer.
 
 use super::page::{Lang, Pages, RefusalKind, RefusalView};
+use super::stream::Stream;
 use http::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use socket2::SockRef;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -24,7 +24,6 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 /// How long we read on after our last byte.
@@ -39,7 +38,7 @@ const BARE_MAX: usize = 256;
 
 /// The visitor's socket.
 pub struct Wire {
-    socket: TcpStream,
+    stream: Stream,
     pages: Arc<[Words; 3]>,
     state: Arc<AtomicU8>,
     /// Words that go out before anything else.
@@ -70,11 +69,18 @@ pub struct Words {
     answer: bytes::Bytes,
 }
 
+impl Words {
+    /// The whole answer, head and page.
+    pub fn answer(&self) -> &[u8] {
+        &self.answer
+    }
+}
+
 impl Wire {
-    pub fn new(socket: TcpStream, pages: Arc<[Words; 3]>) -> Wire {
-        bound_stalls(&socket, STALL_MAX);
+    pub fn new(stream: Stream, pages: Arc<[Words; 3]>) -> Wire {
+        bound_stalls(&stream, STALL_MAX);
         Wire {
-            socket,
+            stream,
             pages,
             state: Arc::new(AtomicU8::new(IDLE)),
             words: None,
@@ -106,7 +112,7 @@ impl Wire {
                 self.words = None;
                 break;
             }
-            let wrote = Pin::new(&mut self.socket).poll_write(context, &answer[*sent..]);
+            let wrote = Pin::new(&mut self.stream).poll_write(context, &answer[*sent..]);
             *sent += ready!(wrote)?;
         }
         Poll::Ready(Ok(()))
@@ -122,7 +128,7 @@ impl Wire {
         let mut space = [0; 4096];
         loop {
             let mut buffer = ReadBuf::new(&mut space);
-            match ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer)) {
+            match ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer)) {
                 Ok(()) if !buffer.filled().is_empty() => self.lingered += buffer.filled().len(),
                 _ => return Poll::Ready(()),
             }
@@ -161,8 +167,8 @@ fn step(state: &AtomicU8, from: u8, to: u8) {
 }
 
 /// Has the kernel end the connection when data stays untaken for `most` (RFC 5482).
-fn bound_stalls(socket: &TcpStream, most: Duration) {
-    if let Err(error) = SockRef::from(socket).set_tcp_user_timeout(Some(most)) {
+fn bound_stalls(stream: &Stream, most: Duration) {
+    if let Err(error) = stream.socket().set_tcp_user_timeout(Some(most)) {
         tracing::debug!(%error, "a visitor's connection has no bound for stalls");
     }
 }
@@ -206,7 +212,7 @@ impl Read for Wire {
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut TokioIo::new(&mut self.socket)).poll_read(context, buffer)
+        Pin::new(&mut TokioIo::new(&mut self.stream)).poll_read(context, buffer)
     }
 }
 
@@ -221,12 +227,12 @@ impl Write for Wire {
             self.words = Some((answer, 0));
             return Poll::Ready(Ok(bytes.len()));
         }
-        Pin::new(&mut self.socket).poll_write(context, bytes)
+        Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_words(context))?;
-        ready!(Pin::new(&mut self.socket).poll_flush(context))?;
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
         // hyper flushes a wire only after it has written all that it holds.
         step(&self.state, ENDED, IDLE);
         Poll::Ready(Ok(()))
@@ -235,14 +241,14 @@ impl Write for Wire {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.lingering.is_none() {
             ready!(self.poll_words(context))?;
-            ready!(Pin::new(&mut self.socket).poll_shutdown(context))?;
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
         }
         ready!(self.poll_linger(context));
         Poll::Ready(Ok(()))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 
     fn poll_write_vectored(
@@ -254,23 +260,23 @@ impl Write for Wire {
         if let [only] = buffers {
             return self.poll_write(context, only);
         }
-        Pin::new(&mut self.socket).poll_write_vectored(context, buffers)
+        Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     async fn wire(patience: Duration) -> (Wire, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let visitor = TcpStream::connect(listener.local_addr().unwrap());
         let (visitor, accepted) = tokio::join!(visitor, listener.accept());
-        let wire = Wire::new(accepted.unwrap().0, words(&Pages::new()));
-        let bound = SockRef::from(&wire.socket).tcp_user_timeout();
+        let wire = Wire::new(Stream::Plain(accepted.unwrap().0), words(&Pages::new()));
+        let bound = wire.stream.socket().tcp_user_timeout();
         assert_eq!(bound.unwrap(), Some(STALL_MAX), "every wire is bound");
-        bound_stalls(&wire.socket, patience);
+        bound_stalls(&wire.stream, patience);
         (wire, visitor.unwrap())
     }
 

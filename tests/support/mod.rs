@@ -12,6 +12,7 @@
 
 mod apache;
 mod chromium;
+mod haproxy;
 mod http;
 mod port;
 mod preau;
@@ -21,6 +22,7 @@ mod visitor;
 
 pub use apache::{Portal, Seen};
 pub use chromium::{Browser, JavaScript};
+pub use haproxy::HaProxy;
 pub use http::{Answer, Broken, get, raw, send};
 pub use port::{accepts, free_port};
 pub use preau::{Preau, Refusal, Unstarted, one_room, sum_of_series};

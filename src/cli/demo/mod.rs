@@ -410,7 +410,7 @@ mod tests {
         let state = Path::new("/tmp/with \"quotes\" and \\");
         let config = settings(&demo, LISTEN, portal, state).unwrap();
         assert_eq!(config.state, state);
-        assert_eq!(config.listen, [LISTEN]);
+        assert_eq!(config.listeners[0].address, LISTEN);
         assert_eq!(config.rooms[0].rules.seats, 7);
         assert_eq!(config.portals[0].servers[0].port, 9);
     }

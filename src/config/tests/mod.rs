@@ -26,7 +26,9 @@ fn good(text: &str, set: &[&str]) -> Config {
 #[test]
 fn a_portal_alone_is_a_whole_configuration() {
     let config = good(PORTAL, &[]);
-    assert_eq!(config.listen, [SocketAddr::from(([127, 0, 0, 1], 8080))]);
+    assert_eq!(config.listeners.len(), 1);
+    let default = SocketAddr::from(([127, 0, 0, 1], 8080));
+    assert_eq!(config.listeners[0].address, default);
     assert_eq!(config.admin, SocketAddr::from(([127, 0, 0, 1], 9900)));
     assert_eq!(config.state, Path::new("preau-state"));
     assert!((1..=256).contains(&config.threads));
@@ -60,13 +62,20 @@ format = "json"
 access = "combined"
 access_file = "a.log"
 addresses = "hidden"
+[trust]
+proxies = ["10.0.0.5", "10.1.0.0/16"]
+field = "forwarded"
 [limits]
+handshake_timeout = "3s"
 header_timeout = "2s"
 header_bytes = "16KiB"
 connections = 5
 tickets_per_minute = 6
 tickets_burst = 7
 tunnel_idle = "8s"
+[[listener]]
+address = "0.0.0.0:5"
+proxy_from = "2001:db8::/32"
 [[portal]]
 name = "ent"
 servers = ["http://[::1]:81/", "http://A.fr"]
@@ -104,7 +113,15 @@ non_renewing = "/ping"
 #[test]
 fn every_key_of_the_top_is_read() {
     let config = good(EVERY_KEY, &[]);
-    assert_eq!(config.listen.len(), 2);
+    assert_eq!(config.listeners.len(), 3);
+    assert_eq!(config.listeners[2].address.port(), 5);
+    assert_eq!(
+        config.listeners[2].proxy_from[0].to_string(),
+        "2001:db8::/32"
+    );
+    assert!(config.trust.covers("::ffff:10.1.2.3".parse().unwrap()));
+    assert_eq!(config.trust.field, TrustedField::Forwarded);
+    assert_eq!(config.limits.handshake_timeout, Span::secs(3));
     assert_eq!(config.admin.to_string(), "[::1]:3");
     assert_eq!(config.state, Path::new("s"));
     assert_eq!((config.threads, config.waiting_status), (3, 429));
@@ -185,7 +202,14 @@ fn the_files_we_ship_are_valid() {
 
 /// The shipped file with every default that it shows in a comment written out.
 fn with_shown_defaults(text: &str) -> (usize, String) {
-    let no_default = ["threads", "access_file", "open", "logout", "non_renewing"];
+    let no_default = [
+        "threads",
+        "access_file",
+        "open",
+        "logout",
+        "non_renewing",
+        "proxies",
+    ];
     let is_default = |line: &str| {
         let key = line.split(" = ").next().unwrap_or_default();
         line.contains(" = ")

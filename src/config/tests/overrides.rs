@@ -29,7 +29,7 @@ fn overrides_replace_what_the_file_says() {
     let portal = &config.portals[0];
     assert_eq!((portal.slots, portal.servers.len()), (7, 2));
     assert_eq!(portal.health.path, "/up");
-    assert!(config.cookie.secure && config.listen[0].port() == 81);
+    assert!(config.cookie.secure && config.listeners[0].address.port() == 81);
     let (a, b) = (&config.rooms[0].rules, &config.rooms[1].rules);
     assert_eq!((a.seats, b.seats), (50, 60));
     assert_eq!((a.idle, b.idle), (Span::secs(40), Span::secs(30)));

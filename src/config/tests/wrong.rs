@@ -234,6 +234,18 @@ fn each_problem_at_the_top_stands_at_its_place() {
         ("waiting_status = 404", "1:18", "not a status"),
         ("cookie = 5", "1:10", "expected a table"),
         ("cookie.secure = \"yes\"", "1:17", "expected true or false"),
+        (
+            "trust.proxies = \"all\"",
+            "1:17",
+            "neither an address nor a network",
+        ),
+        ("trust.proxies = \"0.0.0.0/0\"", "1:17", "everybody"),
+        ("trust.proxies = \"10.1.2.3/16\"", "1:17", "10.1.0.0/16"),
+        (
+            "trust.field = \"x-real-ip\"",
+            "1:15",
+            "not one of the words",
+        ),
         ("log.level = \"inof\"", "1:13", "\"inof\" is not a level"),
         ("log.access = \"xml\"", "1:14", "not one of the words"),
         ("limits.header_bytes = \"32kg\"", "1:23", "not a size"),

@@ -1,0 +1,50 @@
+//! `[limits]`: what one visitor, and all of them together, may use.
+
+use super::Limits;
+use super::table::Table;
+use super::values::{bytes, number, span};
+use crate::time::Span;
+use std::ops::RangeInclusive;
+
+const HANDSHAKE_TIMEOUT: RangeInclusive<Span> = Span::secs(1)..=Span::mins(5);
+const HEADER_TIMEOUT: RangeInclusive<Span> = Span::secs(1)..=Span::mins(5);
+const HEADER_BYTES: RangeInclusive<u32> = 8 * 1024..=1024 * 1024;
+const CONNECTIONS: RangeInclusive<u32> = 1..=1_000_000;
+const TICKETS: RangeInclusive<u32> = 1..=10_000_000;
+const TUNNEL_IDLE: RangeInclusive<Span> = Span::secs(1)..=Span::mins(24 * 60);
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            handshake_timeout: Span::secs(10),
+            header_timeout: Span::secs(10),
+            header_bytes: 32 * 1024,
+            connections: 16_000,
+            tickets_per_minute: 3_000,
+            tickets_burst: 3_000,
+            tunnel_idle: Span::mins(10),
+        }
+    }
+}
+
+/// Reads `[limits]`; what is not written has its default.
+pub(super) fn read(top: &mut Table<'_>) -> Limits {
+    let mut limits = Limits::default();
+    let Some(mut table) = top.table("limits") else {
+        return limits;
+    };
+    let handshake_timeout = table.read("handshake_timeout", span(HANDSHAKE_TIMEOUT));
+    limits.handshake_timeout = handshake_timeout.unwrap_or(limits.handshake_timeout);
+    let header_timeout = table.read("header_timeout", span(HEADER_TIMEOUT));
+    limits.header_timeout = header_timeout.unwrap_or(limits.header_timeout);
+    let header_bytes = table.read("header_bytes", bytes(HEADER_BYTES));
+    limits.header_bytes = header_bytes.map_or(limits.header_bytes, |n| n as usize);
+    let connections = table.read("connections", number(CONNECTIONS));
+    limits.connections = connections.map_or(limits.connections, |n| n as usize);
+    let tickets = table.read("tickets_per_minute", number(TICKETS));
+    limits.tickets_per_minute = tickets.unwrap_or(limits.tickets_per_minute);
+    limits.tickets_burst = table.read_or("tickets_burst", number(TICKETS), limits.tickets_burst);
+    limits.tunnel_idle = table.read_or("tunnel_idle", span(TUNNEL_IDLE), limits.tunnel_idle);
+    table.finish();
+    limits
+}

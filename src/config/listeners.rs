@@ -1,0 +1,77 @@
+//! Where visitors connect: `listen` for plain addresses, `[[listener]]` for whatever needs to say
+//! more.
+
+use super::Listener;
+use super::table::Table;
+use super::trust::{NETWORK_EXAMPLE, network};
+use super::values::{list, parsed};
+use std::net::SocketAddr;
+use std::ops::Range;
+
+const EXAMPLE: &str = "write an address and a port, such as \"0.0.0.0:8080\" or \"[::]:8080\"";
+/// Where visitors connect when nothing is written.
+const DEFAULT: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+/// Reads `listen` and every `[[listener]]`.
+pub(super) fn read(top: &mut Table<'_>) -> Vec<Listener> {
+    let tables = top.tables("listener");
+    let default = match tables.is_empty() {
+        true => vec![DEFAULT],
+        false => Vec::new(),
+    };
+    let plain = top.read_or("listen", list(parsed(address, EXAMPLE)), default);
+    let mut seen: Vec<SocketAddr> = Vec::new();
+    let mut listeners = Vec::new();
+    for address in plain {
+        once(top, top.span(&["listen"]), "listen", address, &mut seen);
+        listeners.push(Listener {
+            address,
+            proxy_from: Vec::new(),
+        });
+    }
+    for mut table in tables {
+        if let Some(listener) = listener(&mut table) {
+            let at = table.span(&["address"]);
+            once(&table, at, "listener.address", listener.address, &mut seen);
+            listeners.push(listener);
+        }
+        table.finish();
+    }
+    listeners
+}
+
+/// An address with its port.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "not an address with a port".into())
+}
+
+fn listener(table: &mut Table<'_>) -> Option<Listener> {
+    let address = table.required("address", parsed(address, EXAMPLE), "\"0.0.0.0:443\"");
+    let networks = list(parsed(network, NETWORK_EXAMPLE));
+    let proxy_from = table.read_or("proxy_from", networks, Vec::new());
+    Some(Listener {
+        address: address?,
+        proxy_from,
+    })
+}
+
+/// Nobody can listen on an address twice; port 0 is another one each time.
+fn once(
+    table: &Table<'_>,
+    at: Range<usize>,
+    key: &str,
+    address: SocketAddr,
+    seen: &mut Vec<SocketAddr>,
+) {
+    if address.port() != 0 && seen.contains(&address) {
+        table.sink().wrong(
+            at,
+            format!("invalid value for `{key}`"),
+            format!("{address} is listed twice"),
+            "write each address once",
+        );
+    }
+    seen.push(address);
+}

@@ -1,0 +1,222 @@
+//! The PROXY protocol, versions 1 and 2, as a proxy in front of us speaks it: who the visitor is,
+//! before the first byte of theirs.
+//!
+//! Where a listener wants it, every connection must begin with it, and may come only from the
+//! sources that the file names: anybody else could call themselves what they like. The header is
+//! read to its last byte and not one byte further.
+
+use super::origin::Peer;
+use crate::config::within;
+use ipnet::IpNet;
+use proxy_header::{Error, ParseConfig, ProxyHeader};
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+
+/// Bytes of a header: version 1 has at most 107; version 2 carries further fields, of which those
+/// about certificates can be long.
+const HEADER_MAX: usize = 2048;
+/// What version 2 begins with.
+const SIGNATURE: &[u8; 12] = b"\r\n\r\n\x00\r\nQUIT\n";
+/// Bytes of version 2 before what it announces the length of.
+const HEAD: usize = 16;
+
+/// Why a connection is not what it must be.
+#[derive(Debug)]
+pub enum Wrong {
+    /// It comes from an address that is not among the sources.
+    Source,
+    /// It does not begin with a header, or with a broken one.
+    Header,
+    /// It broke off.
+    Lost(io::Error),
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wrong::Source => write!(
+                f,
+                "the address is not among the sources (listener.proxy_from)"
+            ),
+            Wrong::Header => write!(
+                f,
+                "the connection does not begin with a PROXY header: is `send-proxy` missing there?"
+            ),
+            Wrong::Lost(error) => write!(f, "the connection broke off: {error}"),
+        }
+    }
+}
+
+/// Reads the header and returns whom it names; `peer` itself, if the proxy speaks for nobody (a
+/// health check).
+///
+/// # Errors
+/// When the source may not, or there is no good header. Nothing that follows is to be believed.
+pub async fn read(socket: &mut TcpStream, peer: Peer, sources: &[IpNet]) -> Result<Peer, Wrong> {
+    if !within(sources, peer.address) {
+        return Err(Wrong::Source);
+    }
+    let mut header = [0; HEADER_MAX];
+    let mut read = 0;
+    loop {
+        // Looked at first, so that nothing that follows the header is taken out.
+        let seen = socket
+            .peek(&mut header[read..])
+            .await
+            .map_err(Wrong::Lost)?;
+        if seen == 0 {
+            return Err(Wrong::Lost(io::ErrorKind::UnexpectedEof.into()));
+        }
+        let most = belongs(&header[..read + seen]).ok_or(Wrong::Header)?;
+        let upto = most.min(read + seen);
+        let part = &mut header[read..upto];
+        socket.read_exact(part).await.map_err(Wrong::Lost)?;
+        read = upto;
+        match ProxyHeader::parse(&header[..read], ParseConfig::default()) {
+            Ok((named, length)) if length == read => return Ok(named_by(&named, peer)),
+            Err(Error::BufferTooShort) if read < HEADER_MAX => {}
+            _ => return Err(Wrong::Header),
+        }
+    }
+}
+
+/// How many bytes the header has, as far as `seen` tells: at least all that has been seen, if its
+/// end has not. `None` if it is none.
+fn belongs(seen: &[u8]) -> Option<usize> {
+    const GREETING: &[u8] = b"PROXY ";
+    let begins = |with: &[u8]| seen.iter().zip(with).all(|(seen, with)| seen == with);
+    if begins(SIGNATURE) {
+        let Some(length) = seen.get(HEAD - 2..HEAD) else {
+            return Some(HEAD);
+        };
+        let length = HEAD + usize::from(u16::from_be_bytes([length[0], length[1]]));
+        return (length <= HEADER_MAX).then_some(length);
+    }
+    if begins(GREETING) {
+        let end = seen.iter().position(|byte| *byte == b'\n');
+        return Some(end.map_or(seen.len(), |end| end + 1));
+    }
+    None
+}
+
+fn named_by(header: &ProxyHeader<'_>, peer: Peer) -> Peer {
+    let Some(named) = header.proxied_address() else {
+        return peer;
+    };
+    let secure = header.ssl().is_some_and(|ssl| ssl.client_ssl());
+    let address: IpAddr = named.source.ip().to_canonical();
+    Peer {
+        address,
+        secure: peer.secure || secure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    const V1: &[u8] = b"PROXY TCP4 192.0.2.1 10.0.0.1 4711 443\r\n";
+
+    fn v2(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
+        let mut header = SIGNATURE.to_vec();
+        header.extend([0x20 | command, family]);
+        header.extend(u16::try_from(rest.len()).unwrap().to_be_bytes());
+        header.extend(rest);
+        header
+    }
+
+    /// Reads what arrives in `parts`, each after the one before was looked at; returns who is
+    /// named, and what is left behind the header.
+    async fn told(parts: &[&[u8]]) -> Result<(IpAddr, bool, Vec<u8>), Wrong> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sent = TcpStream::connect(listener.local_addr().unwrap());
+        let (mut sent, accepted) = (sent.await.unwrap(), listener.accept().await.unwrap());
+        let (mut socket, from) = accepted;
+        let peer = Peer {
+            address: from.ip(),
+            secure: false,
+        };
+        let sources = ["127.0.0.0/8".parse().unwrap()];
+        let send = async {
+            sent.set_nodelay(true).unwrap();
+            for part in parts {
+                sent.write_all(part).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            sent.shutdown().await.unwrap();
+        };
+        let (peer, ()) = tokio::join!(read(&mut socket, peer, &sources), send);
+        let peer = peer?;
+        let mut left = Vec::new();
+        socket.read_to_end(&mut left).await.unwrap();
+        Ok((peer.address, peer.secure, left))
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn both_versions_and_not_one_byte_further() {
+        let v4 = [192, 0, 2, 1, 10, 0, 0, 1, 0x12, 0x67, 1, 0xbb];
+        let mut v6 = [0; 36];
+        v6[..4].copy_from_slice(&[0x20, 1, 0xd, 0xb8]);
+        let with_tls = [&v4[..], &[0x20, 0, 5, 1, 0, 0, 0, 0]].concat();
+        let cases: [(Vec<u8>, &str, bool); 8] = [
+            (V1.to_vec(), "192.0.2.1", false),
+            (
+                b"PROXY TCP6 2001:db8::1 ::1 1 2\r\n".to_vec(),
+                "2001:db8::1",
+                false,
+            ),
+            (b"PROXY UNKNOWN\r\n".to_vec(), "127.0.0.1", false),
+            (v2(1, 0x11, &v4), "192.0.2.1", false),
+            (v2(1, 0x11, &with_tls), "192.0.2.1", true),
+            (v2(1, 0x21, &v6), "2001:db8::", false),
+            (v2(0, 0, &[]), "127.0.0.1", false),
+            (v2(0, 0x11, &v4), "127.0.0.1", false),
+        ];
+        for (header, named, secure) in cases {
+            let whole = [&header[..], b"GET / HTTP/1.1\r\n"].concat();
+            let (first, rest) = whole.split_at(whole.len().min(9));
+            for parts in [
+                vec![&whole[..]],
+                vec![first, rest],
+                whole.chunks(1).collect(),
+            ] {
+                let told = told(&parts).await.unwrap();
+                assert_eq!(
+                    told,
+                    (address(named), secure, b"GET / HTTP/1.1\r\n".to_vec())
+                );
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_header_is_refused() {
+        let long = v2(1, 0x11, &[0; HEADER_MAX]);
+        let endless = [b"PROXY TCP4 ", &[b'1'; HEADER_MAX][..]].concat();
+        let wrong: [&[u8]; 8] = [
+            b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"\x16\x03\x01\x02\x00\x01\x00",
+            b"PROXY TCP5 1.1.1.1 2.2.2.2 1 2\r\n",
+            b"PROXY TCP4 1.1.1 2.2.2.2 1 2\r\n",
+            b"PROXY\nTCP4 1.1.1.1 2.2.2.2 1 2\r\n",
+            &v2(2, 0x11, &[0; 12]),
+            &long,
+            &endless,
+        ];
+        for header in wrong {
+            let told = told(&[header]).await;
+            assert!(matches!(told, Err(Wrong::Header)), "{told:?}");
+        }
+        let cut = told(&[&V1[..20]]).await;
+        assert!(matches!(cut, Err(Wrong::Lost(_))), "{cut:?}");
+    }
+}

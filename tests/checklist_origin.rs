@@ -1,0 +1,160 @@
+//! Where a request comes from: points 5 and 34 of the checklist, and what the portal is told.
+
+mod support;
+
+use socket2::{Domain, Socket, Type};
+use std::net::SocketAddr;
+use support::{HaProxy, PATIENCE, Portal, Preau, Seen, free_port, one_room, until};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// Where the visitor of these tests sits; the proxies in front of us sit at 127.0.0.1.
+const VISITOR: &str = "127.0.0.9";
+
+/// Connects from the visitor's address, sends `bytes`, and reads until the other side closes.
+async fn from_visitor(to: SocketAddr, bytes: &[u8]) -> String {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let from = SocketAddr::new(VISITOR.parse().unwrap(), 0);
+    socket.bind(&from.into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let mut stream = TcpStream::from_std(socket.into()).unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer);
+    let ended = tokio::time::timeout(PATIENCE, read).await;
+    ended.expect("the connection is closed").ok();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn page(fields: &str) -> Vec<u8> {
+    format!("GET / HTTP/1.1\r\nHost: ent.example.fr\r\nConnection: close\r\n{fields}\r\n")
+        .into_bytes()
+}
+
+/// What the portal saw last, when it has seen `count` requests.
+async fn seen(portal: &Portal, count: usize) -> Seen {
+    let last = async || {
+        let mut seen = portal.seen();
+        (seen.len() == count).then(|| seen.pop())?
+    };
+    until("the portal has seen the request", last).await
+}
+
+fn said<'s>(seen: &'s Seen, field: &str) -> Option<&'s str> {
+    seen.headers.get(field).map(String::as_str)
+}
+
+/// A proxy with a second listener that wants the PROXY protocol from `sources`.
+async fn with_proxy_protocol(portal: &Portal, sources: &str, more: &str) -> (Preau, SocketAddr) {
+    let address = free_port();
+    let tables = format!(
+        "{more}\n[[listener]]\naddress = \"{address}\"\nproxy_from = {sources}\n{}",
+        one_room(&portal.url(), "seats = 50")
+    );
+    (Preau::start(&tables).await, address)
+}
+
+#[tokio::test]
+async fn point_05_spoofed_origin_fields_are_dropped() {
+    let portal = Portal::start().await;
+    let preau = Preau::start(&one_room(&portal.url(), "seats = 50")).await;
+    let spoofed = "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 7.7.7.7\r\n\
+        X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\n\
+        X-Forwarded-Server: evil\r\nX-Real-IP: 6.6.6.6\r\nForwarded: for=6.6.6.6;host=evil\r\n";
+    let answer = from_visitor(preau.address(), &page(spoofed)).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let seen = seen(&portal, 1).await;
+    assert_eq!(said(&seen, "x-forwarded-for"), Some(VISITOR));
+    assert_eq!(said(&seen, "x-forwarded-proto"), Some("http"));
+    assert_eq!(said(&seen, "x-forwarded-host"), Some("ent.example.fr"));
+    for gone in ["x-real-ip", "x-forwarded-port", "x-forwarded-server"] {
+        assert_eq!(said(&seen, gone), None, "{gone}");
+    }
+    let left: Vec<_> = seen
+        .headers
+        .iter()
+        .filter(|(_, value)| {
+            ["6.6.6.6", "7.7.7.7", "evil"]
+                .iter()
+                .any(|spoof| value.contains(spoof))
+        })
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn point_05_a_proxy_that_is_named_is_believed_and_nobody_else() {
+    let portal = Portal::start().await;
+    let trust = "[trust]\nproxies = [\"127.0.0.1\"]\n";
+    let tables = format!("{trust}{}", one_room(&portal.url(), "seats = 50"));
+    let preau = Preau::start(&tables).await;
+    let frontend =
+        "mode http\n  option forwardfor\n  http-request set-header X-Forwarded-Proto https";
+    let haproxy = HaProxy::start(frontend, preau.address(), "").await;
+    let spoofed = page("X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: gopher\r\n");
+
+    let answer = from_visitor(haproxy.address(), &spoofed).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let through = seen(&portal, 1).await;
+    let way = format!("{VISITOR}, 127.0.0.1");
+    assert_eq!(said(&through, "x-forwarded-for"), Some(way.as_str()));
+    assert_eq!(said(&through, "x-forwarded-proto"), Some("https"));
+
+    from_visitor(preau.address(), &spoofed).await;
+    let past = seen(&portal, 2).await;
+    assert_eq!(said(&past, "x-forwarded-for"), Some(VISITOR));
+    assert_eq!(said(&past, "x-forwarded-proto"), Some("http"));
+}
+
+#[tokio::test]
+async fn point_34_haproxy_names_the_visitor_in_both_versions() {
+    let portal = Portal::start().await;
+    let (preau, address) = with_proxy_protocol(&portal, "[\"127.0.0.1\"]", "").await;
+    for (count, server) in [(1, "send-proxy"), (2, "send-proxy-v2 check inter 100ms")] {
+        let haproxy = HaProxy::start("mode tcp", address, server).await;
+        let answer = from_visitor(haproxy.address(), &page("X-Forwarded-For: 6.6.6.6\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{server}: {answer}");
+        let seen = seen(&portal, count).await;
+        assert_eq!(said(&seen, "x-forwarded-for"), Some(VISITOR), "{server}");
+    }
+    assert_eq!(preau.counted("preau_connections_unnamed_total").await, 0.0);
+}
+
+#[tokio::test]
+async fn point_34_a_listener_that_wants_the_header_takes_nothing_else() {
+    let portal = Portal::start().await;
+    let (preau, address) = with_proxy_protocol(&portal, "[\"127.0.0.0/30\"]", "").await;
+    // Not from a source, though it says who it is.
+    let named = [b"PROXY TCP4 192.0.2.1 10.0.0.1 1 2\r\n", &page("")[..]].concat();
+    let answer = from_visitor(address, &named).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 400") && answer.contains("</html>"),
+        "{answer}"
+    );
+    // From a source, but without a header, with a broken one, with one that is too long.
+    let long = [b"PROXY TCP4 ", &[b'1'; 4000][..]].concat();
+    for bytes in [&page("")[..], b"PROXY TCP9 1 2 3 4\r\n", &long] {
+        let answer = support::raw(address, bytes).await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    }
+    assert_eq!(portal.seen().len(), 0, "the portal sees nothing of it");
+    assert_eq!(preau.counted("preau_connections_unnamed_total").await, 4.0);
+}
+
+#[tokio::test]
+async fn point_34_a_header_that_does_not_come_is_not_waited_for() {
+    let portal = Portal::start().await;
+    let limits = "[limits]\nhandshake_timeout = \"1s\"";
+    let (preau, address) = with_proxy_protocol(&portal, "[\"127.0.0.0/8\"]", limits).await;
+    for begun in [
+        &b""[..],
+        b"PROXY TCP4 192.0.2.1",
+        b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00",
+    ] {
+        let answer = from_visitor(address, begun).await;
+        assert!(!answer.contains("200"), "{answer}");
+    }
+    assert_eq!(preau.counted("preau_connections_unnamed_total").await, 3.0);
+}
