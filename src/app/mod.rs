@@ -12,7 +12,7 @@ mod keeping;
 use crate::admin::{self, Desk};
 use crate::config::{AccessFormat, Config, LogConfig};
 use crate::cookie::{KeyError, Keys};
-use crate::front::{self, AccessLog, House, Phase, Thread};
+use crate::front::{self, AccessLog, House, Lines, Phase, Thread, Writing};
 use crate::host;
 use crate::metrics::Metrics;
 use crate::room::{self, Room};
@@ -31,7 +31,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
-use tracing_appender::non_blocking::WorkerGuard;
 
 /// How long connections without a request stay open during a stop, so that whoever sends one in
 /// this moment is still answered.
@@ -104,7 +103,7 @@ pub struct Running {
     desk: Option<(watch::Sender<bool>, JoinHandle<()>)>,
     keeping: Keeping,
     /// Lets the access log's writer finish.
-    _log: Option<WorkerGuard>,
+    _log: Option<Writing>,
 }
 
 /// Starts everything; returns when visitors can come.
@@ -288,22 +287,19 @@ fn make_state(path: &Path) -> Result<(), StartError> {
         .map_err(|error| StartError::State(path.to_owned(), error))
 }
 
-fn access_log(config: &LogConfig) -> Result<(AccessLog, Option<WorkerGuard>), StartError> {
+fn access_log(config: &LogConfig) -> Result<(AccessLog, Option<Writing>), StartError> {
     if config.access == AccessFormat::Off {
         return Ok((AccessLog::off(), None));
     }
-    let (writer, guard) = match &config.access_file {
-        None => tracing_appender::non_blocking(io::stdout()),
+    let written = match &config.access_file {
+        None => Lines::to(io::stdout()),
         Some(path) => {
-            let file = OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(path)
-                .map_err(|error| StartError::AccessLog(path.clone(), error))?;
-            tracing_appender::non_blocking(file)
+            let file = OpenOptions::new().create(true).append(true).open(path);
+            Lines::to(file.map_err(|error| StartError::AccessLog(path.clone(), error))?)
         }
     };
-    Ok((AccessLog::new(config, writer), Some(guard)))
+    let (lines, writing) = written.map_err(StartError::Thread)?;
+    Ok((AccessLog::new(config, lines), Some(writing)))
 }
 
 fn addresses(listeners: &[Listeners]) -> Vec<SocketAddr> {

@@ -4,7 +4,7 @@
 //! [`request::answer`] is the way of a request, top to bottom. Around it: `canonical` (one reading
 //! of a request, or a refusal), `origin` and `proxy` (where it comes from), `door` (a room and what belongs to
 //! it), `own` (`/.preau/`), `forward` (to the portal and back), `reply` (our own answers), `page`
-//! (their words), `stream` and `wire` (the socket), `written` (the store), `access` (the log).
+//! (their words), `stream` and `wire` (the socket), `written` (the store), `access` and `lines` (the log).
 
 mod access;
 mod body;
@@ -12,6 +12,7 @@ mod canonical;
 mod connection;
 mod door;
 mod forward;
+mod lines;
 mod origin;
 mod own;
 pub mod page;
@@ -26,5 +27,6 @@ mod written;
 
 pub use access::AccessLog;
 pub use door::{Door, House, Thread};
+pub use lines::{Lines, Writing};
 pub use serve::{Phase, serve};
 pub use written::Written;
