@@ -9,7 +9,7 @@
 //! app                  builds the parts, binds, runs, drains
 //! admin                the desk: metrics, health, status
 //! front                listeners, HTTP, THE request, waiting page, refusals
-//! upstream · store     servers and forwarding; what survives
+//! upstream · store · tls   servers and forwarding; what survives; certificates
 //! cookie · config · metrics
 //! host                 the only clock and entropy
 //! room                 PURE: line, seats, pace, promise
@@ -31,4 +31,5 @@ pub mod metrics;
 pub mod room;
 pub mod store;
 pub mod time;
+pub mod tls;
 pub mod upstream;

@@ -32,10 +32,24 @@ pub struct Metrics {
     pub store_late: IntCounter,
     /// Commits that failed; they are tried again.
     pub store_errors: IntCounter,
+    /// TLS handshakes of visitors.
+    pub handshakes: Handshakes,
     requests: IntCounterVec,
     refusals: IntCounterVec,
     cookies: IntCounterVec,
     seconds: HistogramVec,
+}
+
+/// TLS handshakes, by what came of them.
+pub struct Handshakes {
+    /// From the beginning.
+    pub full: IntCounter,
+    /// Of visitors who came back.
+    pub resumed: IntCounter,
+    /// Not finished: no TLS, nothing in common, or given up.
+    pub failed: IntCounter,
+    /// Not finished in time.
+    pub late: IntCounter,
 }
 
 /// The counters of one room.
@@ -75,6 +89,11 @@ impl Metrics {
             register(&registry, counters.clone());
             counters
         };
+        let handshakes = counters(
+            "preau_tls_handshakes_total",
+            "TLS handshakes, by what came of them",
+            &["result"],
+        );
         let options = HistogramOpts::new(
             "preau_portal_response_seconds",
             "From the request to the head of the portal's answer",
@@ -106,6 +125,12 @@ impl Metrics {
                 "preau_store_errors_total",
                 "Commits to the store that failed and are tried again",
             ),
+            handshakes: Handshakes {
+                full: handshakes.with_label_values(&["full"]),
+                resumed: handshakes.with_label_values(&["resumed"]),
+                failed: handshakes.with_label_values(&["failed"]),
+                late: handshakes.with_label_values(&["late"]),
+            },
             requests: counters(
                 "preau_requests_total",
                 "Requests by room and what was done",

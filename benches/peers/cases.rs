@@ -174,12 +174,6 @@ impl Case {
         }
     }
 
-    /// Whether `who` can do it at all.
-    pub fn is_for(&self, who: Who) -> bool {
-        let tls = matches!(self.how, How::Tls | How::Http2 | How::Handshakes { .. });
-        !(tls && who == Who::Preau)
-    }
-
     /// Measures it on `who`, alone.
     ///
     /// # Errors

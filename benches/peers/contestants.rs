@@ -170,13 +170,20 @@ fn haproxy(site: &Site<'_>, ports: Ports, mode: &str) -> String {
 /// One room that has a seat for whoever measures, and one in which everybody waits.
 fn preau_toml(site: &Site<'_>, ports: Ports, home: &Path) -> Outcome<String> {
     let (origin, home) = (site.origin, home.display());
-    let (plain, admin) = (ports.plain, crate::process::free_port()?);
+    let (Ports { plain, tls }, pem) = (ports, site.pem.display());
+    let admin = crate::process::free_port()?;
     Ok(format!(
         "listen = \"127.0.0.1:{plain}\"
         admin = \"127.0.0.1:{admin}\"
         state = \"{home}/state\"
         threads = 1
         drain = \"200ms\"
+        [[listener]]
+        address = \"127.0.0.1:{tls}\"
+        tls = true
+        [tls]
+        certificates = [{{ cert = \"{pem}\", key = \"{pem}\" }}]
+        min_version = \"1.3\"
         [log]
         access_file = \"{home}/access.log\"
         [[portal]]

@@ -121,12 +121,8 @@ fn measure(
     effort: Effort,
     rounds: usize,
 ) -> Outcome<Vec<(Who, Vec<Sample>)>> {
-    let mut measured: Vec<(Who, Vec<Sample>)> = case
-        .who
-        .iter()
-        .filter(|who| case.is_for(**who))
-        .map(|who| (*who, Vec::new()))
-        .collect();
+    let mut measured: Vec<(Who, Vec<Sample>)> =
+        case.who.iter().map(|who| (*who, Vec::new())).collect();
     for _ in 0..rounds {
         for (who, samples) in &mut measured {
             let sample = case.measure(stage, *who, effort);

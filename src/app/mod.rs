@@ -10,13 +10,14 @@ mod keeper;
 mod keeping;
 
 use crate::admin::{self, Desk};
-use crate::config::{AccessFormat, Config, LogConfig};
+use crate::config::{AccessFormat, Config, LogConfig, Speaks};
 use crate::cookie::{KeyError, Keys};
 use crate::front::{self, AccessLog, House, Lines, Phase, Thread, Writing};
 use crate::host;
 use crate::metrics::Metrics;
 use crate::room::{self, Room};
 use crate::store::{self, Store, StoreError};
+use crate::tls::{Tls, TlsError};
 use crate::upstream::Portal;
 use bind::Listeners;
 use keeping::Keeping;
@@ -47,6 +48,8 @@ pub enum StartError {
     Keys(KeyError),
     /// The store.
     Store(StoreError),
+    /// A certificate, or TLS itself.
+    Tls(TlsError),
     /// An address of ours cannot be listened on.
     Listen(&'static str, SocketAddr, io::Error),
     /// The access log cannot be written.
@@ -66,6 +69,7 @@ impl fmt::Display for StartError {
             ),
             StartError::Keys(error) => error.fmt(f),
             StartError::Store(error) => error.fmt(f),
+            StartError::Tls(error) => error.fmt(f),
             StartError::Listen(key, address, error) if error.kind() == io::ErrorKind::AddrInUse => {
                 write!(
                     f,
@@ -116,6 +120,7 @@ pub fn start(mut config: Config) -> Result<Running, StartError> {
     let keys = Keys::load_or_create(&config.state.join("keys.toml")).map_err(StartError::Keys)?;
     let store = Store::open(&config.state.join("store.redb")).map_err(StartError::Store)?;
     let rooms = rooms(&config, &store).map_err(StartError::Store)?;
+    let tls = tls(&config).map_err(StartError::Tls)?;
     let listeners = bind::workers(&config)?;
     let desk_listener = bind::desk(config.admin)?;
     let (access, log_guard) = access_log(&config.log)?;
@@ -124,7 +129,7 @@ pub fn start(mut config: Config) -> Result<Running, StartError> {
     let portals: Vec<Arc<Portal>> = config.portals.iter().cloned().map(Portal::new).collect();
     let drain = config.drain.into();
     let keys = Arc::new(keys);
-    let house = House::new(config, rooms, portals, &keys, metrics, access);
+    let house = House::new(config, rooms, portals, &keys, metrics, access, tls);
     let house = Arc::new(house);
     let addresses = addresses(&listeners);
     let admin = desk_listener.local_addr().map_err(StartError::Thread)?;
@@ -279,6 +284,14 @@ fn rooms(config: &Config, store: &Store) -> Result<Vec<Room>, StoreError> {
         });
     }
     Ok(rooms)
+}
+
+/// What is needed to speak TLS, if a listener does.
+fn tls(config: &Config) -> Result<Option<Tls>, TlsError> {
+    let speaks = |what| config.listeners.iter().any(|it| it.speaks == what);
+    speaks(Speaks::Https)
+        .then(|| Tls::new(&config.tls))
+        .transpose()
 }
 
 fn make_state(path: &Path) -> Result<(), StartError> {

@@ -7,6 +7,7 @@ use crate::time::Span;
 use std::ops::RangeInclusive;
 
 const HANDSHAKE_TIMEOUT: RangeInclusive<Span> = Span::secs(1)..=Span::mins(5);
+const STREAMS: RangeInclusive<u32> = 1..=1_000;
 const HEADER_TIMEOUT: RangeInclusive<Span> = Span::secs(1)..=Span::mins(5);
 const HEADER_BYTES: RangeInclusive<u32> = 8 * 1024..=1024 * 1024;
 const CONNECTIONS: RangeInclusive<u32> = 1..=1_000_000;
@@ -17,6 +18,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             handshake_timeout: Span::secs(10),
+            streams: 100,
             header_timeout: Span::secs(10),
             header_bytes: 32 * 1024,
             connections: 16_000,
@@ -35,6 +37,7 @@ pub(super) fn read(top: &mut Table<'_>) -> Limits {
     };
     let handshake_timeout = table.read("handshake_timeout", span(HANDSHAKE_TIMEOUT));
     limits.handshake_timeout = handshake_timeout.unwrap_or(limits.handshake_timeout);
+    limits.streams = table.read_or("streams", number(STREAMS), limits.streams);
     let header_timeout = table.read("header_timeout", span(HEADER_TIMEOUT));
     limits.header_timeout = header_timeout.unwrap_or(limits.header_timeout);
     let header_bytes = table.read("header_bytes", bytes(HEADER_BYTES));

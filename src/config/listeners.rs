@@ -1,13 +1,16 @@
 //! Where visitors connect: `listen` for plain addresses, `[[listener]]` for whatever needs to say
 //! more.
 
-use super::Listener;
 use super::table::Table;
 use super::trust::{NETWORK_EXAMPLE, network};
-use super::values::{list, parsed};
+use super::values::{boolean, list, parsed};
+use super::{Listener, Speaks};
 use std::net::SocketAddr;
 use std::ops::Range;
 
+/// Where browsers go for `https://host/`.
+const HTTPS: u16 = 443;
+const REDIRECT_EXAMPLE: &str = "write \"https\", or \"https:8443\" for another port than 443";
 const EXAMPLE: &str = "write an address and a port, such as \"0.0.0.0:8080\" or \"[::]:8080\"";
 /// Where visitors connect when nothing is written.
 const DEFAULT: SocketAddr =
@@ -27,6 +30,7 @@ pub(super) fn read(top: &mut Table<'_>) -> Vec<Listener> {
         once(top, top.span(&["listen"]), "listen", address, &mut seen);
         listeners.push(Listener {
             address,
+            speaks: Speaks::Http,
             proxy_from: Vec::new(),
         });
     }
@@ -49,12 +53,43 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
 
 fn listener(table: &mut Table<'_>) -> Option<Listener> {
     let address = table.required("address", parsed(address, EXAMPLE), "\"0.0.0.0:443\"");
+    let speaks = speaks(table);
     let networks = list(parsed(network, NETWORK_EXAMPLE));
     let proxy_from = table.read_or("proxy_from", networks, Vec::new());
     Some(Listener {
         address: address?,
+        speaks,
         proxy_from,
     })
+}
+fn speaks(table: &mut Table<'_>) -> Speaks {
+    let tls = table.read_or("tls", boolean, false);
+    match table.read("redirect", parsed(redirect, REDIRECT_EXAMPLE)) {
+        Some(_) if tls => {
+            table.sink().wrong(
+                table.span(&["redirect"]),
+                "a listener with `tls = true` cannot have `redirect`",
+                "visitors who come here speak TLS already",
+                "remove one of the two: `redirect` is for a listener on port 80",
+            );
+            Speaks::Https
+        }
+        Some(port) => Speaks::Redirect(port),
+        None if tls => Speaks::Https,
+        None => Speaks::Http,
+    }
+}
+
+/// The port that visitors are sent to.
+fn redirect(text: &str) -> Result<u16, String> {
+    match text.strip_prefix("https") {
+        Some("") => Ok(HTTPS),
+        Some(rest) => match rest.strip_prefix(':').map(str::parse) {
+            Some(Ok(port)) if port > 0 => Ok(port),
+            _ => Err("a port is a number from 1 to 65535".into()),
+        },
+        None => Err("visitors can be sent to https only".into()),
+    }
 }
 
 /// Nobody can listen on an address twice; port 0 is another one each time.

@@ -17,6 +17,7 @@ mod routes;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod trust;
 mod values;
 
@@ -51,6 +52,8 @@ pub struct Config {
     pub waiting_status: u16,
     /// Whose word about visitors we take.
     pub trust: Trust,
+    /// Certificates, and what is spoken with them.
+    pub tls: TlsConfig,
     /// Attributes of our cookies.
     pub cookie: CookieConfig,
     /// What is logged, where and how.
@@ -68,6 +71,8 @@ pub struct Config {
 pub struct Listener {
     /// Address and port.
     pub address: SocketAddr,
+    /// What is spoken there.
+    pub speaks: Speaks,
     /// Where a PROXY protocol header may come from; if there is any, each connection must begin
     /// with one.
     pub proxy_from: Vec<IpNet>,
@@ -92,10 +97,54 @@ pub enum TrustedField {
     Forwarded,
 }
 
+/// What is spoken with visitors at one address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Speaks {
+    /// Plain HTTP.
+    #[default]
+    Http,
+    /// HTTP over TLS.
+    Https,
+    /// Plain HTTP, only to send visitors to the same address over HTTPS, at this port.
+    Redirect(u16),
+}
+
+/// Certificates, and what is spoken with them.
+#[derive(Clone, Debug, Default)]
+pub struct TlsConfig {
+    /// The first is shown to visitors who name no host, or one that none is for.
+    pub certificates: Vec<Pair>,
+    /// The oldest version that is spoken.
+    pub min_version: TlsVersion,
+    /// HTTP/1.1 only, although visitors would speak HTTP/2.
+    pub http1_only: bool,
+    /// How long browsers are to come over HTTPS only (RFC 6797); not said if none.
+    pub hsts: Option<Span>,
+}
+
+/// The files of one certificate, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The certificate, and those between it and its root.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// Versions of TLS that we speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// 1.2 and 1.3.
+    #[default]
+    Tls12,
+    /// 1.3 alone.
+    Tls13,
+}
+
 /// Attributes of our cookies.
 #[derive(Clone, Debug, Default)]
 pub struct CookieConfig {
-    /// Visitors reach us over HTTPS (a TLS proxy stands in front): `Secure` and `__Host-`.
+    /// Visitors reach us over HTTPS: `Secure` and `__Host-`.
     pub secure: bool,
 }
 
@@ -151,8 +200,11 @@ pub enum Addresses {
 /// Bounds on what one visitor's connection may use.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Time for what comes before the first request: the header of the PROXY protocol.
+    /// Time for what comes before the first request: the header of the PROXY protocol, and then
+    /// again the TLS handshake.
     pub handshake_timeout: Span,
+    /// Requests at once over one HTTP/2 connection.
+    pub streams: u32,
     /// From the first byte of a request to the end of its head.
     pub header_timeout: Span,
     /// Bytes of a request's head.

@@ -5,8 +5,8 @@ use super::report::{Problems, Sink, Texts};
 use super::table::Table;
 use super::values::{boolean, choice, number, parsed, span, string};
 use super::{
-    AccessFormat, Addresses, Config, CookieConfig, LogConfig, LogFormat, limits, listeners,
-    overrides, portals, rooms, trust,
+    AccessFormat, Addresses, Config, CookieConfig, Listener, LogConfig, LogFormat, Speaks, limits,
+    listeners, overrides, portals, rooms, tls, trust,
 };
 use crate::time::Span;
 use std::net::SocketAddr;
@@ -112,7 +112,8 @@ fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
         );
     }
     let trust = trust::read(&mut top);
-    let cookie = cookie(&mut top);
+    let tls = tls::read(&mut top, &listeners);
+    let cookie = cookie(&mut top, &listeners);
     let log = log(&mut top);
     let limits = limits::read(&mut top);
     let portals = portals::read(&mut top, &listen);
@@ -126,6 +127,7 @@ fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
         drain,
         waiting_status: u16::try_from(waiting_status).ok()?,
         trust,
+        tls,
         cookie,
         log,
         limits,
@@ -166,8 +168,13 @@ pub(super) fn overlaps(listen: SocketAddr, target: SocketAddr) -> bool {
     listen.port() == target.port() && (listen.ip() == target.ip() || unspecified)
 }
 
-fn cookie(top: &mut Table<'_>) -> CookieConfig {
-    let mut cookie = CookieConfig::default();
+/// Browsers keep a `Secure` cookie only over HTTPS: that is the default where nobody is served
+/// without.
+fn cookie(top: &mut Table<'_>, listeners: &[Listener]) -> CookieConfig {
+    let serves = |what| listeners.iter().any(|listener| listener.speaks == what);
+    let mut cookie = CookieConfig {
+        secure: serves(Speaks::Https) && !serves(Speaks::Http),
+    };
     if let Some(mut table) = top.table("cookie") {
         cookie.secure = table.read_or("secure", boolean, cookie.secure);
         table.finish();

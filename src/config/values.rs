@@ -12,6 +12,8 @@ use toml::de::DeValue;
 const MAX_STRING_BYTES: usize = 4096;
 /// Characters of a name.
 const MAX_NAME_CHARS: usize = 32;
+/// One day; days are not hours to people who turn clocks, but they are to us.
+const DAY: Span = Span::mins(24 * 60);
 /// Elements of a list.
 const MAX_LIST: usize = 1024;
 
@@ -40,19 +42,19 @@ pub(super) fn number(range: RangeInclusive<u32>) -> impl Fn(Field<'_>) -> Option
     }
 }
 
-/// A length of time within `range`: a string such as `"10m"`.
+/// A length of time within `range`: a string such as `"10m"` or `"180d"`.
 pub(super) fn span(range: RangeInclusive<Span>) -> impl Fn(Field<'_>) -> Option<Span> {
     move |field| {
         let (min, max) = (show(*range.start()), show(*range.end()));
         let help = "write a number and a unit, such as \"500ms\", \"30s\", \"10m\" or \"1h30m\"";
         match field.item.get_ref() {
-            DeValue::String(text) => match SpanParser::new().parse_unsigned_duration(&**text) {
-                Ok(length) if range.contains(&Span::from(length)) => Some(length.into()),
-                Ok(_) => field.wrong(
+            DeValue::String(text) => match length(text) {
+                Some(length) if range.contains(&length) => Some(length),
+                Some(_) => field.wrong(
                     format!("must be from {min} to {max}"),
                     format!("write a length of time from \"{min}\" to \"{max}\""),
                 ),
-                Err(_) => field.wrong("not a length of time", help),
+                None => field.wrong("not a length of time", help),
             },
             DeValue::Integer(n) => field.wrong(
                 "a length of time needs a unit",
@@ -175,9 +177,24 @@ pub(super) fn list<T>(
 
 /// A length of time as an operator writes it.
 pub fn show(span: Span) -> String {
+    if span > DAY && span.0.is_multiple_of(DAY.0) {
+        return format!("{}d", span.0 / DAY.0);
+    }
     SpanPrinter::new()
         .unsigned_duration_to_string(&Duration::from(span))
         .replace(' ', "")
+}
+
+/// Reads a length of time: whole days, or what has hours and less.
+fn length(text: &str) -> Option<Span> {
+    let days = text.strip_suffix('d').and_then(|days| days.parse().ok());
+    match days {
+        Some(days) => DAY.0.checked_mul(days).map(Span),
+        None => {
+            let length = SpanParser::new().parse_unsigned_duration(text);
+            length.ok().map(Span::from)
+        }
+    }
 }
 
 /// The key without the table's name.

@@ -103,12 +103,14 @@ fn expectation(headers: &HeaderMap) -> Result<(), RefusalKind> {
     }
 }
 
-/// RFC 9112 §3.2: exactly one valid Host; an absolute target overrides it.
+/// RFC 9112 §3.2: exactly one valid Host; an absolute target overrides it. In HTTP/2 `:authority`
+/// stands for it, and if both are there they must be the same (RFC 9113 §8.3.1).
 fn host<B>(request: &Request<B>) -> Result<String, RefusalKind> {
     let mut fields = request.headers().get_all(HOST).iter();
     let field = match (fields.next(), fields.next()) {
         (Some(field), None) => Some(field),
         (None, _) if request.version() < Version::HTTP_11 => None,
+        (None, _) if request.version() == Version::HTTP_2 && request.uri().host().is_some() => None,
         _ => return Err(RefusalKind::BadRequest),
     };
     let named = match field {
@@ -117,6 +119,16 @@ fn host<B>(request: &Request<B>) -> Result<String, RefusalKind> {
     };
     let authority = request.uri().authority();
     if authority.is_some_and(|it| it.host().is_empty() || it.as_str().contains('@')) {
+        return Err(RefusalKind::BadRequest);
+    }
+    let both = field.zip(authority);
+    if request.version() == Version::HTTP_2
+        && both.is_some_and(|(field, it)| {
+            !field
+                .as_bytes()
+                .eq_ignore_ascii_case(it.as_str().as_bytes())
+        })
+    {
         return Err(RefusalKind::BadRequest);
     }
     let absolute = authority.map(|authority| authority.host());

@@ -2,12 +2,15 @@
 
 use super::access;
 use super::door::House;
+use super::handshake::{self, Session};
+use super::http2;
 use super::origin::Peer;
 use super::proxy;
 use super::request;
 use super::serve::{self, Phase, Reception};
 use super::stream::Stream;
 use super::wire::Wire;
+use crate::config::Speaks;
 use crate::host::Seldom;
 use crate::time::Span;
 use hyper::server::conn::http1;
@@ -62,15 +65,54 @@ pub async fn serve(
 ) {
     let mut peer = Peer {
         address: address.ip(),
-        secure: false,
+        secure: reception.listener.speaks == Speaks::Https,
     };
     if !reception.listener.proxy_from.is_empty() {
         peer = match named(&reception, &mut socket, peer).await {
             Ok(peer) => peer,
-            Err(_) => return serve::farewell(socket, reception.words[0].answer()).await,
+            Err(_) => {
+                let words = reception.words[0].answer();
+                return serve::farewell(Stream::Plain(socket), words).await;
+            }
         };
     }
-    http1(&reception, Stream::Plain(socket), peer).await;
+    if reception.listener.speaks != Speaks::Https {
+        return http1(&reception, Stream::Plain(socket), peer, None).await;
+    }
+    // Boxes, so that a plain connection does not take as much memory as the largest of these.
+    let shaken = Box::pin(handshake::shake(&reception, socket)).await;
+    match shaken {
+        None => {}
+        Some((stream, session)) if session.http2 => {
+            Box::pin(http2::serve(reception, stream, peer, session)).await;
+        }
+        Some((stream, session)) => http1(&reception, stream, peer, Some(&session)).await,
+    }
+}
+
+/// A stream for a few words in HTTP/1.1 to a visitor who is not served; the caller bounds the
+/// time.
+///
+/// # Errors
+/// Nobody is there who would understand them.
+pub async fn for_words(
+    reception: &Reception,
+    mut socket: TcpStream,
+    peer: IpAddr,
+) -> io::Result<Stream> {
+    let listener = &reception.listener;
+    if listener.speaks != Speaks::Https {
+        return Ok(Stream::Plain(socket));
+    }
+    if !listener.proxy_from.is_empty() {
+        let peer = Peer {
+            address: peer,
+            secure: true,
+        };
+        let named = named(reception, &mut socket, peer).await;
+        named.map_err(|why| io::Error::other(why.to_string()))?;
+    }
+    handshake::for_words(reception, socket).await
 }
 
 /// Whom a proxy in front of us names.
@@ -99,17 +141,19 @@ fn unnamed(house: &House, address: IpAddr, why: &proxy::Wrong) {
     }
 }
 
-async fn http1(reception: &Reception, stream: Stream, peer: Peer) {
+async fn http1(reception: &Reception, stream: Stream, peer: Peer, session: Option<&Session>) {
     let thread = &reception.thread;
     let limits = &thread.house.config.limits;
     let wire = Wire::new(stream, reception.words.clone());
     let mark = wire.mark();
     let service = service_fn(|request| {
         let busy = mark.begin();
-        async move {
-            let response = request::answer(thread, peer, request, busy).await;
+        // A box: hyper moves what it is given several times for each request, and holds room for
+        // it in each connection, idle or not.
+        Box::pin(async move {
+            let response = request::answer(reception, peer, session, request, Some(busy)).await;
             Ok::<_, Infallible>(response)
-        }
+        })
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -8,6 +8,7 @@ use crate::cookie::{Keys, Rejected, RoomCookie};
 use crate::host;
 use crate::metrics::{Metrics, RoomMeters};
 use crate::room::{Room, Visitor};
+use crate::tls::Tls;
 use crate::upstream::{Client, Portal};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use http::HeaderMap;
@@ -32,6 +33,8 @@ pub struct House {
     pub access: AccessLog,
     /// What is written down.
     pub written: Written,
+    /// TLS to visitors, if a listener speaks it.
+    pub tls: Option<Tls>,
     pub(super) pages: Pages,
     pub(super) zone: TimeZone,
     pub(super) connections: AtomicUsize,
@@ -67,6 +70,7 @@ impl House {
         keys: &Arc<Keys>,
         metrics: Arc<Metrics>,
         access: AccessLog,
+        tls: Option<Tls>,
     ) -> House {
         let doors = (config.rooms.iter().zip(rooms))
             .map(|(room_config, room)| {
@@ -103,6 +107,7 @@ impl House {
             portals,
             metrics,
             access,
+            tls,
             config,
         }
     }

@@ -126,7 +126,14 @@ fn outgoing(
     upgrade: Option<&HeaderValue>,
 ) -> Request<RequestBody> {
     let (mut parts, body) = request.into_parts();
-    let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
+    let chunked = match parts.version {
+        Version::HTTP_2 => !body.is_end_stream() && !parts.headers.contains_key(CONTENT_LENGTH),
+        _ => parts.headers.contains_key(TRANSFER_ENCODING),
+    };
+    let via = match parts.version {
+        Version::HTTP_2 => "2.0 preau",
+        _ => "1.1 preau",
+    };
     let host = host(&parts.uri, &parts.headers);
     let target: Result<PathAndQuery, _> = errand.asked.target.parse();
     parts.uri = target.map_or_else(|_| Uri::from_static("/"), Uri::from);
@@ -151,7 +158,7 @@ fn outgoing(
         false => "http",
     };
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
-    headers.append(VIA, HeaderValue::from_static("1.1 preau"));
+    headers.append(VIA, HeaderValue::from_static(via));
     if let Some(protocol) = upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, protocol.clone());

@@ -1,8 +1,9 @@
 //! The front: what visitors meet.
 //!
-//! [`serve`] accepts connections on one thread; `connection` is what happens on one of them;
-//! [`request::answer`] is the way of a request, top to bottom. Around it: `canonical` (one reading
-//! of a request, or a refusal), `origin` and `proxy` (where it comes from), `door` (a room and what belongs to
+//! [`serve`] accepts connections on one thread; `connection` is what happens on one of them, after
+//! its `handshake` over TLS, and `http2` if that is spoken; [`request::answer`] is the way of a
+//! request, top to bottom. Around it: `redirect` (from http to https), `canonical` (one reading of
+//! a request, or a refusal), `origin` and `proxy` (where it comes from), `door` (a room and what belongs to
 //! it), `own` (`/.preau/`), `forward` (to the portal and back), `reply` (our own answers), `page`
 //! (their words), `stream` and `wire` (the socket), `written` (the store), `access` and `lines` (the log).
 
@@ -12,11 +13,14 @@ mod canonical;
 mod connection;
 mod door;
 mod forward;
+mod handshake;
+mod http2;
 mod lines;
 mod origin;
 mod own;
 pub mod page;
 mod proxy;
+mod redirect;
 mod reply;
 pub mod request;
 mod serve;

@@ -5,18 +5,22 @@ use super::body::{Body, Visit};
 use super::canonical::{self, Asked};
 use super::door::{Door, House, Thread};
 use super::forward::{self, Errand};
+use super::handshake::Session;
 use super::origin::{Origin, Peer};
 use super::own;
 use super::page::RefusalKind;
+use super::redirect;
 use super::reply::{self, Manner};
+use super::serve::Reception;
 use super::wire::Busy;
+use crate::config::Speaks;
 use crate::host;
 use crate::room::{Ask, Decision, Entry, Pass, Refusal, Visitor};
 use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONNECTION, COOKIE, HeaderMap, HeaderName,
-    ORIGIN, SET_COOKIE,
+    ORIGIN, SET_COOKIE, STRICT_TRANSPORT_SECURITY,
 };
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -31,20 +35,32 @@ const BESIDE: [&str; 6] = ["image", "font", "style", "script", "manifest", "trac
 ///
 /// canonical reading → room (host and path) → our own corner, or an open path, or the decision
 /// of the room: forward, wait, refuse.
-pub async fn answer(
-    thread: &Thread,
+///
+/// `session` is of the connection, if it came over TLS; `busy` of its wire, in HTTP/1.1.
+pub(super) async fn answer(
+    reception: &Reception,
     peer: Peer,
+    session: Option<&Session>,
     request: Request<Incoming>,
-    busy: Busy,
+    busy: Option<Busy>,
 ) -> Response<Body> {
+    let thread = &*reception.thread;
     let house = &*thread.house;
     let origin = Origin::of(peer, request.headers(), &house.config);
     let path = request.uri().path();
     let mut logged =
         (house.access).begin(origin.address, request.method(), path, request.headers());
     let manner = Manner::of(request.method(), request.headers());
+    // HTTP/2 has no word for it in an answer: the connection is told (RFC 9113 §8.2.2).
+    let can_close = request.version() < Version::HTTP_2;
     let mut close = house.is_draining();
     let mut response = match canonical::read(&request, &house.config.limits) {
+        Ok(asked) if session.is_some_and(|session| !session.serves(&asked.host)) => {
+            reply::refusal(house, manner, RefusalKind::OtherConnection, None, None)
+        }
+        Ok(asked) if let Speaks::Redirect(port) = reception.listener.speaks => {
+            redirect::answer(house, manner, &asked, port)
+        }
         Ok(asked) => admit(thread, &origin, &asked, manner, request, &mut logged).await,
         Err(kind) => {
             // Whoever frames a request wrongly may have framed the next one wrongly too.
@@ -52,19 +68,23 @@ pub async fn answer(
             reply::refusal(house, manner, kind, None, None)
         }
     };
-    if close {
+    if close && can_close {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
+    }
+    if let Some(hsts) = reception.hsts.as_ref().filter(|_| origin.secure) {
+        let headers = response.headers_mut();
+        headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
     if let Some(entry) = &mut logged {
         entry.answered(response.status());
     }
     let busy = match response.status() {
         StatusCode::SWITCHING_PROTOCOLS => {
-            busy.for_good();
+            busy.map(Busy::for_good);
             None
         }
-        _ => Some(busy),
+        _ => busy,
     };
     response.body_mut().log(logged, busy);
     response

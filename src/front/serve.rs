@@ -3,8 +3,10 @@
 use super::connection::{self, Guest};
 use super::door::{House, Thread};
 use super::page::{Lang, RefusalKind, RefusalView};
+use super::stream::Stream;
 use super::wire::{self, Words};
 use crate::config::Listener;
+use http::HeaderValue;
 use socket2::{SockFilter, SockRef};
 use std::io;
 use std::net::SocketAddr;
@@ -43,6 +45,8 @@ pub(super) struct Reception {
     pub listener: Listener,
     pub words: Arc<[Words; 3]>,
     pub phase: watch::Receiver<Phase>,
+    /// `Strict-Transport-Security`, if it is to be said.
+    pub hsts: Option<HeaderValue>,
     connections: TaskTracker,
     farewells: TaskTracker,
 }
@@ -64,6 +68,7 @@ pub async fn serve(
                 listener,
                 words: words.clone(),
                 phase: phase.clone(),
+                hsts: hsts(&thread.house),
                 connections: connections.clone(),
                 farewells: TaskTracker::new(),
             });
@@ -132,8 +137,14 @@ impl Reception {
         house.refused(RefusalKind::Busy);
         if self.farewells.len() < FAREWELLS_MAX {
             let answer = full(house);
+            let reception = self.clone();
             self.farewells.spawn(async move {
-                farewell(socket, &answer).await;
+                let words = async {
+                    let stream = connection::for_words(&reception, socket, address.ip()).await?;
+                    farewell(stream, &answer).await;
+                    Ok::<_, io::Error>(())
+                };
+                let _ = tokio::time::timeout(FAREWELL, words).await;
                 drop(guest);
             });
         }
@@ -185,14 +196,19 @@ fn full(house: &House) -> Vec<u8> {
 }
 
 /// Says something to a visitor whose request we do not read, and closes.
-pub(super) async fn farewell(mut socket: TcpStream, answer: &[u8]) {
+pub(super) async fn farewell(mut stream: Stream, answer: &[u8]) {
     let say = async {
-        socket.write_all(answer).await?;
-        socket.shutdown().await?;
-        tokio::io::copy(&mut socket, &mut tokio::io::sink()).await
+        stream.write_all(answer).await?;
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
     };
     // Whoever does not listen goes without.
     let _ = tokio::time::timeout(FAREWELL, say).await;
+}
+
+fn hsts(house: &House) -> Option<HeaderValue> {
+    let length = house.config.tls.hsts?;
+    HeaderValue::try_from(format!("max-age={}", length.ceil_secs())).ok()
 }
 
 #[cfg(test)]

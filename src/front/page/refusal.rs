@@ -19,6 +19,8 @@ pub enum RefusalKind {
     ExpectationFailed,
     /// No room covers this address.
     Misdirected,
+    /// The host is one that the certificate of this connection is not for.
+    OtherConnection,
     /// No server of the portal is up.
     PortalDown,
     /// The portal's answer could not be understood, or broke off.
@@ -107,7 +109,7 @@ const fn row(
 
 /// In the order of [`RefusalKind`].
 #[rustfmt::skip]
-static TABLE: [Row; 17] = [
+static TABLE: &[Row] = &[
     row(RefusalKind::BadRequest, "bad-request", StatusCode::BAD_REQUEST, None,
         "Bad request", "The request is not valid HTTP."),
     row(RefusalKind::UriTooLong, "uri-too-long", StatusCode::URI_TOO_LONG, None,
@@ -122,6 +124,8 @@ static TABLE: [Row; 17] = [
         "Expectation failed", "The only expectation understood is 100-continue."),
     row(RefusalKind::Misdirected, "misdirected", StatusCode::NOT_FOUND, None,
         "Nothing here", "No portal is served at this address."),
+    row(RefusalKind::OtherConnection, "other-connection", StatusCode::MISDIRECTED_REQUEST, None,
+        "Other connection", "This connection was opened for another host, with a certificate that is not for this one. Open a new one."),
     row(RefusalKind::PortalDown, "portal-down", StatusCode::SERVICE_UNAVAILABLE, Some(30),
         "Portal down", "The portal does not answer. It is tried again all the time; come back later."),
     row(RefusalKind::PortalBroken, "portal-broken", StatusCode::BAD_GATEWAY, Some(10),

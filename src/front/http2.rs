@@ -1,0 +1,196 @@
+//! HTTP/2 with visitors (RFC 9113).
+//!
+//! hyper and h2 do the frames; here is what they leave to us: the bounds, an end for connections
+//! that nobody uses, a drain that ends, and one `Cookie` field out of the many that a browser may
+//! send (RFC 9113 §8.2.3). WebSockets are not offered (RFC 8441): browsers open them over HTTP/1.1.
+
+use super::handshake::Session;
+use super::origin::Peer;
+use super::request;
+use super::serve::{Phase, Reception};
+use super::stream::Stream;
+use http::header::{COOKIE, HeaderMap};
+use http::{HeaderValue, Request};
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Bytes of a body that may be under way to us for one request, and for one connection.
+const STREAM_WINDOW: u32 = 64 * 1024 - 1;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Bytes of a frame.
+const FRAME_MAX: u32 = 16 * 1024;
+/// Bytes of an answer that wait for the visitor, for one request.
+const SEND_MAX: usize = 64 * 1024;
+/// Requests that the visitor took back before we looked at them: more end the connection
+/// ("rapid reset").
+const RESETS_MAX: usize = 20;
+/// Requests that we took back because the visitor broke the rules ("made you reset").
+const OUR_RESETS_MAX: usize = 256;
+/// A visitor from whom nothing was heard is asked after this long …
+const PING_AFTER: Duration = Duration::from_secs(20);
+/// … and is gone if no answer comes for this long.
+const PING_PATIENCE: Duration = Duration::from_secs(10);
+/// A connection without a request is closed after this long …
+const IDLE_MAX: Duration = Duration::from_secs(75);
+/// … and is cut if it is still there this long after we have said so.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// Fields may be this many times as large as we take before h2 refuses them without words.
+const WORDS_UP_TO: u32 = 2;
+
+/// Serves a connection to its end.
+pub async fn serve(reception: Arc<Reception>, stream: Stream, peer: Peer, session: Session) {
+    let mut phase = reception.phase.clone();
+    let streams = Streams::new();
+    let builder = builder(&reception, streams.clone());
+    let session = Arc::new(session);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let (reception, session) = (reception.clone(), session.clone());
+        async move {
+            join_crumbs(request.headers_mut());
+            let response = request::answer(&reception, peer, Some(&session), request, None).await;
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let mut leaving = false;
+    loop {
+        let patience = if leaving { GOODBYE } else { IDLE_MAX };
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a visitor's connection broke");
+                }
+                return;
+            }
+            _ = phase.wait_for(|phase| *phase == Phase::Closing), if !leaving => {}
+            // A visitor who never began HTTP/2 would never hear a goodbye, either.
+            () = streams.idle(patience) => if leaving { return },
+        }
+        leaving = true;
+        connection.as_mut().graceful_shutdown();
+    }
+}
+
+fn builder(reception: &Reception, streams: Streams) -> http2::Builder<Streams> {
+    let limits = &reception.thread.house.config.limits;
+    let header_bytes = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
+    let mut builder = http2::Builder::new(streams);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME_MAX)
+        .max_header_list_size(header_bytes.saturating_mul(WORDS_UP_TO))
+        .max_send_buf_size(SEND_MAX)
+        .max_pending_accept_reset_streams(RESETS_MAX)
+        .max_local_error_reset_streams(OUR_RESETS_MAX)
+        .keep_alive_interval(PING_AFTER)
+        .keep_alive_timeout(PING_PATIENCE);
+    builder
+}
+
+/// One `Cookie` field out of all: everybody behind us reads one.
+fn join_crumbs(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(COOKIE).iter();
+    if crumbs.next().is_none() || crumbs.next().is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    let joined = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]));
+    headers.insert(
+        COOKIE,
+        joined.expect("parts that are valid are valid together"),
+    );
+}
+
+/// The requests under way over one connection: hyper hands each to this.
+#[derive(Clone)]
+struct Streams {
+    open: Arc<watch::Sender<usize>>,
+}
+
+/// One of them, until it has ended.
+struct Open(Streams);
+
+impl Streams {
+    fn new() -> Streams {
+        Streams {
+            open: Arc::new(watch::Sender::new(0)),
+        }
+    }
+
+    /// Returns when there has been no request for `most`.
+    async fn idle(&self, most: Duration) {
+        let mut open = self.open.subscribe();
+        loop {
+            // The sender is ours: it cannot be gone.
+            let _ = open.wait_for(|open| *open == 0).await;
+            if tokio::time::timeout(most, open.changed()).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
+    fn execute(&self, request: F) {
+        self.open.send_modify(|open| *open += 1);
+        let open = Open(self.clone());
+        tokio::spawn(async move {
+            request.await;
+            drop(open);
+        });
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.send_modify(|open| *open -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crumbs_are_joined_byte_for_byte() {
+        let mut headers = HeaderMap::new();
+        for crumb in [&b"a=1"[..], b"b=\xe9", b"c=3; d=4"] {
+            headers.append(COOKIE, HeaderValue::from_bytes(crumb).unwrap());
+        }
+        join_crumbs(&mut headers);
+        let fields: Vec<_> = headers.get_all(COOKIE).iter().collect();
+        assert_eq!(fields, [&b"a=1; b=\xe9; c=3; d=4"[..]]);
+        join_crumbs(&mut headers);
+        assert_eq!(headers.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_connection_with_a_request_is_not_idle() {
+        const MOST: Duration = Duration::from_millis(50);
+        let streams = Streams::new();
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        streams.execute(async move { drop(ended.await) });
+        let idle = streams.clone();
+        let mut idle = tokio::spawn(async move { idle.idle(MOST).await });
+        let long = tokio::time::timeout(MOST * 5, &mut idle).await;
+        assert!(long.is_err(), "a request is under way");
+        end.send(()).unwrap();
+        idle.await.unwrap();
+        assert_eq!(*streams.open.borrow(), 0);
+    }
+}

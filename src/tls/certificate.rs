@@ -1,0 +1,214 @@
+//! One certificate: its chain, its key, the hosts it is for, and its last day.
+
+use crate::config::Pair;
+use crate::host;
+use crate::time::Millis;
+use aws_lc_rs::digest::{SHA256, digest};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+/// Bytes of a file of certificates or of a key, at most.
+const FILE_MAX: u64 = 1024 * 1024;
+
+/// A certificate with its key.
+#[derive(Debug)]
+pub struct Certificate {
+    /// What messages and metrics call it: the first host it is for, or its common name.
+    pub name: String,
+    /// It is not valid after this moment.
+    pub not_after: Millis,
+    /// The hosts it is for, in lower case: exact, or `*.` and the rest.
+    pub(super) hosts: Vec<String>,
+    pub(super) key: Arc<CertifiedKey>,
+    /// Of both files, to see when they change.
+    pub(super) mark: Mark,
+}
+
+/// Tells two states of a pair of files apart.
+pub(super) type Mark = [u8; 32];
+
+/// The bytes of both files.
+pub(super) struct Files {
+    cert: Vec<u8>,
+    key: Vec<u8>,
+}
+
+/// Why a pair of files is not used. The message says what to do.
+#[derive(Debug)]
+pub struct CertificateError {
+    path: PathBuf,
+    why: Why,
+}
+
+#[derive(Debug)]
+enum Why {
+    Unreadable(io::Error),
+    TooLong,
+    NoCertificate,
+    NoKey,
+    Garbled(String),
+    UnfitKey(Error),
+    OtherKey(PathBuf),
+    Expired,
+}
+
+impl Certificate {
+    /// Reads and checks a pair of files.
+    ///
+    /// # Errors
+    /// What is wrong with one of them, or between them.
+    pub fn read(pair: &Pair, provider: &CryptoProvider) -> Result<Certificate, CertificateError> {
+        Files::read(pair)?.parse(pair, provider)
+    }
+
+    /// Whether it is for `host`, which is in lower case (RFC 9525 §6.3: `*` is one label).
+    pub fn covers(&self, host: &str) -> bool {
+        let parent = host.split_once('.').map_or("", |(_, parent)| parent);
+        let fits = |name: &String| match name.strip_prefix("*.") {
+            Some(rest) => rest == parent,
+            None => name == host,
+        };
+        !host.is_empty() && self.hosts.iter().any(fits)
+    }
+
+    /// Whether its time has passed.
+    pub fn has_expired(&self) -> bool {
+        self.not_after < host::now()
+    }
+}
+
+impl Files {
+    pub(super) fn read(pair: &Pair) -> Result<Files, CertificateError> {
+        let read = |path: &Path| {
+            let mut bytes = Vec::new();
+            let length = File::open(path).and_then(|file| {
+                let mut file = file.take(FILE_MAX + 1);
+                file.read_to_end(&mut bytes)
+            });
+            match length {
+                Ok(length) if length as u64 > FILE_MAX => Err(wrong(path, Why::TooLong)),
+                Ok(_) => Ok(bytes),
+                Err(error) => Err(wrong(path, Why::Unreadable(error))),
+            }
+        };
+        Ok(Files {
+            cert: read(&pair.cert)?,
+            key: read(&pair.key)?,
+        })
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        let marks = [&self.cert, &self.key].map(|bytes| digest(&SHA256, bytes));
+        let both = [marks[0].as_ref(), marks[1].as_ref()].concat();
+        let mark = digest(&SHA256, &both);
+        mark.as_ref().try_into().expect("SHA-256 has 32 bytes")
+    }
+
+    pub(super) fn parse(
+        &self,
+        pair: &Pair,
+        provider: &CryptoProvider,
+    ) -> Result<Certificate, CertificateError> {
+        let in_cert = |why| wrong(&pair.cert, why);
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&self.cert)
+            .collect::<Result<_, _>>()
+            .map_err(|error| in_cert(Why::Garbled(error.to_string())))?;
+        let first = chain.first().ok_or_else(|| in_cert(Why::NoCertificate))?;
+        let (_, parsed) = X509Certificate::from_der(first)
+            .map_err(|error| in_cert(Why::Garbled(error.to_string())))?;
+        let not_after = parsed.validity().not_after.timestamp();
+        let hosts = hosts(&parsed).map_err(in_cert)?;
+        let common = parsed.subject().iter_common_name().next();
+        let common = common.and_then(|name| name.as_str().ok());
+        let name = hosts.first().map(String::as_str).or(common);
+        let name = name.unwrap_or("without a name").to_owned();
+        let key =
+            PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| wrong(&pair.key, Why::NoKey))?;
+        let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| {
+            let why = match error {
+                Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                    Why::OtherKey(pair.cert.clone())
+                }
+                error => Why::UnfitKey(error),
+            };
+            wrong(&pair.key, why)
+        })?;
+        Ok(Certificate {
+            name,
+            not_after: Millis(u64::try_from(not_after).unwrap_or(0).saturating_mul(1000)),
+            hosts,
+            key: Arc::new(key),
+            mark: self.mark(),
+        })
+    }
+}
+
+impl CertificateError {
+    /// The pair is sound, but its time has passed, and that of the one in use has not.
+    pub(super) fn expired(pair: &Pair) -> CertificateError {
+        wrong(&pair.cert, Why::Expired)
+    }
+}
+
+impl fmt::Display for CertificateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match &self.why {
+            Why::Unreadable(error) => write!(
+                f,
+                "{path} cannot be read: {error}. The user running preau must be able to read it"
+            ),
+            Why::TooLong => write!(f, "{path} has more than {FILE_MAX} bytes"),
+            Why::NoCertificate => write!(
+                f,
+                "{path} holds no certificate: it should have a part that begins with \
+                 -----BEGIN CERTIFICATE-----"
+            ),
+            Why::NoKey => write!(
+                f,
+                "{path} holds no private key that can be read: it should have a part that begins \
+                 with -----BEGIN PRIVATE KEY-----, without a password"
+            ),
+            Why::Garbled(error) => write!(f, "{path} is not a certificate in PEM: {error}"),
+            Why::UnfitKey(error) => write!(f, "the private key in {path} cannot be used: {error}"),
+            Why::OtherKey(cert) => write!(
+                f,
+                "the private key in {path} is not that of the certificate in {}",
+                cert.display()
+            ),
+            Why::Expired => write!(
+                f,
+                "the certificate in {path} has expired, and the one in use has not"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for CertificateError {}
+
+fn wrong(path: &Path, why: Why) -> CertificateError {
+    let path = path.to_owned();
+    CertificateError { path, why }
+}
+
+/// The hosts of a certificate; browsers have long looked at its alternative names only.
+fn hosts(parsed: &X509Certificate<'_>) -> Result<Vec<String>, Why> {
+    let names = parsed.subject_alternative_name();
+    let names = names.map_err(|error| Why::Garbled(error.to_string()))?;
+    let names = names.iter().flat_map(|names| &names.value.general_names);
+    let hosts = names.filter_map(|name| match name {
+        GeneralName::DNSName(host) => Some(host.to_ascii_lowercase()),
+        _ => None,
+    });
+    Ok(hosts.collect())
+}

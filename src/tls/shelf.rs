@@ -1,0 +1,178 @@
+//! The certificates in use: chosen by the host that a visitor names, changed while visitors come.
+
+use super::certificate::{Certificate, CertificateError, Files, Mark};
+use crate::config::Pair;
+use arc_swap::ArcSwap;
+use rustls::crypto::CryptoProvider;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The certificates in use.
+pub struct Shelf {
+    pairs: Vec<Pair>,
+    provider: Arc<CryptoProvider>,
+    set: ArcSwap<Set>,
+    /// What was refused last, for each pair, so that it is said once. Held while files are read.
+    refused: Mutex<Vec<Option<Refused>>>,
+}
+
+/// What came of a look at one pair of files.
+#[derive(Debug)]
+pub enum Change {
+    /// There is a new certificate.
+    Taken(Arc<Certificate>),
+    /// The files are no good: the old one stays.
+    Kept(CertificateError),
+}
+
+/// What was refused: files as they were, or what made them unreadable.
+#[derive(PartialEq, Eq)]
+enum Refused {
+    Files(Mark),
+    Unreadable(String),
+}
+
+/// The certificates at one moment.
+struct Set {
+    /// In the order of the file.
+    certificates: Vec<Arc<Certificate>>,
+    /// Which are for a host; a key is as it stands in the certificate.
+    by_host: HashMap<String, Vec<usize>>,
+}
+
+impl Shelf {
+    /// Reads every pair.
+    ///
+    /// # Errors
+    /// The first that cannot be used.
+    pub fn new(pairs: &[Pair], provider: Arc<CryptoProvider>) -> Result<Shelf, CertificateError> {
+        let read = |pair| Certificate::read(pair, &provider).map(Arc::new);
+        let certificates: Vec<_> = pairs.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Shelf {
+            refused: Mutex::new(certificates.iter().map(|_| None).collect()),
+            set: ArcSwap::from_pointee(Set::new(certificates)),
+            pairs: pairs.to_vec(),
+            provider,
+        })
+    }
+
+    /// The certificates in use, in the order of the file.
+    pub fn certificates(&self) -> Vec<Arc<Certificate>> {
+        self.set.load().certificates.clone()
+    }
+
+    /// The certificate that a visitor sees who names `host`.
+    pub fn shown(&self, host: Option<&str>) -> Option<Arc<Certificate>> {
+        let set = self.set.load();
+        set.pick(host, |_| true).cloned()
+    }
+
+    /// Reads again what has changed. What is no good keeps the old one, and is told once, or each
+    /// time if `asked`.
+    pub fn look(&self, asked: bool) -> Vec<Change> {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut certificates = self.certificates();
+        let mut changes = Vec::new();
+        for (index, pair) in self.pairs.iter().enumerate() {
+            let (now, error) = match self.look_at(pair, &certificates[index]) {
+                Ok(None) => {
+                    refused[index] = None;
+                    continue;
+                }
+                Ok(Some(new)) => {
+                    refused[index] = None;
+                    certificates[index] = Arc::new(new);
+                    changes.push(Change::Taken(certificates[index].clone()));
+                    continue;
+                }
+                Err(refusal) => refusal,
+            };
+            if asked || refused[index].as_ref() != Some(&now) {
+                changes.push(Change::Kept(error));
+            }
+            refused[index] = Some(now);
+        }
+        if changes.iter().any(|it| matches!(it, Change::Taken(_))) {
+            self.set.store(Arc::new(Set::new(certificates)));
+        }
+        changes
+    }
+
+    fn look_at(
+        &self,
+        pair: &Pair,
+        old: &Certificate,
+    ) -> Result<Option<Certificate>, (Refused, CertificateError)> {
+        let files =
+            Files::read(pair).map_err(|error| (Refused::Unreadable(error.to_string()), error))?;
+        let mark = files.mark();
+        if mark == old.mark {
+            return Ok(None);
+        }
+        let new = files.parse(pair, &self.provider);
+        let new = new.and_then(|new| match new.has_expired() && !old.has_expired() {
+            true => Err(CertificateError::expired(pair)),
+            false => Ok(new),
+        });
+        new.map(Some).map_err(|error| (Refused::Files(mark), error))
+    }
+}
+
+impl Set {
+    fn new(certificates: Vec<Arc<Certificate>>) -> Set {
+        let mut by_host: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, certificate) in certificates.iter().enumerate() {
+            for host in &certificate.hosts {
+                by_host.entry(host.clone()).or_default().push(index);
+            }
+        }
+        Set {
+            certificates,
+            by_host,
+        }
+    }
+
+    /// The first that is for exactly `host`, or for its siblings, and that `fits`; if none does,
+    /// the first for the host; if there is none, the first of all.
+    fn pick(
+        &self,
+        host: Option<&str>,
+        fits: impl Fn(&Certificate) -> bool,
+    ) -> Option<&Arc<Certificate>> {
+        let host = host.unwrap_or_default().to_ascii_lowercase();
+        let siblings = host
+            .split_once('.')
+            .map(|(_, parent)| format!("*.{parent}"));
+        let exact = self.by_host.get(&host);
+        let found = exact.or_else(|| self.by_host.get(siblings.as_ref()?));
+        let named = found
+            .into_iter()
+            .flatten()
+            .map(|at| &self.certificates[*at]);
+        let fitting = named.clone().find(|certificate| fits(certificate));
+        fitting
+            .or_else(|| named.clone().next())
+            .or_else(|| self.certificates.first())
+    }
+}
+
+impl ResolvesServerCert for Shelf {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let set = self.set.load();
+        let signs = |certificate: &Certificate| {
+            let key = &certificate.key.key;
+            key.choose_scheme(hello.signature_schemes()).is_some()
+        };
+        let picked = set.pick(hello.server_name(), signs)?;
+        Some(picked.key.clone())
+    }
+}
+
+impl fmt::Debug for Shelf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.pairs).finish()
+    }
+}
