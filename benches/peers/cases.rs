@@ -6,6 +6,8 @@ use crate::contestants::{FULL, Who};
 use crate::load::{self, Asked, Loaded};
 use crate::process::Running;
 use crate::stage::{self, Stage};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,6 +207,28 @@ impl Case {
             resident: tree.resident()?,
             loaded: Some(loaded),
         })
+    }
+
+    /// Has perf record ours under the load of this case.
+    ///
+    /// # Errors
+    /// When perf is not there, or may not.
+    pub fn record(&self, stage: &Stage, effort: Effort, record: &Path) -> Outcome<()> {
+        let running = stage.enter(Who::Preau)?;
+        let fields = self.fields(Who::Preau, &running)?;
+        let seconds = effort.seconds.to_string();
+        let mut perf = Command::new("perf")
+            .args(["record", "--event=cpu-clock", "--freq=4000", "-g", "--output"])
+            .arg(record)
+            .args(["--pid", &running.tree().0.to_string(), "--", "sleep", &seconds])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        self.load(stage, Who::Preau, &running, &fields, effort)?;
+        match perf.wait()?.success() {
+            true => Ok(()),
+            false => Err("perf cannot record: see /proc/sys/kernel/perf_event_paranoid".into()),
+        }
     }
 
     /// Whether `who` answers as to somebody who waits.

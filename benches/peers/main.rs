@@ -59,6 +59,9 @@ struct Arguments {
     /// Where the JSON goes.
     #[arg(long, default_value = "target/peers.json")]
     json: PathBuf,
+    /// Has perf record what ours does under load, into this file; nobody else is measured.
+    #[arg(long)]
+    profile: Option<PathBuf>,
     /// Cargo says so when figures are wanted.
     #[arg(long, hide = true)]
     bench: bool,
@@ -103,6 +106,10 @@ fn run(arguments: &Arguments) -> Outcome<()> {
     if !arguments.quick && cases.iter().any(|case| case.how == How::HalfLoad) {
         let whole = CASES[0].measure(&stage, Who::Haproxy, effort)?;
         effort.half = whole.loaded.map_or(0.0, |loaded| loaded.per_second / 2.0);
+    }
+    if let Some(record) = &arguments.profile {
+        let case = cases.first().ok_or("no case has that name")?;
+        return case.record(&stage, effort, record);
     }
     let mut report = Report::default();
     for case in cases {
