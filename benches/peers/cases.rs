@@ -218,9 +218,21 @@ impl Case {
         let fields = self.fields(Who::Preau, &running)?;
         let seconds = effort.seconds.to_string();
         let mut perf = Command::new("perf")
-            .args(["record", "--event=cpu-clock", "--freq=4000", "-g", "--output"])
+            .args([
+                "record",
+                "--event=cpu-clock",
+                "--freq=4000",
+                "-g",
+                "--output",
+            ])
             .arg(record)
-            .args(["--pid", &running.tree().0.to_string(), "--", "sleep", &seconds])
+            .args([
+                "--pid",
+                &running.tree().0.to_string(),
+                "--",
+                "sleep",
+                &seconds,
+            ])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;

@@ -1,5 +1,6 @@
 //! The access log: one line per request, without query strings, cookies or whole addresses.
 
+use super::json::{Json, decimal};
 use super::lines::Lines;
 use crate::config::{AccessFormat, Addresses, LogConfig};
 use crate::host;
@@ -8,7 +9,6 @@ use http::header::{HOST, HeaderMap, HeaderName, REFERER, USER_AGENT};
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::{Serialize, Serializer};
 use std::cell::RefCell;
 use std::fmt::{self, Display};
 use std::io::Write as _;
@@ -23,6 +23,8 @@ const PATH_MAX: usize = 1_024;
 thread_local! {
     /// The line that this thread is writing.
     static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// The second that this thread has written last, and how.
+    static SECOND: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
 }
 
 /// Where lines go and how they look.
@@ -56,31 +58,6 @@ pub struct Entry {
 struct Texts {
     all: String,
     ends: [usize; 3],
-}
-
-/// What the JSON line is made of: the names are part of the public surface.
-#[derive(Serialize)]
-struct Line<'a> {
-    time: Shown<Timestamp>,
-    address: Shown<Address>,
-    method: &'a str,
-    host: &'a str,
-    path: &'a str,
-    status: u16,
-    bytes: usize,
-    ms: u64,
-    room: Option<&'a str>,
-    outcome: &'a str,
-    agent: &'a str,
-}
-
-/// A text in the line that nobody keeps.
-struct Shown<T>(T);
-
-impl<T: Display> Serialize for Shown<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
 }
 
 impl AccessLog {
@@ -193,26 +170,25 @@ impl Entry {
         line.push(b'\n');
     }
 
+    /// The names are part of the public surface.
     fn json(&self, line: &mut Vec<u8>) {
-        let content = Line {
-            time: Shown(self.time()),
-            address: Shown(self.address()),
-            method: self.method.as_str(),
-            host: self.texts.host(),
-            path: self.texts.path(),
-            status: self.status,
-            bytes: self.bytes,
-            ms: host::now().since(self.began).0,
-            room: self.room.as_deref(),
-            outcome: self.outcome,
-            agent: self.texts.agent(),
-        };
-        // Memory takes every write, and the line has no maps with keys that are no text.
-        let _ = serde_json::to_writer(line, &content);
+        let mut json = Json::begin(line);
+        json.text("time", |line| written_time(self.began, line));
+        json.text("address", |line| self.address().write(line));
+        json.word("method", Some(self.method.as_str()));
+        json.word("host", Some(self.texts.host()));
+        json.word("path", Some(self.texts.path()));
+        json.number("status", self.status.into());
+        json.number("bytes", self.bytes as u64);
+        json.number("ms", host::now().since(self.began).0);
+        json.word("room", self.room.as_deref());
+        json.word("outcome", Some(self.outcome));
+        json.word("agent", Some(self.texts.agent()));
+        json.end();
     }
 
     fn combined(&self, line: &mut Vec<u8>) {
-        let time = self.time().to_zoned_datetime(self.log.zone.clone());
+        let time = timestamp(self.began).to_zoned_datetime(self.log.zone.clone());
         let time = time.strftime("%d/%b/%Y:%H:%M:%S %z");
         let texts = &self.texts;
         let [path, agent, referrer] = [texts.path(), texts.agent(), texts.referrer()].map(quoted);
@@ -222,11 +198,6 @@ impl Entry {
             line,
             "{address} - - [{time}] \"{method} {path} HTTP/1.1\" {status} {bytes} \"{referrer}\" \"{agent}\""
         );
-    }
-
-    fn time(&self) -> Timestamp {
-        let millis = i64::try_from(self.began.0).unwrap_or(i64::MAX);
-        Timestamp::from_millisecond(millis).unwrap_or_default()
     }
 
     fn address(&self) -> Address {
@@ -262,6 +233,22 @@ pub fn written(address: IpAddr, how: Addresses) -> Address {
     })
 }
 
+impl Address {
+    fn write(&self, line: &mut Vec<u8>) {
+        if let Some(IpAddr::V4(v4)) = self.0 {
+            for (at, octet) in v4.octets().into_iter().enumerate() {
+                if at > 0 {
+                    line.push(b'.');
+                }
+                decimal(octet.into(), line);
+            }
+        } else {
+            // Memory takes every write.
+            let _ = write!(line, "{self}");
+        }
+    }
+}
+
 impl Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -269,6 +256,26 @@ impl Display for Address {
             None => f.write_str("-"),
         }
     }
+}
+
+/// Writes a time as RFC 3339 has it, in UTC and with milliseconds.
+fn written_time(time: Millis, line: &mut Vec<u8>) {
+    let (second, millis) = (time.0 / 1_000, time.0 % 1_000);
+    SECOND.with_borrow_mut(|(known, text)| {
+        if *known != second || text.is_empty() {
+            *known = second;
+            *text = timestamp(Millis(second * 1_000)).to_string();
+        }
+        line.extend_from_slice(text.trim_end_matches('Z').as_bytes());
+    });
+    line.push(b'.');
+    line.extend([millis / 100, millis / 10 % 10, millis % 10].map(|digit| b'0' + digit as u8));
+    line.push(b'Z');
+}
+
+fn timestamp(time: Millis) -> Timestamp {
+    let millis = i64::try_from(time.0).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(millis).unwrap_or_default()
 }
 
 fn field<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
@@ -312,6 +319,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Span;
 
     fn line(format: AccessFormat) -> String {
         let (lines, _writing) = Lines::to(std::io::sink()).unwrap();
@@ -360,6 +368,40 @@ mod tests {
                 "{line}"
             );
         }
+    }
+
+    #[test]
+    fn a_json_line_says_what_it_should_in_json() {
+        let line = line(AccessFormat::Json);
+        let said: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let members: Vec<&String> = said.as_object().unwrap().keys().collect();
+        let names = [
+            "address", "agent", "bytes", "host", "method", "ms", "outcome", "path", "room",
+            "status", "time",
+        ];
+        assert!(members.into_iter().eq(names), "{line}");
+        assert_eq!(
+            (&said["address"], &said["bytes"]),
+            (&"192.0.2.0".into(), &12.into())
+        );
+        assert_eq!(
+            (&said["agent"], &said["room"]),
+            (&"Mozilla \"x\"".into(), &().into())
+        );
+        let time: Timestamp = said["time"].as_str().unwrap().parse().unwrap();
+        assert!(host::now().since(Millis(time.as_millisecond() as u64)) < Span::secs(60));
+    }
+
+    #[test]
+    fn a_time_has_its_milliseconds_whole() {
+        let written = |time| {
+            let mut line = Vec::new();
+            written_time(Millis(time), &mut line);
+            String::from_utf8(line).unwrap()
+        };
+        assert_eq!(written(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(written(1_700_000_000_007), "2023-11-14T22:13:20.007Z");
+        assert_eq!(written(1_700_000_000_120), "2023-11-14T22:13:20.120Z");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! request, top to bottom. Around it: `redirect` (from http to https), `canonical` (one reading of
 //! a request, or a refusal), `origin` and `proxy` (where it comes from), `door` (a room and what belongs to
 //! it), `own` (`/.preau/`), `forward` (to the portal and back), `reply` (our own answers), `page`
-//! (their words), `stream` and `wire` (the socket), `written` (the store), `access` and `lines` (the log).
+//! (their words), `stream` and `wire` (the socket), `written` (the store), `access`, `json` and `lines` (the log).
 
 mod access;
 mod body;
@@ -15,6 +15,7 @@ mod door;
 mod forward;
 mod handshake;
 mod http2;
+mod json;
 mod lines;
 mod origin;
 mod own;
