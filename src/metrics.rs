@@ -24,6 +24,8 @@ pub struct Metrics {
     pub connections_unnamed: IntCounter,
     /// Tunnels (WebSocket) that are open.
     pub tunnels: IntGauge,
+    /// Callbacks of sign-ons beyond the rate of one address.
+    pub callbacks_limited: IntCounter,
     /// Portals' 5xx answers that we gave words to.
     pub pages_given_words: IntCounter,
     /// Commits to the store.
@@ -34,6 +36,10 @@ pub struct Metrics {
     pub store_errors: IntCounter,
     /// TLS handshakes of visitors.
     pub handshakes: Handshakes,
+    /// Changed certificates that were taken.
+    pub certificates_taken: IntCounter,
+    /// Changed certificates that were no good, so that the old ones were kept.
+    pub certificates_kept: IntCounter,
     requests: IntCounterVec,
     refusals: IntCounterVec,
     cookies: IntCounterVec,
@@ -58,6 +64,8 @@ pub struct RoomMeters {
     pub forwarded: IntCounter,
     /// Forwarded on an open path.
     pub open: IntCounter,
+    /// Forwarded as the call of another server.
+    pub back_channel: IntCounter,
     /// Given the waiting answer.
     pub waited: IntCounter,
     /// Seconds until the head of the portal's answer.
@@ -73,25 +81,17 @@ impl Metrics {
         let registry = Registry::new();
         let process = prometheus::process_collector::ProcessCollector::for_self();
         register(&registry, process);
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounter::new(name, help).expect("the name is valid");
-            register(&registry, counter.clone());
-            counter
-        };
-        let gauge = |name: &str, help: &str| {
-            let gauge = IntGauge::new(name, help).expect("the name is valid");
-            register(&registry, gauge.clone());
-            gauge
-        };
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            let counters =
-                IntCounterVec::new(Opts::new(name, help), labels).expect("the name is valid");
-            register(&registry, counters.clone());
-            counters
-        };
+        let counter = |name, help| counter(&registry, name, help);
+        let gauge = |name, help| gauge(&registry, name, help);
+        let counters = |name, help, labels: &[&str]| counters(&registry, name, help, labels);
         let handshakes = counters(
             "preau_tls_handshakes_total",
             "TLS handshakes, by what came of them",
+            &["result"],
+        );
+        let reloads = counters(
+            "preau_certificate_reloads_total",
+            "Changed certificates that were taken, or no good, so that the old one was kept",
             &["result"],
         );
         let options = HistogramOpts::new(
@@ -112,6 +112,10 @@ impl Metrics {
                 "Connections without the PROXY header that `listener.proxy_from` asks for, closed",
             ),
             tunnels: gauge("preau_tunnels", "Tunnels (WebSocket)"),
+            callbacks_limited: counter(
+                "preau_callbacks_limited_total",
+                "Callbacks of sign-ons beyond `limits.callbacks_per_minute`, treated as newcomers",
+            ),
             pages_given_words: counter(
                 "preau_error_pages_total",
                 "Portal answers of 5xx that got a page with words in their place",
@@ -125,12 +129,9 @@ impl Metrics {
                 "preau_store_errors_total",
                 "Commits to the store that failed and are tried again",
             ),
-            handshakes: Handshakes {
-                full: handshakes.with_label_values(&["full"]),
-                resumed: handshakes.with_label_values(&["resumed"]),
-                failed: handshakes.with_label_values(&["failed"]),
-                late: handshakes.with_label_values(&["late"]),
-            },
+            handshakes: Handshakes::new(&handshakes),
+            certificates_taken: reloads.with_label_values(&["taken"]),
+            certificates_kept: reloads.with_label_values(&["kept"]),
             requests: counters(
                 "preau_requests_total",
                 "Requests by room and what was done",
@@ -157,6 +158,7 @@ impl Metrics {
         RoomMeters {
             forwarded: requests("forwarded"),
             open: requests("open"),
+            back_channel: requests("back_channel"),
             waited: requests("waited"),
             seconds: self.seconds.with_label_values(&[name]),
         }
@@ -182,6 +184,36 @@ impl Default for Metrics {
     fn default() -> Metrics {
         Metrics::new()
     }
+}
+
+impl Handshakes {
+    fn new(counters: &IntCounterVec) -> Handshakes {
+        let result = |name: &str| counters.with_label_values(&[name]);
+        Handshakes {
+            full: result("full"),
+            resumed: result("resumed"),
+            failed: result("failed"),
+            late: result("late"),
+        }
+    }
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    let counter = IntCounter::new(name, help).expect("the name is valid");
+    register(registry, counter.clone());
+    counter
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
+    let gauge = IntGauge::new(name, help).expect("the name is valid");
+    register(registry, gauge.clone());
+    gauge
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    let counters = IntCounterVec::new(Opts::new(name, help), labels).expect("the name is valid");
+    register(registry, counters.clone());
+    counters
 }
 
 fn register(registry: &Registry, collector: impl prometheus::core::Collector + 'static) {

@@ -11,9 +11,10 @@ const OTHER_DESCRIPTORS: usize = 1_000;
 /// The program and its file, where both the unit and the image have them.
 const COMMAND: [&str; 3] = ["serve", "--config", "/etc/preau/proxy.toml"];
 /// The tables of the file, as `--set` writes them.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "",
     "listener.",
+    "tls.",
     "trust.",
     "cookie.",
     "log.",
@@ -49,6 +50,7 @@ fn the_unit_fits_the_shipped_file() {
     let command: Vec<String> = unit("ExecStart").split(' ').map(str::to_owned).collect();
     assert_eq!(command[0], "/usr/bin/preau");
     assert_eq!(command[1..], COMMAND);
+    assert_eq!(unit("ExecReload"), "/bin/kill -HUP $MAINPID");
 }
 
 #[test]

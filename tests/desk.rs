@@ -20,12 +20,16 @@ fn words(output: &std::process::Output) -> String {
 }
 
 /// Each bound and each thing that must never happen has a series, also before it happens.
-const SERIES: [&str; 27] = [
+const SERIES: [&str; 33] = [
     "preau_queue_jumps_total",
     "preau_seat_overshoot",
     "preau_room_seats",
     "preau_room_seats_taken",
     "preau_room_seats_reserve",
+    "preau_room_callback_seats_taken",
+    "preau_room_callback_seats_reserve",
+    "preau_room_callbacks_total",
+    "preau_room_callbacks_only_total",
     "preau_room_waiting",
     "preau_room_line_max",
     "preau_room_promises_scored_total",
@@ -44,6 +48,8 @@ const SERIES: [&str; 27] = [
     "preau_connections_refused_total",
     "preau_header_bytes_max",
     "preau_newcomers_per_minute_max",
+    "preau_callbacks_per_minute_max",
+    "preau_callbacks_limited_total",
     "preau_error_pages_total",
     "preau_store_errors_total",
     "preau_store_late_total",

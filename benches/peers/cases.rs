@@ -8,6 +8,11 @@ use crate::process::Running;
 use crate::stage::{self, Stage};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+/// Connections that are said to be idle have been so for this long.
+const STAND: Duration = Duration::from_secs(4);
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -291,6 +296,7 @@ impl Case {
             client::ask(&mut stream, self.path(who), &fields)?;
             kept.push(stream);
         }
+        thread::sleep(STAND);
         let resident = running.tree().resident()?;
         Ok(Sample {
             figure: resident.saturating_sub(before) as f64 / 1024.0 / count as f64,

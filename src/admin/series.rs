@@ -3,6 +3,7 @@
 use super::Desk;
 use crate::host;
 use crate::room::{Counts, Rules, Status};
+use crate::time::Span;
 use crate::upstream::{self, Portal};
 use prometheus::core::Collector;
 use prometheus::{Encoder as _, GaugeVec, IntCounterVec, Opts, Registry, TextEncoder};
@@ -17,10 +18,12 @@ type CountSeries<T> = (&'static str, &'static str, fn(&T) -> &AtomicU64);
 type RoomView = (Status, Rules);
 
 #[rustfmt::skip]
-const ROOM_GAUGES: [Series<RoomView, f64>; 15] = [
+const ROOM_GAUGES: [Series<RoomView, f64>; 17] = [
     ("preau_room_seats", "Seats: the limit in force", |(s, _)| f64::from(s.seats)),
     ("preau_room_seats_taken", "Seats taken", |(s, _)| f64::from(s.taken)),
     ("preau_room_seats_reserve", "Seats beyond the limit for forms of lapsed visits, at most", |(_, r)| f64::from(r.reserve)),
+    ("preau_room_callback_seats_taken", "Seats taken of the reserve for callbacks of sign-ons", |(s, _)| f64::from(s.callbacks)),
+    ("preau_room_callback_seats_reserve", "Seats beside all others for callbacks of sign-ons, at most", |(_, r)| f64::from(r.callback_reserve)),
     ("preau_room_called", "Tickets called and not yet in", |(s, _)| f64::from(s.called)),
     ("preau_room_waiting", "Tickets waiting", |(s, _)| s.waiting as f64),
     ("preau_room_line_max", "Tickets that may wait at most", |(_, r)| f64::from(r.line_max)),
@@ -57,10 +60,11 @@ const PORTAL_COUNTS: [CountSeries<upstream::Counts>; 8] = [
 ];
 
 #[rustfmt::skip]
-const HOUSE_GAUGES: [Series<Desk, f64>; 5] = [
+const HOUSE_GAUGES: [Series<Desk, f64>; 6] = [
     ("preau_connections_max", "Connections of visitors at most", |d| d.house.config.limits.connections as f64),
     ("preau_header_bytes_max", "Bytes of a request's head at most", |d| d.house.config.limits.header_bytes as f64),
     ("preau_newcomers_per_minute_max", "Newcomers from one address a minute at most", |d| f64::from(d.house.config.limits.tickets_per_minute)),
+    ("preau_callbacks_per_minute_max", "Callbacks without a pass from one address a minute at most", |d| f64::from(d.house.config.limits.callbacks_per_minute)),
     ("preau_store_ok", "Whether the last commit succeeded", |d| flag(d.house.written.works())),
     ("preau_draining", "Whether a stop has begun", |d| flag(d.house.is_draining())),
 ];
@@ -155,6 +159,12 @@ impl Page {
         self.counters("preau_access_lines_dropped_total", help, &[])?
             .with_label_values::<&str>(&[])
             .inc_by(desk.house.access.dropped_lines());
+        let help = "When the certificate expires, in seconds since 1970";
+        let ends = self.gauges("preau_certificate_expiry_seconds", help, &["name"])?;
+        for certificate in desk.house.tls.iter().flat_map(|it| it.shelf.certificates()) {
+            let end = Span(certificate.not_after.0).as_secs_f64();
+            ends.with_label_values(&[&certificate.name]).set(end);
+        }
         for (name, help, read) in HOUSE_GAUGES {
             let gauge = self.gauges(name, help, &[])?;
             gauge.with_label_values::<&str>(&[]).set(read(desk));

@@ -38,8 +38,10 @@ pub struct RoomStatus {
     pub mode: room::Mode,
     /// The limit in force.
     pub seats: u32,
-    /// Seats taken.
+    /// Seats taken, without those of the reserve for callbacks.
     pub taken: u32,
+    /// Seats taken of the reserve for callbacks of sign-ons.
+    pub callbacks: u32,
     /// Tickets called and not yet in.
     pub called: u32,
     /// Living tickets.
@@ -122,6 +124,7 @@ pub fn rooms(desk: &Desk) -> Vec<RoomStatus> {
                 mode: status.mode,
                 seats: status.seats,
                 taken: status.taken,
+                callbacks: status.callbacks,
                 called: status.called,
                 waiting: status.waiting,
                 wait_seconds: status.promise.map(|promise| Range {

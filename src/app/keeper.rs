@@ -1,5 +1,6 @@
 //! The rooms' time, the portals' health, and what is forgotten now and then.
 
+use super::certificates;
 use crate::front::{Door, House};
 use crate::host;
 use crate::time::Span;
@@ -31,6 +32,7 @@ pub async fn keep(house: &Arc<House>) {
         }
     }
     tokio::spawn(forget(house.clone()));
+    tokio::spawn(certificates::watch(house.clone()));
     pending().await
 }
 

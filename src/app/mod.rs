@@ -5,9 +5,11 @@
 //! the store another, so that overload cannot starve the people who fight it.
 
 mod bind;
+mod certificates;
 mod descriptors;
 mod keeper;
 mod keeping;
+mod log_file;
 
 use crate::admin::{self, Desk};
 use crate::config::{AccessFormat, Config, LogConfig, Speaks};
@@ -21,8 +23,9 @@ use crate::tls::{Tls, TlsError};
 use crate::upstream::Portal;
 use bind::Listeners;
 use keeping::Keeping;
+use log_file::{LogFile, Reopen};
 use std::fmt;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -106,6 +109,7 @@ pub struct Running {
     workers: Vec<JoinHandle<()>>,
     desk: Option<(watch::Sender<bool>, JoinHandle<()>)>,
     keeping: Keeping,
+    reopen: Reopen,
     /// Lets the access log's writer finish.
     _log: Option<Writing>,
 }
@@ -123,7 +127,8 @@ pub fn start(mut config: Config) -> Result<Running, StartError> {
     let tls = tls(&config).map_err(StartError::Tls)?;
     let listeners = bind::workers(&config)?;
     let desk_listener = bind::desk(config.admin)?;
-    let (access, log_guard) = access_log(&config.log)?;
+    let reopen = Reopen::default();
+    let (access, log_guard) = access_log(&config.log, &reopen)?;
 
     let metrics = Arc::new(Metrics::new());
     let portals: Vec<Arc<Portal>> = config.portals.iter().cloned().map(Portal::new).collect();
@@ -131,6 +136,7 @@ pub fn start(mut config: Config) -> Result<Running, StartError> {
     let keys = Arc::new(keys);
     let house = House::new(config, rooms, portals, &keys, metrics, access, tls);
     let house = Arc::new(house);
+    certificates::warn_of_ends(&house);
     let addresses = addresses(&listeners);
     let admin = desk_listener.local_addr().map_err(StartError::Thread)?;
 
@@ -144,6 +150,7 @@ pub fn start(mut config: Config) -> Result<Running, StartError> {
         workers: Vec::new(),
         desk: None,
         keeping,
+        reopen,
         _log: log_guard,
         phase,
         cut,
@@ -175,6 +182,13 @@ impl Running {
         (self.house.doors.iter())
             .map(|door| door.room().status(now))
             .collect()
+    }
+
+    /// Reads changed certificates, and opens the access log anew. Nothing else of the file is read
+    /// again, and nobody is cut off.
+    pub fn reload(&self) {
+        self.reopen.ask();
+        certificates::look(&self.house, true);
     }
 
     /// Stops gently: no new connections, what runs is finished, everything is stored; what is
@@ -300,14 +314,17 @@ fn make_state(path: &Path) -> Result<(), StartError> {
         .map_err(|error| StartError::State(path.to_owned(), error))
 }
 
-fn access_log(config: &LogConfig) -> Result<(AccessLog, Option<Writing>), StartError> {
+fn access_log(
+    config: &LogConfig,
+    reopen: &Reopen,
+) -> Result<(AccessLog, Option<Writing>), StartError> {
     if config.access == AccessFormat::Off {
         return Ok((AccessLog::off(), None));
     }
     let written = match &config.access_file {
         None => Lines::to(io::stdout()),
         Some(path) => {
-            let file = OpenOptions::new().create(true).append(true).open(path);
+            let file = LogFile::open(path, reopen.clone());
             Lines::to(file.map_err(|error| StartError::AccessLog(path.clone(), error))?)
         }
     };

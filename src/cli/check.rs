@@ -1,7 +1,8 @@
 //! `preau check`: is the file right, and do the servers answer?
 
+use super::certificates;
 use crate::config::{
-    self, Config, MAX_FILE_BYTES, Portal, Problems, RoomConfig, ServerAddress, Source,
+    self, Config, Flows, MAX_FILE_BYTES, Portal, Problems, RoomConfig, ServerAddress, Source,
 };
 use clap::Args;
 use std::fmt::{self, Display, Formatter, Write as _};
@@ -28,7 +29,7 @@ const UNREADABLE: u8 = 2;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Exit status:\n  \
     0  the file is valid (servers that do not answer are warnings)\n  \
-    1  the file, or a --set value, has errors: all of them are shown\n  \
+    1  the file, or a --set value, has errors, or a certificate cannot be used\n  \
     2  the file cannot be read, or the command line is wrong")]
 pub struct Check {
     /// The file to check.
@@ -48,9 +49,20 @@ pub fn run(args: &Check) -> ExitCode {
             return ExitCode::from(failure.status());
         }
     };
+    let found = certificates::look(&config);
+    if !found.errors.is_empty() {
+        for error in &found.errors {
+            eprintln!("error: {error}");
+        }
+        return ExitCode::from(INVALID);
+    }
+    let mut summary = summary(&args.config, &config);
+    for line in &found.lines {
+        let _ = writeln!(summary, "{line}");
+    }
     // Somebody who closes the pipe early has seen enough.
-    let _ = io::stdout().write_all(summary(&args.config, &config).as_bytes());
-    for warning in warnings(&config) {
+    let _ = io::stdout().write_all(summary.as_bytes());
+    for warning in found.warnings.into_iter().chain(warnings(&config)) {
         eprintln!("warning: {warning}");
     }
     ExitCode::from(VALID)
@@ -143,15 +155,29 @@ fn summary(path: &Path, config: &Config) -> String {
         let RoomConfig { name, rules, .. } = room;
         let _ = writeln!(
             out,
-            "room {name}: guards {} on {} in front of portal {portal} · {} · {} seats · idle {} · \
-             open paths: {}",
+            "room {name}: guards {} on {} in front of portal {portal} · {} · {} seats · \
+             idle {}{}",
             join(&room.paths),
             join(&room.hosts),
             rules.mode.name(),
             rules.seats,
             config::show(rules.idle),
-            room.open.len(),
+            flows_of(&room.flows),
         );
+    }
+    out
+}
+
+/// What is special in a room, as far as there is something.
+fn flows_of(flows: &Flows) -> String {
+    let mut out = String::new();
+    if !flows.presets.is_empty() {
+        let _ = write!(out, " · presets {}", flows.presets.join(", "));
+    }
+    for (key, requests) in Flows::LISTS {
+        if !requests(flows).is_empty() {
+            let _ = write!(out, " · {key} {}", requests(flows).len());
+        }
     }
     out
 }
@@ -252,7 +278,7 @@ mod tests {
         assert!(
             summary.contains(
                 "room ent: guards /cours/** on x.fr in front of portal ent · queue · 7 seats · \
-                 idle 10m · open paths: 1"
+                 idle 10m · open 1"
             ),
             "{summary}"
         );

@@ -1,7 +1,9 @@
 //! The command line.
 
+mod certificates;
 pub mod check;
 pub mod demo;
+mod presets;
 mod serve;
 mod status;
 
@@ -22,6 +24,7 @@ enum Command {
     Serve(serve::Serve),
     Check(check::Check),
     Demo(demo::Demo),
+    Presets(presets::Presets),
     /// Show how the rooms of a running preau stand.
     Status(status::Status),
 }
@@ -32,6 +35,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Presets(args) => presets::run(&args),
         Command::Status(args) => status::run(&args),
     }
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -22,7 +23,8 @@ const ONE_WISH: Duration = Duration::from_secs(1);
 #[derive(Args, Clone, Debug)]
 #[command(
     after_help = "Without --config, --portal alone is enough; without either, proxy.toml is read.\n\n\
-    SIGTERM and SIGINT stop gently: what runs is finished, up to the deadline `drain`.\n\n\
+    SIGTERM and SIGINT stop gently: what runs is finished, up to the deadline `drain`.\n\
+    SIGHUP reads changed certificates and opens the access log anew.\n\n\
     Exit status:\n  \
     0  stopped as asked\n  \
     1  the file, or a value of the command line, has errors: all of them are shown\n  \
@@ -73,7 +75,9 @@ pub fn run(args: &Serve) -> ExitCode {
         Err(error) => return not_started(&error),
     };
     announce(&running);
-    waiting.wait();
+    while waiting.wait() == Wish::Reload {
+        running.reload();
+    }
     tracing::info!("stopping: what runs is finished first; a second signal stops at once");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     waiting.exit_on_next();
@@ -154,9 +158,18 @@ fn announce(running: &Running) {
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 }
 
-/// SIGTERM and SIGINT.
+/// What a signal asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// SIGTERM and SIGINT.
+    Stop,
+    /// SIGHUP.
+    Reload,
+}
+
+/// The signals, one after the other.
 struct Signals {
-    stopped: std::sync::mpsc::Receiver<()>,
+    wishes: Receiver<Wish>,
 }
 
 impl Signals {
@@ -164,21 +177,23 @@ impl Signals {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let (send, stopped) = std::sync::mpsc::channel();
-        let (mut terminate, mut interrupt) = {
+        let (send, wishes) = std::sync::mpsc::channel();
+        let (mut terminate, mut interrupt, mut hangup) = {
             let _inside = runtime.enter();
             (
                 signal(SignalKind::terminate())?,
                 signal(SignalKind::interrupt())?,
+                signal(SignalKind::hangup())?,
             )
         };
         let listen = async move {
             loop {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-                if send.send(()).is_err() {
+                let wish = tokio::select! {
+                    _ = terminate.recv() => Wish::Stop,
+                    _ = interrupt.recv() => Wish::Stop,
+                    _ = hangup.recv() => Wish::Reload,
+                };
+                if send.send(wish).is_err() {
                     return;
                 }
             }
@@ -186,22 +201,24 @@ impl Signals {
         std::thread::Builder::new()
             .name("signals".into())
             .spawn(move || runtime.block_on(listen))?;
-        Ok(Signals { stopped })
+        Ok(Signals { wishes })
     }
 
-    fn wait(&self) {
-        let _ = self.stopped.recv();
+    fn wait(&self) -> Wish {
+        self.wishes.recv().unwrap_or(Wish::Stop)
     }
 
-    /// From now on a signal ends the process at once.
+    /// From now on a signal to stop ends the process at once.
     fn exit_on_next(self) {
         let exit = move || {
             // Supervisors may signal the process and its group: that is one wish, not two.
             std::thread::sleep(ONE_WISH);
-            while self.stopped.try_recv().is_ok() {}
-            if self.stopped.recv().is_ok() {
-                tracing::warn!("stopped at once, as asked by a second signal");
-                std::process::exit(1);
+            while self.wishes.try_recv().is_ok() {}
+            while let Ok(wish) = self.wishes.recv() {
+                if wish == Wish::Stop {
+                    tracing::warn!("stopped at once, as asked by a second signal");
+                    std::process::exit(1);
+                }
             }
         };
         std::thread::spawn(exit);

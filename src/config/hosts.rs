@@ -7,7 +7,7 @@ use super::pattern::{Specificity, WILDCARDS, glob, glob_set, spelled_out};
 use globset::GlobSet;
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Bytes of a host pattern: the longest DNS name.
 const MAX_HOST_BYTES: usize = 253;
@@ -85,6 +85,21 @@ impl HostPattern {
         }
     }
 
+    /// Whether whatever it means is `domain`, or lies below it.
+    pub(super) fn is_within(&self, domain: &str) -> bool {
+        let below = |text: &str| {
+            text.strip_suffix(domain)
+                .is_some_and(|rest| rest.ends_with('.'))
+        };
+        match &self.kind {
+            HostKind::Any => false,
+            HostKind::Exact => *self.text == *domain || below(&self.text),
+            HostKind::Suffix(suffix) => below(suffix),
+            // What stands behind the last wildcard ends every host that is meant.
+            HostKind::Glob(_) => self.text.rsplit(WILDCARDS).next().is_some_and(below),
+        }
+    }
+
     /// The host itself, if the pattern is exactly one.
     pub(super) fn exact(&self) -> Option<&str> {
         matches!(self.kind, HostKind::Exact).then_some(&*self.text)
@@ -100,6 +115,29 @@ impl Display for HostPattern {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// A domain that sibling hosts can share: a name with a dot in it, so that it is no top-level
+/// domain. (Browsers refuse the other public suffixes themselves.)
+///
+/// # Errors
+/// What is wrong with it, in a few words.
+pub(super) fn domain(text: &str) -> Result<String, String> {
+    let text = text.to_ascii_lowercase();
+    check_host(&text)?;
+    if text.contains(WILDCARDS) || text.contains(',') {
+        return Err("a domain has no wildcards".into());
+    }
+    if text.split('.').any(str::is_empty) {
+        return Err("a domain begins and ends with a name".into());
+    }
+    if !text.contains('.') {
+        return Err("browsers share no cookies over a whole top-level domain".into());
+    }
+    if text.parse::<Ipv4Addr>().is_ok() {
+        return Err("an address has no domain".into());
+    }
+    Ok(text)
 }
 
 /// A `Host` header as patterns want it: lower case, no port, no final dot. It allocates only
@@ -181,6 +219,45 @@ mod tests {
             "", "a:80", "http://a", "a/b", "é.fr", "a b", "[::zz]", "a{b", ".",
         ] {
             assert!(HostPattern::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_lie_within_a_domain_or_do_not() {
+        for (host, within) in [
+            ("x.fr", true),
+            ("cas.x.fr", true),
+            ("a.b.x.fr", true),
+            ("*.x.fr", true),
+            ("*.b.x.fr", true),
+            ("{cas,www}.x.fr", true),
+            ("lycee-?.x.fr", true),
+            ("yx.fr", false),
+            ("*", false),
+            ("*x.fr", false),
+            ("*.fr", false),
+            ("www.{x,y}.fr", false),
+            ("cas.x.{fr,com}", false),
+        ] {
+            let pattern = HostPattern::parse(host).unwrap();
+            assert_eq!(pattern.is_within("x.fr"), within, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_domain_is_more_than_a_top_level_domain() {
+        assert_eq!(domain("Example.FR"), Ok("example.fr".into()));
+        for text in [
+            "fr",
+            "",
+            ".fr",
+            "x.fr.",
+            "*.x.fr",
+            "10.0.0.1",
+            "x.fr:80",
+            "http://x.fr",
+        ] {
+            assert!(domain(text).is_err(), "{text:?}");
         }
     }
 

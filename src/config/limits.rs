@@ -24,6 +24,8 @@ impl Default for Limits {
             connections: 16_000,
             tickets_per_minute: 3_000,
             tickets_burst: 3_000,
+            callbacks_per_minute: 3_000,
+            callbacks_burst: 3_000,
             tunnel_idle: Span::mins(10),
         }
     }
@@ -47,6 +49,10 @@ pub(super) fn read(top: &mut Table<'_>) -> Limits {
     let tickets = table.read("tickets_per_minute", number(TICKETS));
     limits.tickets_per_minute = tickets.unwrap_or(limits.tickets_per_minute);
     limits.tickets_burst = table.read_or("tickets_burst", number(TICKETS), limits.tickets_burst);
+    let callbacks = table.read("callbacks_per_minute", number(TICKETS));
+    limits.callbacks_per_minute = callbacks.unwrap_or(limits.callbacks_per_minute);
+    let callbacks = table.read("callbacks_burst", number(TICKETS));
+    limits.callbacks_burst = callbacks.unwrap_or(limits.callbacks_burst);
     limits.tunnel_idle = table.read_or("tunnel_idle", span(TUNNEL_IDLE), limits.tunnel_idle);
     table.finish();
     limits

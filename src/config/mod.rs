@@ -4,6 +4,7 @@
 //! *every* error at once, each with file, line, column, a caret, and what would be right.
 //! Nothing behind this module checks a value again.
 
+mod flows;
 mod hosts;
 mod limits;
 mod listeners;
@@ -11,7 +12,9 @@ mod overrides;
 mod parse;
 mod pattern;
 mod portals;
+mod presets;
 mod report;
+mod requests;
 mod rooms;
 mod routes;
 mod table;
@@ -21,10 +24,13 @@ mod tls;
 mod trust;
 mod values;
 
+pub use flows::{FlowList, Flows};
 pub use hosts::HostPattern;
 pub use parse::{MAX_FILE_BYTES, Source, parse};
 pub use pattern::{PathPattern, PathSet, Specificity};
+pub use presets::Preset;
 pub use report::{Problem, Problems};
+pub use requests::{RequestPattern, RequestSet, Seen};
 pub use routes::Routes;
 pub use trust::within;
 pub use values::show;
@@ -215,6 +221,10 @@ pub struct Limits {
     pub tickets_per_minute: u32,
     /// New tickets at once from one IPv4 address or IPv6 /64.
     pub tickets_burst: u32,
+    /// Callbacks of sign-ons a minute without a pass from one IPv4 address or IPv6 /64.
+    pub callbacks_per_minute: u32,
+    /// Callbacks of sign-ons at once without a pass from one IPv4 address or IPv6 /64.
+    pub callbacks_burst: u32,
     /// A tunnel (WebSocket) without a byte for this long is closed.
     pub tunnel_idle: Span,
 }
@@ -303,12 +313,10 @@ pub struct RoomConfig {
     pub hosts: Vec<HostPattern>,
     /// Paths it covers; at least one.
     pub paths: Vec<PathPattern>,
-    /// Paths that never wait and take no seat.
-    pub open: PathSet,
-    /// Paths that free the visitor's seat.
-    pub logout: PathSet,
-    /// Paths that do not renew the seat, such as a page's own keep-alive.
-    pub non_renewing: PathSet,
+    /// The domain of its cookies, if sibling hosts share them; every host lies in it.
+    pub cookie_domain: Option<String>,
+    /// Which requests pass as something else than an ordinary page.
+    pub flows: Flows,
     /// Seats, times and mode.
     pub rules: Rules,
 }

@@ -1,8 +1,10 @@
 //! `[[room]]`: what is guarded, for whom it is open, and the rules.
 
-use super::hosts::HostPattern;
-use super::pattern::{PathPattern, PathSet};
-use super::table::{Field, Table, nearest};
+use super::flows;
+use super::hosts::{self, HostPattern};
+use super::pattern::PathPattern;
+use super::requests::path;
+use super::table::{Table, nearest};
 use super::values::{choice, list, name, number, parsed, show, span};
 use super::{RoomConfig, portals};
 use crate::room::{Mode, Rules};
@@ -13,7 +15,7 @@ use toml::de::DeTable;
 
 /// Visits inside at once.
 const SEATS: RangeInclusive<u32> = 1..=10_000_000;
-/// Seats beyond the limit, for forms sent just after a pass has lapsed.
+/// Seats beyond the limit: for forms sent just after a pass has lapsed, and for callbacks.
 const RESERVE: RangeInclusive<u32> = 0..=100_000;
 /// A seat without a renewing request.
 const IDLE: RangeInclusive<Span> = Span::secs(1)..=Span::mins(24 * 60);
@@ -33,7 +35,7 @@ const POLL_BUDGET: RangeInclusive<u32> = 1..=1_000_000;
 /// A place must outlive the longest wait between two polls with its jitter.
 const KEEP_PER_POLL: f64 = 1.25;
 
-const PATH_EXAMPLE: &str = "write a path such as \"/connexion\", \"/assets/**\" or \"/**\"";
+const DOMAIN_EXAMPLE: &str = "write the domain that the hosts share, such as \"example.fr\"";
 const HOST_EXAMPLE: &str = "write a host such as \"ent.example.fr\", \"*.example.fr\" or \"*\"";
 
 /// Reads every `[[room]]`; one with defaults stands in front of a portal that is alone and has
@@ -120,9 +122,8 @@ fn room(mut table: Table<'_>, portals: &[portals::Read], only: bool) -> Option<R
     let hosts = list(parsed(HostPattern::parse, HOST_EXAMPLE));
     let hosts = table.read_or("host", hosts, vec![HostPattern::any()]);
     let paths = table.read_or("path", list(path), vec![PathPattern::everything()]);
-    let open = paths_of(&mut table, "open");
-    let logout = paths_of(&mut table, "logout");
-    let non_renewing = paths_of(&mut table, "non_renewing");
+    let cookie_domain = cookie_domain(&mut table, &hosts);
+    let flows = flows::read(&mut table);
     let rules = rules(&mut table);
     table.finish();
     Some(RoomConfig {
@@ -130,9 +131,8 @@ fn room(mut table: Table<'_>, portals: &[portals::Read], only: bool) -> Option<R
         portal: portal?,
         hosts,
         paths,
-        open,
-        logout,
-        non_renewing,
+        cookie_domain,
+        flows,
         rules,
     })
 }
@@ -166,12 +166,19 @@ fn portal(table: &mut Table<'_>, portals: &[portals::Read]) -> Option<usize> {
     found
 }
 
-fn path(field: Field<'_>) -> Option<PathPattern> {
-    parsed(PathPattern::parse, PATH_EXAMPLE)(field)
-}
-
-fn paths_of(table: &mut Table<'_>, key: &'static str) -> PathSet {
-    PathSet::new(table.read_or(key, list(path), Vec::new()))
+/// The domain of the room's cookies; every host of the room must lie in it, or the room's cookies
+/// would not reach the room.
+fn cookie_domain(table: &mut Table<'_>, hosts: &[HostPattern]) -> Option<String> {
+    let domain = table.read("cookie_domain", parsed(hosts::domain, DOMAIN_EXAMPLE))?;
+    for host in hosts.iter().filter(|host| !host.is_within(&domain)) {
+        table.sink().wrong(
+            table.span(&["host", "cookie_domain"]),
+            "`room.cookie_domain` does not cover every host of the room",
+            format!("`{host}` is not at or below `{domain}`"),
+            format!("write hosts such as \"{domain}\", \"cas.{domain}\" or \"*.{domain}\""),
+        );
+    }
+    Some(domain)
 }
 
 fn rules(table: &mut Table<'_>) -> Rules {
@@ -186,6 +193,8 @@ fn rules(table: &mut Table<'_>) -> Rules {
     rules.keep = table.read_or("keep", span(KEEP), rules.keep);
     rules.line_max = table.read_or("line_max", number(LINE_MAX), rules.line_max);
     rules.reserve = table.read_or("reserve", number(RESERVE), rules.reserve);
+    let callback_reserve = table.read("callback_reserve", number(RESERVE));
+    rules.callback_reserve = callback_reserve.unwrap_or(rules.callback_reserve);
     if let Some(mut poll) = table.table("poll") {
         rules.poll_min = poll.read_or("min", span(POLL), rules.poll_min);
         rules.poll_max = poll.read_or("max", span(POLL), rules.poll_max);

@@ -35,7 +35,22 @@ pub(super) struct Field<'a> {
     pub(super) sink: &'a Sink,
 }
 
-impl Field<'_> {
+impl<'a> Field<'a> {
+    /// The value as a table, if it is one.
+    pub(super) fn table(&self) -> Option<Table<'a>> {
+        let DeValue::Table(entries) = self.item.get_ref() else {
+            return None;
+        };
+        Some(Table {
+            heading: format!("`{}`", self.key),
+            prefix: format!("{}.", self.key),
+            span: self.item.span(),
+            entries,
+            known: Vec::new(),
+            sink: self.sink,
+        })
+    }
+
     /// Reports the value as wrong; always `None`, so that a reader can end with it.
     pub(super) fn wrong<T>(&self, label: impl Into<String>, help: impl Into<String>) -> Option<T> {
         let message = format!("invalid value for `{}`", self.key);

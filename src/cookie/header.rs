@@ -15,29 +15,72 @@ const CANDIDATES_MAX: usize = 4;
 const OURS: &[u8] = b"preau-";
 const PREFIXES: [&[u8]; 2] = [b"__Host-", b"__Secure-"];
 
-/// The cookie of one room.
+/// What the name of the second cookie ends in: a pass that came with a callback. No name of a room
+/// has a dot in it.
+const CALLBACK: &str = ".callback";
+
+/// The cookies of one room: a ticket or a pass, and beside it, for a moment, the pass that came with
+/// a callback.
+///
+/// Browsers send no cookie of ours with a form from another site (`SameSite=Lax`), such as the
+/// response of a SAML identity provider. Whoever sends it may be somebody new, or have a ticket or a
+/// pass that we cannot see: the answer must not overwrite it, and so has a name of its own.
 pub struct RoomCookie {
     keys: Arc<Keys>,
     room: u32,
     name: String,
+    callback_name: String,
     attributes: String,
     pass_max: Span,
 }
 
+/// Who a room's cookies are about.
+pub struct RoomCookies<'a> {
+    /// The room's name.
+    pub room: &'a str,
+    /// Visitors come over HTTPS.
+    pub secure: bool,
+    /// The domain that sibling hosts share; `None`: the host alone.
+    pub domain: Option<&'a str>,
+    /// How old a pass may be.
+    pub pass_max: Span,
+}
+
+/// What a visitor holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The ticket or the pass.
+    pub visitor: Visitor,
+    /// The pass that came with a callback.
+    pub callback: Option<Pass>,
+}
+
+/// The cookies under one name, as far as they are read.
+struct Reading {
+    found: Visitor,
+    doubtful: bool,
+    seen: usize,
+}
+
 impl RoomCookie {
-    /// `secure`: visitors come over HTTPS; `pass_max`: how old a pass may be.
-    pub fn new(room: &str, keys: Arc<Keys>, secure: bool, pass_max: Span) -> RoomCookie {
-        let (prefix, attribute) = if secure {
-            ("__Host-", "; Secure")
-        } else {
-            ("", "")
+    /// The cookies of a room.
+    pub fn new(keys: Arc<Keys>, cookies: &RoomCookies<'_>) -> RoomCookie {
+        let RoomCookies { room, domain, .. } = *cookies;
+        let prefix = match (cookies.secure, domain) {
+            (true, None) => "__Host-",
+            (true, Some(_)) => "__Secure-",
+            (false, _) => "",
         };
+        let domain = domain.map_or(String::new(), |domain| format!("; Domain={domain}"));
+        let secure = if cookies.secure { "; Secure" } else { "" };
+        let name = format!("{prefix}preau-{room}");
         RoomCookie {
             keys,
             room: room_id(room),
-            name: format!("{prefix}preau-{room}"),
-            attributes: format!("; Path=/; HttpOnly; SameSite=Lax{attribute}"),
-            pass_max,
+            callback_name: format!("{name}{CALLBACK}"),
+            name,
+            attributes: format!("{domain}; Path=/; HttpOnly; SameSite=Lax{secure}"),
+            pass_max: cookies.pass_max,
         }
     }
 
@@ -46,7 +89,7 @@ impl RoomCookie {
         &self.name
     }
 
-    /// Who asks. Each cookie under our name that counts as none is reported to `rejected`.
+    /// Who asks. Each cookie under our names that counts as none is reported to `rejected`.
     ///
     /// Several are looked at, because anybody on a sibling host can put a false one in front;
     /// two different good ones cannot both be true, and count as none.
@@ -55,30 +98,24 @@ impl RoomCookie {
         headers: &HeaderMap,
         now: Millis,
         mut rejected: impl FnMut(Rejected),
-    ) -> Visitor {
-        let mut found = Visitor::Newcomer;
-        let mut doubtful = false;
-        let mut seen = 0;
+    ) -> Held {
+        let (mut main, mut callback) = (Reading::new(), Reading::new());
         for (name, value) in pairs(headers) {
-            if name != self.name.as_bytes() {
-                continue;
-            }
-            seen += 1;
-            if seen > CANDIDATES_MAX {
-                rejected(Rejected::Duplicate);
-                break;
-            }
-            match open(&self.keys, self.room, value, self.pass_max, now) {
-                Ok(visitor) if found == Visitor::Newcomer => found = visitor,
-                Ok(visitor) if visitor == found => {}
-                Ok(_) => {
-                    rejected(Rejected::Duplicate);
-                    doubtful = true;
-                }
-                Err(reason) => rejected(reason),
-            }
+            let reading = match name {
+                name if name == self.name.as_bytes() => &mut main,
+                name if name == self.callback_name.as_bytes() => &mut callback,
+                _ => continue,
+            };
+            let read = || open(&self.keys, self.room, value, self.pass_max, now);
+            reading.take(read, &mut rejected);
         }
-        if doubtful { Visitor::Newcomer } else { found }
+        Held {
+            visitor: main.visitor(),
+            callback: match callback.visitor() {
+                Visitor::Pass(pass) => Some(pass),
+                _ => None,
+            },
+        }
     }
 
     /// The `Set-Cookie` that gives a ticket.
@@ -93,19 +130,71 @@ impl RoomCookie {
 
     /// The `Set-Cookie` that takes either away.
     pub fn clear(&self) -> HeaderValue {
-        self.header("", Span::ZERO)
+        self.header(&self.name, "", Span::ZERO)
+    }
+
+    /// The `Set-Cookie` that gives the pass that came with a callback.
+    pub fn callback_pass(&self, pass: Pass) -> HeaderValue {
+        let value = seal(&self.keys, self.room, &Visitor::Pass(pass)).unwrap_or_default();
+        self.header(&self.callback_name, &value, self.pass_max)
+    }
+
+    /// The `Set-Cookie` that takes it away.
+    pub fn clear_callback(&self) -> HeaderValue {
+        self.header(&self.callback_name, "", Span::ZERO)
     }
 
     fn set(&self, visitor: &Visitor, max_age: Span) -> HeaderValue {
         let value = seal(&self.keys, self.room, visitor).unwrap_or_default();
-        self.header(&value, max_age)
+        self.header(&self.name, &value, max_age)
     }
 
-    fn header(&self, value: &str, max_age: Span) -> HeaderValue {
+    fn header(&self, name: &str, value: &str, max_age: Span) -> HeaderValue {
         let seconds = max_age.ceil_secs();
-        let (name, attributes) = (&self.name, &self.attributes);
+        let attributes = &self.attributes;
         HeaderValue::try_from(format!("{name}={value}; Max-Age={seconds}{attributes}"))
-            .expect("room names and base64 are plain ASCII")
+            .expect("names of rooms, domains and base64 are plain ASCII")
+    }
+}
+
+impl Reading {
+    fn new() -> Reading {
+        Reading {
+            found: Visitor::Newcomer,
+            doubtful: false,
+            seen: 0,
+        }
+    }
+
+    /// One more cookie; the first beyond the bound is reported, and no more are looked at.
+    fn take(
+        &mut self,
+        read: impl FnOnce() -> Result<Visitor, Rejected>,
+        rejected: &mut impl FnMut(Rejected),
+    ) {
+        self.seen += 1;
+        if self.seen > CANDIDATES_MAX {
+            if self.seen == CANDIDATES_MAX + 1 {
+                rejected(Rejected::Duplicate);
+            }
+            return;
+        }
+        match read() {
+            Ok(visitor) if self.found == Visitor::Newcomer => self.found = visitor,
+            Ok(visitor) if visitor == self.found => {}
+            Ok(_) => {
+                rejected(Rejected::Duplicate);
+                self.doubtful = true;
+            }
+            Err(reason) => rejected(reason),
+        }
+    }
+
+    fn visitor(&self) -> Visitor {
+        match self.doubtful {
+            true => Visitor::Newcomer,
+            false => self.found,
+        }
     }
 }
 
@@ -177,7 +266,17 @@ mod tests {
     const NOW: Millis = Millis(1_700_000_000_000);
 
     fn cookie() -> RoomCookie {
-        RoomCookie::new("ent", Arc::new(Keys::random()), false, Span::mins(60))
+        cookie_of(false, None)
+    }
+
+    fn cookie_of(secure: bool, domain: Option<&str>) -> RoomCookie {
+        let cookies = RoomCookies {
+            room: "ent",
+            secure,
+            domain,
+            pass_max: Span::mins(60),
+        };
+        RoomCookie::new(Arc::new(Keys::random()), &cookies)
     }
 
     fn value(set_cookie: &HeaderValue) -> String {
@@ -211,7 +310,9 @@ mod tests {
         let cookie = cookie();
         let given = value(&cookie.ticket(ticket(7)));
         let headers = sent(&[&format!("a=1; {given}; b=2")]);
-        let read = cookie.read(&headers, NOW, |reason| panic!("{reason:?}"));
+        let read = cookie
+            .read(&headers, NOW, |reason| panic!("{reason:?}"))
+            .visitor;
         assert_eq!(read, Visitor::Ticket(ticket(7)));
     }
 
@@ -221,7 +322,9 @@ mod tests {
         let given = value(&cookie.ticket(ticket(7)));
         let headers = sent(&[&format!("preau-ent=tossed; {given}; {given}")]);
         let mut reasons = Vec::new();
-        let read = cookie.read(&headers, NOW, |reason| reasons.push(reason));
+        let read = cookie
+            .read(&headers, NOW, |reason| reasons.push(reason))
+            .visitor;
         assert_eq!(read, Visitor::Ticket(ticket(7)));
         assert_eq!(reasons, [Rejected::Garbage]);
     }
@@ -235,7 +338,9 @@ mod tests {
         );
         let headers = sent(&[&one, &two]);
         let mut reasons = Vec::new();
-        let read = cookie.read(&headers, NOW, |reason| reasons.push(reason));
+        let read = cookie
+            .read(&headers, NOW, |reason| reasons.push(reason))
+            .visitor;
         assert_eq!(
             (read, reasons),
             (Visitor::Newcomer, vec![Rejected::Duplicate])
@@ -285,12 +390,53 @@ mod tests {
 
     #[test]
     fn secure_cookies_are_bound_to_the_host() {
-        let cookie = RoomCookie::new("ent", Arc::new(Keys::random()), true, Span::mins(60));
-        let set = cookie.ticket(ticket(1));
+        let set = cookie_of(true, None).ticket(ticket(1));
         let set = set.to_str().unwrap();
         assert!(
             set.starts_with("__Host-preau-ent=") && set.ends_with("; Secure"),
             "{set}"
         );
+    }
+
+    #[test]
+    fn siblings_share_a_cookie_by_its_domain() {
+        let cookie = cookie_of(true, Some("example.fr"));
+        for set in [cookie.ticket(ticket(1)), cookie.clear()] {
+            let set = set.to_str().unwrap();
+            assert!(set.starts_with("__Secure-preau-ent="), "{set}");
+            assert!(
+                set.contains("; Domain=example.fr;") && set.ends_with("; Secure"),
+                "{set}"
+            );
+        }
+        let plain = cookie_of(false, Some("example.fr")).ticket(ticket(1));
+        let plain = plain.to_str().unwrap();
+        assert!(
+            plain.starts_with("preau-ent=") && plain.contains("; Domain=example.fr;"),
+            "{plain}"
+        );
+    }
+
+    #[test]
+    fn the_pass_of_a_callback_stands_beside_the_ticket() {
+        let cookie = cookie();
+        let pass = Pass {
+            number: 9,
+            issued: NOW,
+        };
+        let (held, beside) = (
+            value(&cookie.ticket(ticket(7))),
+            value(&cookie.callback_pass(pass)),
+        );
+        let read = cookie.read(&sent(&[&held, &beside]), NOW, |reason| panic!("{reason:?}"));
+        assert_eq!(read.visitor, Visitor::Ticket(ticket(7)));
+        assert_eq!(read.callback, Some(pass));
+        // A ticket under that name is worth nothing there.
+        let moved = held.replace("preau-ent=", "preau-ent.callback=");
+        let read = cookie.read(&sent(&[&moved]), NOW, |reason| panic!("{reason:?}"));
+        assert_eq!((read.visitor, read.callback), (Visitor::Newcomer, None));
+        let mut headers = sent(&[&beside]);
+        strip_request(&mut headers);
+        assert!(headers.is_empty(), "the portal does not see it");
     }
 }

@@ -4,7 +4,7 @@ use super::access::AccessLog;
 use super::page::{Pages, RefusalKind};
 use super::written::Written;
 use crate::config::{Config, RoomConfig, Routes};
-use crate::cookie::{Keys, Rejected, RoomCookie};
+use crate::cookie::{Held, Keys, Rejected, RoomCookie, RoomCookies};
 use crate::host;
 use crate::metrics::{Metrics, RoomMeters};
 use crate::room::{Room, Visitor};
@@ -41,6 +41,7 @@ pub struct House {
     draining: AtomicBool,
     routes: Routes,
     newcomers: DefaultKeyedRateLimiter<u128>,
+    callbacks: DefaultKeyedRateLimiter<u128>,
     rejected: Vec<IntCounter>,
     refused: Vec<IntCounter>,
 }
@@ -53,6 +54,27 @@ pub struct Door {
     pub(super) cookie: RoomCookie,
     pub(super) meters: RoomMeters,
     room: Mutex<Room>,
+}
+
+/// Who asks at a door.
+pub(super) struct Met {
+    /// As the room shall see them.
+    pub visitor: Visitor,
+    /// What is to become of the pass of a callback.
+    pub second: Second,
+}
+
+/// What is to become of the pass that a callback has brought, beside what its visitor held already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Second {
+    /// There is none, or nothing.
+    None,
+    /// Its cookie is of no use any more.
+    Old,
+    /// Its seat goes back: the visitor has one.
+    Spare(u64),
+    /// It is the visitor's pass from now on, in place of the number that they held.
+    Taken(Option<u64>),
 }
 
 /// One thread's view of the house, with connections of its own to the portals.
@@ -76,9 +98,15 @@ impl House {
             .map(|(room_config, room)| {
                 let rules = &room_config.rules;
                 let pass_max = rules.visit_max + rules.keep;
-                let (name, secure) = (&room_config.name, config.cookie.secure);
+                let name = &room_config.name;
+                let cookies = RoomCookies {
+                    room: name,
+                    secure: config.cookie.secure,
+                    domain: room_config.cookie_domain.as_deref(),
+                    pass_max,
+                };
                 Arc::new(Door {
-                    cookie: RoomCookie::new(name, keys.clone(), secure, pass_max),
+                    cookie: RoomCookie::new(keys.clone(), &cookies),
                     meters: metrics.room(name),
                     name: name.as_str().into(),
                     room: Mutex::new(room),
@@ -87,11 +115,10 @@ impl House {
             })
             .collect();
         let limits = &config.limits;
-        let per_minute = NonZeroU32::new(limits.tickets_per_minute).unwrap_or(NonZeroU32::MIN);
-        let burst = NonZeroU32::new(limits.tickets_burst).unwrap_or(NonZeroU32::MIN);
         House {
             routes: Routes::new(&config.rooms),
-            newcomers: RateLimiter::keyed(Quota::per_minute(per_minute).allow_burst(burst)),
+            newcomers: rate(limits.tickets_per_minute, limits.tickets_burst),
+            callbacks: rate(limits.callbacks_per_minute, limits.callbacks_burst),
             rejected: (Rejected::NAMES.iter())
                 .map(|(name, _)| metrics.cookie_rejected(name))
                 .collect(),
@@ -136,15 +163,31 @@ impl House {
 
     /// Whether one more newcomer may come from this address now.
     pub(super) fn may_come(&self, address: IpAddr) -> bool {
-        // A proxy that does not say whom it speaks for speaks for everybody.
+        self.speaks_for_many(address) || self.newcomers.check_key(&network(address)).is_ok()
+    }
+
+    /// Whether one more callback may come from this address now without a seat; if not, it is
+    /// counted.
+    pub(super) fn may_call_back(&self, address: IpAddr) -> bool {
+        let may =
+            self.speaks_for_many(address) || self.callbacks.check_key(&network(address)).is_ok();
+        if !may {
+            self.metrics.callbacks_limited.inc();
+        }
+        may
+    }
+
+    /// A proxy that does not say whom it speaks for speaks for everybody.
+    fn speaks_for_many(&self, address: IpAddr) -> bool {
         let trust = &self.config.trust;
         let unnamed = trust.proxies.is_empty() && self.config.cookie.secure && is_near(address);
-        unnamed || trust.covers(address) || self.newcomers.check_key(&network(address)).is_ok()
+        unnamed || trust.covers(address)
     }
 
     /// Forgets addresses from which nobody came for a while. Wanted now and then.
     pub fn forget_quiet_addresses(&self) {
         self.newcomers.retain_recent();
+        self.callbacks.retain_recent();
     }
 
     /// Counts and returns a refusal.
@@ -153,11 +196,37 @@ impl House {
         kind
     }
 
-    /// Who asks at `door`, as far as the cookie tells.
+    /// Who asks at `door`, as far as the cookies tell.
     pub(super) fn visitor(&self, door: &Door, headers: &HeaderMap) -> Visitor {
-        door.cookie.read(headers, host::now(), |why| {
+        self.meet(door, headers).visitor
+    }
+
+    /// Who asks at `door`, and what is to become of the pass of a callback, if they have one.
+    /// Only looks.
+    pub(super) fn meet(&self, door: &Door, headers: &HeaderMap) -> Met {
+        let Held { visitor, callback } = (door.cookie).read(headers, host::now(), |why| {
             self.rejected[why as usize].inc()
-        })
+        });
+        let Some(pass) = callback else {
+            return Met {
+                visitor,
+                second: Second::None,
+            };
+        };
+        let room = door.room();
+        let (first, second) = (number(visitor), Visitor::Pass(pass));
+        let (visitor, second) = if first == Some(pass.number) {
+            (visitor, Second::Old)
+        } else if room.holds_seat(visitor) {
+            (visitor, Second::Spare(pass.number))
+        } else if room.holds_seat(second) {
+            (second, Second::Taken(first))
+        } else if first.is_none() {
+            (second, Second::None)
+        } else {
+            (visitor, Second::Old)
+        };
+        Met { visitor, second }
     }
 }
 
@@ -175,6 +244,21 @@ impl Thread {
         let clients = house.portals.iter().cloned().map(Client::new).collect();
         Thread { house, clients }
     }
+}
+
+fn number(visitor: Visitor) -> Option<u64> {
+    match visitor {
+        Visitor::Newcomer => None,
+        Visitor::Ticket(ticket) => Some(ticket.number),
+        Visitor::Pass(pass) => Some(pass.number),
+    }
+}
+
+/// A rate for each address.
+fn rate(per_minute: u32, burst: u32) -> DefaultKeyedRateLimiter<u128> {
+    let [per_minute, burst] =
+        [per_minute, burst].map(|n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN));
+    RateLimiter::keyed(Quota::per_minute(per_minute).allow_burst(burst))
 }
 
 /// Loopback, private, or unique local.

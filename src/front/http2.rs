@@ -9,6 +9,7 @@ use super::origin::Peer;
 use super::request;
 use super::serve::{Phase, Reception};
 use super::stream::Stream;
+use super::taking::{self, Taken};
 use http::header::{COOKIE, HeaderMap};
 use http::{HeaderValue, Request};
 use hyper::body::Incoming;
@@ -19,6 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::BufWriter;
 use tokio::sync::watch;
 
 /// Bytes of a body that may be under way to us for one request, and for one connection.
@@ -28,6 +30,9 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const FRAME_MAX: u32 = 16 * 1024;
 /// Bytes of an answer that wait for the visitor, for one request.
 const SEND_MAX: usize = 64 * 1024;
+/// Bytes of frames that go out together: h2 writes the head of a frame and what is in it apart,
+/// and each write would be a record of TLS and a call to the kernel.
+const TOGETHER: usize = 8 * 1024;
 /// Requests that the visitor took back before we looked at them: more end the connection
 /// ("rapid reset").
 const RESETS_MAX: usize = 20;
@@ -37,6 +42,8 @@ const OUR_RESETS_MAX: usize = 256;
 const PING_AFTER: Duration = Duration::from_secs(20);
 /// … and is gone if no answer comes for this long.
 const PING_PATIENCE: Duration = Duration::from_secs(10);
+/// A visitor who takes nothing of an answer for this long is not waited for (up to twice as long).
+const TAKE_MAX: Duration = Duration::from_secs(60);
 /// A connection without a request is closed after this long …
 const IDLE_MAX: Duration = Duration::from_secs(75);
 /// … and is cut if it is still there this long after we have said so.
@@ -55,10 +62,11 @@ pub async fn serve(reception: Arc<Reception>, stream: Stream, peer: Peer, sessio
         async move {
             join_crumbs(request.headers_mut());
             let response = request::answer(&reception, peer, Some(&session), request, None).await;
-            Ok::<_, Infallible>(response)
+            Ok::<_, Infallible>(response.map(Taken::by_this_task))
         }
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let together = BufWriter::with_capacity(TOGETHER, stream);
+    let connection = builder.serve_connection(TokioIo::new(together), service);
     let mut connection = std::pin::pin!(connection);
     let mut leaving = false;
     loop {
@@ -150,7 +158,8 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
         self.open.send_modify(|open| *open += 1);
         let open = Open(self.clone());
         tokio::spawn(async move {
-            request.await;
+            // Dropping a request takes it back: its stream is reset, its slot is free.
+            taking::bounded(request, TAKE_MAX).await;
             drop(open);
         });
     }

@@ -3,16 +3,22 @@
 //! [`serve`] accepts connections on one thread; `connection` is what happens on one of them, after
 //! its `handshake` over TLS, and `http2` if that is spoken; [`request::answer`] is the way of a
 //! request, top to bottom. Around it: `redirect` (from http to https), `canonical` (one reading of
-//! a request, or a refusal), `origin` and `proxy` (where it comes from), `door` (a room and what belongs to
-//! it), `own` (`/.preau/`), `forward` (to the portal and back), `reply` (our own answers), `page`
-//! (their words), `stream` and `wire` (the socket), `written` (the store), `access`, `json` and `lines` (the log).
+//! a request, or a refusal), `origin` and `proxy` (where it comes from), `door` (a room and what
+//! belongs to it), `own` (`/.preau/`), `flow` (what a request is to its room), `entering` (who is
+//! let in), `forward` (to the portal and back), `reply` (our own answers), `page` (their words),
+//! `stream` and `wire` (the socket), `written` (the store), `access`, `json` and
+//! `lines` (the log).
 
 mod access;
 mod body;
 mod canonical;
 mod connection;
 mod door;
+mod entering;
+mod flow;
 mod forward;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod handshake;
 mod http2;
 mod json;
@@ -26,6 +32,7 @@ mod reply;
 pub mod request;
 mod serve;
 mod stream;
+mod taking;
 mod tunnel;
 mod wire;
 mod written;

@@ -8,20 +8,32 @@
 use super::origin::Peer;
 use crate::config::within;
 use ipnet::IpNet;
-use proxy_header::{Error, ParseConfig, ProxyHeader};
+use proxy_header::{ParseConfig, ProxyHeader};
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
-/// Bytes of a header: version 1 has at most 107; version 2 carries further fields, of which those
-/// about certificates can be long.
+/// Bytes of a header of version 2, whose further fields (certificates) can be long.
 const HEADER_MAX: usize = 2048;
+/// Bytes of a header of version 1, which is a line.
+const LINE_MAX: usize = 107;
+/// What version 1 begins with.
+const GREETING: &[u8; 6] = b"PROXY ";
 /// What version 2 begins with.
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\x00\r\nQUIT\n";
 /// Bytes of version 2 before what it announces the length of.
 const HEAD: usize = 16;
+
+/// Whom a header names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The visitor's address; none if the proxy speaks for itself.
+    pub address: Option<IpAddr>,
+    /// The visitor came over TLS.
+    pub secure: bool,
+}
 
 /// Why a connection is not what it must be.
 #[derive(Debug)]
@@ -63,54 +75,81 @@ pub async fn read(socket: &mut TcpStream, peer: Peer, sources: &[IpNet]) -> Resu
     let mut read = 0;
     loop {
         // Looked at first, so that nothing that follows the header is taken out.
-        let seen = socket
-            .peek(&mut header[read..])
-            .await
-            .map_err(Wrong::Lost)?;
+        let seen = socket.peek(&mut header[read..]).await?;
         if seen == 0 {
             return Err(Wrong::Lost(io::ErrorKind::UnexpectedEof.into()));
         }
-        let most = belongs(&header[..read + seen]).ok_or(Wrong::Header)?;
-        let upto = most.min(read + seen);
-        let part = &mut header[read..upto];
-        socket.read_exact(part).await.map_err(Wrong::Lost)?;
-        read = upto;
-        match ProxyHeader::parse(&header[..read], ParseConfig::default()) {
-            Ok((named, length)) if length == read => return Ok(named_by(&named, peer)),
-            Err(Error::BufferTooShort) if read < HEADER_MAX => {}
-            _ => return Err(Wrong::Header),
+        let seen = read + seen;
+        let (belongs, named) = look(&header[..seen])?;
+        socket.read_exact(&mut header[read..belongs]).await?;
+        match named {
+            Some(named) => return Ok(peer.named(named)),
+            None => read = belongs,
         }
     }
 }
 
-/// How many bytes the header has, as far as `seen` tells: at least all that has been seen, if its
-/// end has not. `None` if it is none.
-fn belongs(seen: &[u8]) -> Option<usize> {
-    const GREETING: &[u8] = b"PROXY ";
-    let begins = |with: &[u8]| seen.iter().zip(with).all(|(seen, with)| seen == with);
-    if begins(SIGNATURE) {
-        let Some(length) = seen.get(HEAD - 2..HEAD) else {
-            return Some(HEAD);
-        };
-        let length = HEAD + usize::from(u16::from_be_bytes([length[0], length[1]]));
-        return (length <= HEADER_MAX).then_some(length);
+/// How many of the bytes in `seen` belong to the header, and whom it names, once it is whole; all
+/// of them, and nobody yet, before that.
+///
+/// # Errors
+/// When this is not how a header begins.
+pub fn look(seen: &[u8]) -> Result<(usize, Option<Named>), Wrong> {
+    let whole = match length(seen)? {
+        Some(length) if length <= seen.len() => &seen[..length],
+        _ => return Ok((seen.len(), None)),
+    };
+    match ProxyHeader::parse(whole, ParseConfig::default()) {
+        Ok((header, length)) if length == whole.len() => Ok((length, Some(Named::by(&header)))),
+        _ => Err(Wrong::Header),
     }
-    if begins(GREETING) {
-        let end = seen.iter().position(|byte| *byte == b'\n');
-        return Some(end.map_or(seen.len(), |end| end + 1));
-    }
-    None
 }
 
-fn named_by(header: &ProxyHeader<'_>, peer: Peer) -> Peer {
-    let Some(named) = header.proxied_address() else {
-        return peer;
+/// How many bytes the header has, if `seen` tells.
+fn length(seen: &[u8]) -> Result<Option<usize>, Wrong> {
+    let begins = |with: &[u8]| seen.iter().zip(with).all(|(seen, with)| seen == with);
+    let length = if begins(SIGNATURE) {
+        let announced = seen.get(HEAD - 2..HEAD);
+        announced.map(|bytes| HEAD + usize::from(u16::from_be_bytes([bytes[0], bytes[1]])))
+    } else if begins(GREETING) {
+        let line = &seen[..seen.len().min(LINE_MAX)];
+        let end = line.iter().position(|byte| *byte == b'\n');
+        if end.is_none() && line.len() == LINE_MAX {
+            return Err(Wrong::Header);
+        }
+        end.map(|end| end + 1)
+    } else {
+        return Err(Wrong::Header);
     };
-    let secure = header.ssl().is_some_and(|ssl| ssl.client_ssl());
-    let address: IpAddr = named.source.ip().to_canonical();
-    Peer {
-        address,
-        secure: peer.secure || secure,
+    match length {
+        Some(length) if length > HEADER_MAX => Err(Wrong::Header),
+        length => Ok(length),
+    }
+}
+
+impl Named {
+    fn by(header: &ProxyHeader<'_>) -> Named {
+        Named {
+            address: header.proxied_address().map(|named| named.source.ip()),
+            secure: header.ssl().is_some_and(|ssl| ssl.client_ssl()),
+        }
+    }
+}
+
+impl From<io::Error> for Wrong {
+    fn from(error: io::Error) -> Wrong {
+        Wrong::Lost(error)
+    }
+}
+
+impl Peer {
+    /// The peer that a proxy speaks for; the proxy itself, if it speaks for nobody.
+    fn named(self, named: Named) -> Peer {
+        let address = named.address.map(|address| address.to_canonical());
+        Peer {
+            address: address.unwrap_or(self.address),
+            secure: self.secure || named.secure,
+        }
     }
 }
 
@@ -202,13 +241,14 @@ mod tests {
     async fn what_is_no_header_is_refused() {
         let long = v2(1, 0x11, &[0; HEADER_MAX]);
         let endless = [b"PROXY TCP4 ", &[b'1'; HEADER_MAX][..]].concat();
-        let wrong: [&[u8]; 8] = [
+        let wrong: [&[u8]; 9] = [
             b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
             b"\x16\x03\x01\x02\x00\x01\x00",
             b"PROXY TCP5 1.1.1.1 2.2.2.2 1 2\r\n",
             b"PROXY TCP4 1.1.1 2.2.2.2 1 2\r\n",
             b"PROXY\nTCP4 1.1.1.1 2.2.2.2 1 2\r\n",
             &v2(2, 0x11, &[0; 12]),
+            &v2(1, 0x11, &[0; 4]),
             &long,
             &endless,
         ];

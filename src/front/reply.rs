@@ -18,8 +18,6 @@ use serde::Serialize;
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
-/// What apps of the school portals say in their user agent.
-const APPS: [&str; 1] = ["X-APP=mobile"];
 
 /// Bytes that our JSON rarely exceeds.
 const JSON_BYTES: usize = 512;
@@ -77,6 +75,18 @@ impl Manner {
             form: !matches!(*method, Method::GET | Method::HEAD),
         }
     }
+
+    /// The same at a door that knows `apps` by parts of their user agents: they want no page.
+    pub fn for_apps(self, apps: &[String], headers: &HeaderMap) -> Manner {
+        let agent = headers
+            .get(USER_AGENT)
+            .and_then(|value| value.to_str().ok());
+        let app = agent.is_some_and(|agent| apps.iter().any(|app| agent.contains(app)));
+        Manner {
+            page: self.page && !app,
+            ..self
+        }
+    }
 }
 
 /// Whether a page is wanted: never HTML to an app, to a script, or to a WebDAV client.
@@ -84,7 +94,6 @@ fn wants_page(method: &Method, headers: &HeaderMap) -> bool {
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     if !matches!(*method, Method::GET | Method::HEAD | Method::POST)
         || headers.contains_key(REQUESTED_WITH)
-        || text(&USER_AGENT).is_some_and(|agent| APPS.iter().any(|app| agent.contains(app)))
     {
         return false;
     }
@@ -297,10 +306,6 @@ mod tests {
             ("accept", browser),
             ("x-requested-with", "XMLHttpRequest")
         ]));
-        assert!(!page(&[
-            ("accept", browser),
-            ("user-agent", "Android X-APP=mobile 4")
-        ]));
         assert!(!page(&[("accept", "application/json, text/html;q=0.5")]));
         assert!(!page(&[("accept", "*/*")]));
         assert!(!page(&[]));
@@ -308,5 +313,16 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("accept", browser.parse().unwrap());
         assert!(!wants_page(&dav, &headers));
+    }
+
+    #[test]
+    fn no_page_for_the_apps_of_a_room() {
+        let mut headers = HeaderMap::new();
+        headers.insert("accept", "text/html".parse().unwrap());
+        headers.insert("user-agent", "Android X-APP=mobile 4".parse().unwrap());
+        let manner = Manner::of(&Method::GET, &headers);
+        assert!(manner.for_apps(&[], &headers).page);
+        assert!(manner.for_apps(&["mirall/".into()], &headers).page);
+        assert!(!manner.for_apps(&["X-APP=mobile".into()], &headers).page);
     }
 }

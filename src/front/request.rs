@@ -4,6 +4,8 @@ use super::access::Entry as Logged;
 use super::body::{Body, Visit};
 use super::canonical::{self, Asked};
 use super::door::{Door, House, Thread};
+use super::entering::Entering;
+use super::flow::{Around, Flow};
 use super::forward::{self, Errand};
 use super::handshake::Session;
 use super::origin::{Origin, Peer};
@@ -15,21 +17,12 @@ use super::serve::Reception;
 use super::wire::Busy;
 use crate::config::Speaks;
 use crate::host;
-use crate::room::{Ask, Decision, Entry, Pass, Refusal, Visitor};
-use http::header::{
-    ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONNECTION, COOKIE, HeaderMap, HeaderName,
-    ORIGIN, SET_COOKIE, STRICT_TRANSPORT_SECURITY,
-};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use crate::room::{Ask, Decision, Refusal, Visitor};
+use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use std::net::IpAddr;
 use std::sync::Arc;
-
-const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
-const PURPOSE: HeaderName = HeaderName::from_static("purpose");
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-/// What browsers fetch beside a page, now and then without any cookie.
-const BESIDE: [&str; 6] = ["image", "font", "style", "script", "manifest", "track"];
 
 /// Answers one request: every one gets an answer.
 ///
@@ -79,12 +72,12 @@ pub(super) async fn answer(
     if let Some(entry) = &mut logged {
         entry.answered(response.status());
     }
-    let busy = match response.status() {
-        StatusCode::SWITCHING_PROTOCOLS => {
-            busy.map(Busy::for_good);
+    let busy = match (response.status(), busy) {
+        (StatusCode::SWITCHING_PROTOCOLS, Some(busy)) => {
+            busy.for_good();
             None
         }
-        _ => busy,
+        (_, busy) => busy,
     };
     response.body_mut().log(logged, busy);
     response
@@ -110,6 +103,7 @@ async fn admit(
     let Some(door) = door else {
         return reply::refusal(house, manner, RefusalKind::Misdirected, None, None);
     };
+    let manner = manner.for_apps(&door.config.flows.apps, request.headers());
     let client = &thread.clients[door.config.portal];
     let errand = |visit| Errand {
         house: &thread.house,
@@ -120,25 +114,24 @@ async fn admit(
         origin,
         visit,
     };
-    if asked.opens(&door.config.open) || is_preflight(request.method(), request.headers()) {
-        return pass_open(errand(None), request, logged).await;
+    let flow = Flow::of(door, asked, &request);
+    if let Some(around) = flow.around {
+        return pass(around, errand(None), request, logged).await;
     }
 
-    let visitor = house.visitor(door, request.headers());
-    let leaves = door.config.logout.contains(&asked.path);
-    if leaves && !door.room().holds_seat(visitor) {
+    let met = house.meet(door, request.headers());
+    if flow.leaves_around && !door.room().holds_seat(met.visitor) {
         // Nobody has to wait to log out.
-        return pass_open(errand(None), request, logged).await;
+        return pass(Around::Open, errand(None), request, logged).await;
     }
-    let ask = ask(door, asked, request.method(), request.headers());
-    match decide(house, door, visitor, ask, origin.address) {
+    match decide(house, door, met.visitor, flow.ask, origin.address) {
         Ok(Decision::Forward { number, entry }) => {
             note(logged, Some(door), "forwarded");
             door.meters.forwarded.inc();
-            let entering = Entering::new(house, door, number, entry);
-            let visit = Visit::new(door.clone(), number, ask.renews);
+            let entering = Entering::new(house, door, &met, flow.ask, (number, entry));
+            let visit = Visit::new(door.clone(), number, flow.ask.renews);
             let mut response = forward::run(errand(Some(visit)), request).await;
-            entering.welcome(house, leaves, &mut response).await;
+            entering.welcome(house, flow.leaves, &mut response).await;
             response
         }
         Ok(Decision::Wait {
@@ -148,7 +141,7 @@ async fn admit(
         }) => {
             note(logged, Some(door), "waited");
             door.meters.waited.inc();
-            if !holds(visitor, ticket.number) {
+            if !holds(met.visitor, ticket.number) {
                 house.written.wait(house.written.round()).await;
             }
             let fresh = fresh.then_some(ticket);
@@ -160,13 +153,19 @@ async fn admit(
 }
 
 /// Forwards what never waits and takes no seat.
-async fn pass_open(
+async fn pass(
+    around: Around,
     errand: Errand<'_>,
     request: Request<Incoming>,
     logged: &mut Option<Logged>,
 ) -> Response<Body> {
-    note(logged, Some(errand.door), "open");
-    errand.door.meters.open.inc();
+    let meters = &errand.door.meters;
+    let (outcome, meter) = match around {
+        Around::Open => ("open", &meters.open),
+        Around::BackChannel => ("back_channel", &meters.back_channel),
+    };
+    note(logged, Some(errand.door), outcome);
+    meter.inc();
     forward::run(errand, request).await
 }
 
@@ -186,113 +185,26 @@ fn holds(visitor: Visitor, number: u64) -> bool {
     matches!(visitor, Visitor::Ticket(ticket) if ticket.number == number)
 }
 
-/// Asks the room, unless too many newcomers come from one address.
+/// Asks the room, unless too many newcomers come from one address. Too many callbacks from one
+/// address are newcomers.
 fn decide(
     house: &House,
     door: &Door,
     visitor: Visitor,
-    ask: Ask,
+    mut ask: Ask,
     address: IpAddr,
 ) -> Result<Decision, RefusalKind> {
     let mut room = door.room();
     let now = host::now();
+    if ask.callback && !room.holds_seat(visitor) {
+        ask.callback = house.may_call_back(address);
+    }
     // A dead cookie is worth no more than none.
-    if !ask.takes_nothing() && !room.knows(visitor, now) && !house.may_come(address) {
+    let new = !ask.takes_nothing() && !room.knows(visitor, now);
+    if new && !ask.callback && !house.may_come(address) {
         return Err(RefusalKind::TooManyTickets);
     }
     Ok(room.arrive(visitor, ask, now))
-}
-
-/// A question of a browser about another origin's script (Fetch, "CORS-preflight fetch"). It
-/// never carries a cookie, so that it says nothing about who is inside.
-fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
-    *method == Method::OPTIONS
-        && headers.contains_key(ORIGIN)
-        && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
-}
-
-/// What the room needs to know of a request.
-fn ask(door: &Door, asked: &Asked, method: &Method, headers: &HeaderMap) -> Ask {
-    let says = |name: &HeaderName, words: &[&str]| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| words.iter().any(|word| value.contains(word)))
-    };
-    Ask {
-        renews: !door.config.non_renewing.contains(&asked.path),
-        work: matches!(
-            *method,
-            Method::POST | Method::PUT | Method::PATCH | Method::DELETE
-        ),
-        guess: says(&SEC_PURPOSE, &["prefetch"]) || says(&PURPOSE, &["prefetch"]),
-        beside: !headers.contains_key(COOKIE) && says(&SEC_FETCH_DEST, &BESIDE),
-    }
-}
-
-/// Somebody who is let in, until the answer with the pass is ready. If a newcomer is gone before
-/// that, nobody will ever show the pass, and the seat is free again at once.
-struct Entering<'a> {
-    door: &'a Door,
-    number: u64,
-    entry: Entry,
-    /// The round of the store that writes the seat down; it runs while the portal works.
-    round: u64,
-    welcomed: bool,
-}
-
-impl<'a> Entering<'a> {
-    fn new(house: &House, door: &'a Door, number: u64, entry: Entry) -> Entering<'a> {
-        let round = match entry {
-            Entry::Inside | Entry::Unseated => 0,
-            _ => house.written.round(),
-        };
-        Entering {
-            door,
-            number,
-            entry,
-            round,
-            welcomed: false,
-        }
-    }
-
-    /// Whoever has come in gets a pass, once it is written down; whoever has logged out holds
-    /// nothing any more.
-    async fn welcome(mut self, house: &House, leaves: bool, response: &mut Response<Body>) {
-        let cookie = if leaves && !response.status().is_server_error() {
-            self.door.room().leave(self.number, host::now());
-            Some(self.door.cookie.clear())
-        } else if matches!(self.entry, Entry::Inside | Entry::Unseated) {
-            None
-        } else {
-            house.written.wait(self.round).await;
-            Some(self.door.cookie.pass(Pass {
-                number: self.number,
-                issued: host::now(),
-            }))
-        };
-        self.welcomed = true;
-        if let Some(cookie) = cookie {
-            let headers = response.headers_mut();
-            headers.append(SET_COOKIE, cookie);
-            // A shared cache must not hand one visitor's pass to the next.
-            let private = HeaderValue::from_static("private");
-            if headers
-                .get(CACHE_CONTROL)
-                .is_none_or(|stored| stored != "no-store")
-            {
-                headers.append(CACHE_CONTROL, private);
-            }
-        }
-    }
-}
-
-impl Drop for Entering<'_> {
-    fn drop(&mut self) {
-        if self.entry == Entry::Straight && !self.welcomed {
-            self.door.room().leave(self.number, host::now());
-        }
-    }
 }
 
 fn kind(why: Refusal) -> RefusalKind {

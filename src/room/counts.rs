@@ -15,6 +15,9 @@ pub struct Counts {
     pub called_in: u64,
     pub again: u64,
     pub work_only: u64,
+    pub callbacks: u64,
+    pub callbacks_only: u64,
+    pub callbacks_known: u64,
     pub no_shows: u64,
     pub passed_over: u64,
     pub ghosts: u64,
@@ -41,13 +44,16 @@ pub type Series = (&'static str, &'static str, fn(&Counts) -> u64);
 impl Counts {
     /// Every count.
     #[rustfmt::skip]
-    pub const SERIES: [Series; 24] = [
+    pub const SERIES: [Series; 27] = [
         ("tickets", "Tickets given out", |counts| counts.tickets),
         ("straight", "Visitors who went straight in", |counts| counts.straight),
         ("calls", "Tickets called", |counts| counts.calls),
         ("called_in", "Called visitors who came in", |counts| counts.called_in),
         ("again", "Seats taken up again after a lapse or a crash", |counts| counts.again),
         ("work_only", "Forms passed without a seat after a lapse", |counts| counts.work_only),
+        ("callbacks", "Callbacks of sign-ons that took a seat of their reserve", |counts| counts.callbacks),
+        ("callbacks_only", "Callbacks of sign-ons passed without a seat", |counts| counts.callbacks_only),
+        ("callbacks_known", "Seats of callbacks given back because their visitors had one already", |counts| counts.callbacks_known),
         ("no_shows", "Calls that nobody took within the claim window", |counts| counts.no_shows),
         ("passed_over", "Tickets passed over because their poll was overdue", |counts| counts.passed_over),
         ("ghosts", "Tickets never shown again", |counts| counts.ghosts),
@@ -65,6 +71,6 @@ impl Counts {
         ("promises_scored", "First promises compared with what happened", |counts| counts.promises_scored),
         ("promises_kept", "First promises kept by their upper bound", |counts| counts.promises_kept),
         ("queue_jumps", "Must stay 0: newcomers let in while a ticket waited", |counts| counts.queue_jumps),
-        ("seat_overshoot", "Must stay 0: seats given beyond limit and reserve", |counts| counts.seat_overshoot),
+        ("seat_overshoot", "Must stay 0: seats given beyond limit and reserves", |counts| counts.seat_overshoot),
     ];
 }

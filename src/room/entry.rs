@@ -12,6 +12,30 @@ const POLLS_PER_WAIT: f64 = 8.0;
 const POLL_JITTER: f64 = 0.25;
 
 impl Room {
+    /// Whether this visitor has a place, a call or a seat, or had a seat a moment ago. Whoever
+    /// has none of it would be given a new number. Only looks: time passes when they arrive.
+    pub fn knows(&self, who: Visitor, wall: Millis) -> bool {
+        let now = self.clock(wall);
+        let (Visitor::Ticket(Ticket { number, .. }) | Visitor::Pass(Pass { number, .. })) = who
+        else {
+            return false;
+        };
+        self.seats.holds(number)
+            || self.calls.contains_key(&number)
+            || self.mark(number, now) != Mark::Over
+            || self.just_lapsed(number, now)
+    }
+
+    /// Whether this visitor is inside.
+    pub fn holds_seat(&self, who: Visitor) -> bool {
+        match who {
+            Visitor::Newcomer => false,
+            Visitor::Ticket(Ticket { number, .. }) | Visitor::Pass(Pass { number, .. }) => {
+                self.seats.holds(number)
+            }
+        }
+    }
+
     pub(super) fn pass_shown(
         &mut self,
         pass: Pass,
@@ -34,9 +58,11 @@ impl Room {
             if self.committed() < self.rules.seats.saturating_add(self.rules.reserve) {
                 return self.enter_again(number, ask, now);
             }
-            // The work is saved; the next page waits.
-            self.counts.work_only += 1;
-            return self.unseated();
+            if !ask.callback {
+                // The work is saved; the next page waits.
+                self.counts.work_only += 1;
+                return self.unseated();
+            }
         }
         if self.mark(number, now) == Mark::Over {
             return self.newcomer(ask, now, wall);
@@ -44,6 +70,9 @@ impl Room {
         // Given back because nobody showed the pass: the place in line is the first.
         if self.unsaturated() {
             return self.enter_again(number, ask, now);
+        }
+        if ask.callback {
+            return self.called_back(Some(number), ask, now);
         }
         let ticket = Ticket {
             number,
@@ -75,6 +104,9 @@ impl Room {
         let Some((waiting, shown, fresh)) = self.wait(ticket, now, wall) else {
             return self.newcomer(ask, now, wall);
         };
+        if ask.callback && waiting.called.is_none() {
+            return self.called_back(Some(number), ask, now);
+        }
         let wait = Decision::Wait {
             waiting,
             ticket: shown,
@@ -106,6 +138,9 @@ impl Room {
         if ask.takes_nothing() && !self.open() {
             self.counts.guesses += 1;
             return Decision::Refuse(Refusal::Guess);
+        }
+        if ask.callback && (!self.unsaturated() || self.refusal().is_some()) {
+            return self.called_back(None, ask, now);
         }
         if let Some(refusal) = self.refusal() {
             self.counts.refused += 1;
@@ -305,7 +340,7 @@ impl Room {
     }
 
     /// This one request passes, and nothing is kept of it.
-    fn unseated(&self) -> Decision {
+    pub(super) fn unseated(&self) -> Decision {
         Decision::Forward {
             number: NOBODY,
             entry: Entry::Unseated,
@@ -323,12 +358,12 @@ impl Room {
         self.forward(number, Entry::Again, ask, now)
     }
 
-    fn take_seat(&mut self, number: u64, shown: bool, now: Millis) {
+    pub(super) fn take_seat(&mut self, number: u64, shown: bool, now: Millis) {
         self.seats.take(number, now, shown, &self.rules, now);
         self.changes.push(Change::Seat(number, now + self.silent));
     }
 
-    fn forward(&mut self, number: u64, entry: Entry, ask: Ask, now: Millis) -> Decision {
+    pub(super) fn forward(&mut self, number: u64, entry: Entry, ask: Ask, now: Millis) -> Decision {
         self.seats.begin(number, ask.renews, now);
         Decision::Forward { number, entry }
     }

@@ -7,15 +7,17 @@
 //!
 //! - *Barging*: a newcomer goes straight in only when nobody waits, and the lowest living
 //!   number is always called first ([`Counts::queue_jumps`] is counted independently).
-//! - *Overshoot*: a call reserves its seat; seats taken plus calls never exceed the limit
-//!   ([`Counts::seat_overshoot`]).
+//! - *Overshoot*: a call reserves its seat; seats taken plus calls never exceed the limit, and
+//!   those of callbacks never their reserve ([`Counts::seat_overshoot`]).
 //! - *A lost place*: a number outlives missed polls by `keep`, and its holder comes back to it.
 //! - *Lost work*: a form of somebody whose pass has just lapsed is forwarded.
+//! - *A broken sign-on*: a one-time answer passes, with a seat or without one.
 //! - *A herd*: calls are paced, polls are spread by a phase from the number.
 //!
 //! Inside, time is the room's own: it stands still while we ourselves were not running (a
 //! machine that was suspended), so that our silence is not held against anybody.
 
+mod callbacks;
 mod counts;
 mod entry;
 mod journal;
@@ -153,30 +155,6 @@ impl Room {
     /// The rules in force.
     pub fn rules(&self) -> &Rules {
         &self.rules
-    }
-
-    /// Whether this visitor has a place, a call or a seat, or had a seat a moment ago. Whoever
-    /// has none of it would be given a new number. Only looks: time passes when they arrive.
-    pub fn knows(&self, who: Visitor, wall: Millis) -> bool {
-        let now = self.clock(wall);
-        let (Visitor::Ticket(Ticket { number, .. }) | Visitor::Pass(Pass { number, .. })) = who
-        else {
-            return false;
-        };
-        self.seats.holds(number)
-            || self.calls.contains_key(&number)
-            || self.mark(number, now) != Mark::Over
-            || self.just_lapsed(number, now)
-    }
-
-    /// Whether this visitor is inside.
-    pub fn holds_seat(&self, who: Visitor) -> bool {
-        match who {
-            Visitor::Newcomer => false,
-            Visitor::Ticket(Ticket { number, .. }) | Visitor::Pass(Pass { number, .. }) => {
-                self.seats.holds(number)
-            }
-        }
     }
 
     /// Somebody stands at the door: what is to be done?
@@ -337,13 +315,14 @@ impl Room {
             mode: self.rules.mode,
             seats: self.rules.seats,
             taken: self.seats.taken(),
+            callbacks: self.seats.apart(),
             called: self.calls.len() as u32,
             waiting: self.line.living(),
             promise: self.promise(self.line.living() + 1),
             pace: self.pace.rate(now),
             q: self.estimator.q(),
             visit_secs: self.estimator.rates().map(|rates| rates.visit_secs),
-            entered_total: self.counts.straight + self.counts.called_in,
+            entered_total: self.counts.straight + self.counts.called_in + self.counts.callbacks,
             portal_up: self.portal_up,
             poll_stretch: self.stretch,
             numbers: self.numbers(),
@@ -376,6 +355,7 @@ impl Room {
             self.refresh(now);
         }
         self.call(now);
+        self.take_over_callbacks();
         now
     }
 
@@ -386,8 +366,11 @@ impl Room {
         self.counts.abandoned += swept.abandoned;
         self.estimator.abandoned(swept.ghosts + swept.abandoned);
         let taken = self.seats.taken();
-        self.estimator
-            .elapse(self.committed(), self.line.living(), now);
+        self.estimator.elapse(
+            self.committed() + self.seats.apart(),
+            self.line.living(),
+            now,
+        );
         self.estimator
             .refresh(self.rules.seats, taken, self.pace.full());
         self.stretch = self.poll_demand() / f64::from(self.rules.poll_budget);
@@ -456,7 +439,7 @@ impl Room {
         self.portal_up && matches!(self.rules.mode, Mode::Queue | Mode::Open | Mode::Observe)
     }
 
-    /// Seats taken or reserved by a call.
+    /// Ordinary seats taken or reserved by a call.
     fn committed(&self) -> u32 {
         self.seats.taken().saturating_add(self.calls.len() as u32)
     }

@@ -64,6 +64,8 @@ pub struct Rules {
     pub poll_budget: u32,
     /// Seats beyond the limit, at most, for a form sent by somebody whose pass has just lapsed.
     pub reserve: u32,
+    /// Seats beside all of these, at most, for callbacks of sign-ons that come without a pass.
+    pub callback_reserve: u32,
 }
 
 impl Default for Rules {
@@ -81,6 +83,7 @@ impl Default for Rules {
             poll_max: Span::secs(60),
             poll_budget: 2_000,
             reserve: 5,
+            callback_reserve: 10,
         }
     }
 }

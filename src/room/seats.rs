@@ -6,7 +6,7 @@
 use super::rules::Rules;
 use crate::time::{Millis, Span};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 /// Numbers remembered after their pass has lapsed, at most; beyond, the oldest is forgotten.
 const LAPSED_MAX: usize = 1_000_000;
@@ -37,6 +37,8 @@ pub enum Left {
 #[derive(Default)]
 pub struct Seats {
     inside: HashMap<u64, Seat>,
+    /// Those inside whose seats are of the reserve for callbacks.
+    apart: BTreeSet<u64>,
     wakes: BinaryHeap<Reverse<(Millis, u64)>>,
     /// Passes that lapsed a short while ago, and when: their forms are still taken.
     lapsed: HashMap<u64, Millis>,
@@ -44,9 +46,14 @@ pub struct Seats {
 }
 
 impl Seats {
-    /// Seats taken.
+    /// Ordinary seats taken.
     pub fn taken(&self) -> u32 {
-        u32::try_from(self.inside.len()).unwrap_or(u32::MAX)
+        count(self.inside.len() - self.apart.len())
+    }
+
+    /// Seats of the reserve for callbacks that are taken.
+    pub fn apart(&self) -> u32 {
+        count(self.apart.len())
     }
 
     /// Whether `number` is inside.
@@ -75,6 +82,20 @@ impl Seats {
         self.arm(number, rules);
     }
 
+    /// The seat of `number`, just taken, is one of the reserve for callbacks.
+    pub fn set_apart(&mut self, number: u64) {
+        self.apart.insert(number);
+    }
+
+    /// Counts at most `most` seats of the reserve for callbacks as ordinary ones from now on.
+    pub fn take_over(&mut self, most: u32) {
+        for _ in 0..most {
+            if self.apart.pop_first().is_none() {
+                return;
+            }
+        }
+    }
+
     /// A request of somebody inside begins. One that does not renew the seat does not hold it
     /// either, however long it runs.
     pub fn begin(&mut self, number: u64, renews: bool, now: Millis) {
@@ -101,6 +122,7 @@ impl Seats {
 
     /// Gives a seat back; returns whether there was one.
     pub fn free(&mut self, number: u64) -> bool {
+        self.apart.remove(&number);
         self.inside.remove(&number).is_some()
     }
 
@@ -170,6 +192,10 @@ impl Seats {
         seat.wake = idle_end.min(last);
         self.wakes.push(Reverse((seat.wake, number)));
     }
+}
+
+fn count(seats: usize) -> u32 {
+    u32::try_from(seats).unwrap_or(u32::MAX)
 }
 
 impl Seat {

@@ -58,6 +58,9 @@ pub struct Ask {
     /// Something beside a page (a picture, a font) that came without any cookie: it takes
     /// neither ticket nor seat, but passes while there is room.
     pub beside: bool,
+    /// A one-time answer of a sign-on: it is never held, repeated or turned away. (Not together
+    /// with `guess` or `beside`, of which nothing comes.)
+    pub callback: bool,
 }
 
 impl Ask {
@@ -67,6 +70,7 @@ impl Ask {
         work: false,
         guess: false,
         beside: false,
+        callback: false,
     };
 
     /// Whether it is no reason to give a ticket or a seat, or to take a call: nobody is there
@@ -111,8 +115,10 @@ pub enum Entry {
     /// Takes up again a seat that lapsed, or was lost with a crash, a moment ago; or is inside
     /// and holds only the ticket still.
     Again,
-    /// Only this one request passes, without a seat: work of somebody whose pass has just
-    /// lapsed while even the reserve is taken, or something beside a page.
+    /// Answers a sign-on, and takes a seat of the reserve for that.
+    Callback,
+    /// Only this one request passes, without a seat: an answer of a sign-on, or work of somebody whose
+    /// pass has just lapsed, while even the reserve is taken, or something beside a page.
     Unseated,
 }
 
@@ -185,8 +191,10 @@ pub struct Status {
     pub mode: Mode,
     /// The limit in force.
     pub seats: u32,
-    /// Seats taken.
+    /// Seats taken, without those of the reserve for callbacks.
     pub taken: u32,
+    /// Seats of the reserve for callbacks that are taken.
+    pub callbacks: u32,
     /// Tickets called and not yet in.
     pub called: u32,
     /// Living tickets.

@@ -27,8 +27,7 @@ pub struct Certificate {
     pub name: String,
     /// It is not valid after this moment.
     pub not_after: Millis,
-    /// The hosts it is for, in lower case: exact, or `*.` and the rest.
-    pub(super) hosts: Vec<String>,
+    hosts: Vec<String>,
     pub(super) key: Arc<CertifiedKey>,
     /// Of both files, to see when they change.
     pub(super) mark: Mark,
@@ -79,6 +78,11 @@ impl Certificate {
             None => name == host,
         };
         !host.is_empty() && self.hosts.iter().any(fits)
+    }
+
+    /// The hosts it is for, in lower case: exact, or `*.` and the rest.
+    pub fn hosts(&self) -> &[String] {
+        &self.hosts
     }
 
     /// Whether its time has passed.

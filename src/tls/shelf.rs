@@ -1,6 +1,6 @@
 //! The certificates in use: chosen by the host that a visitor names, changed while visitors come.
 
-use super::certificate::{Certificate, CertificateError, Files, Mark};
+use super::certificate::{Certificate, CertificateError, Files};
 use crate::config::Pair;
 use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
@@ -15,8 +15,8 @@ pub struct Shelf {
     pairs: Vec<Pair>,
     provider: Arc<CryptoProvider>,
     set: ArcSwap<Set>,
-    /// What was refused last, for each pair, so that it is said once. Held while files are read.
-    refused: Mutex<Vec<Option<Refused>>>,
+    /// Why each pair was refused last, so that it is said once. Held while files are read.
+    refused: Mutex<Vec<Option<String>>>,
 }
 
 /// What came of a look at one pair of files.
@@ -26,13 +26,6 @@ pub enum Change {
     Taken(Arc<Certificate>),
     /// The files are no good: the old one stays.
     Kept(CertificateError),
-}
-
-/// What was refused: files as they were, or what made them unreadable.
-#[derive(PartialEq, Eq)]
-enum Refused {
-    Files(Mark),
-    Unreadable(String),
 }
 
 /// The certificates at one moment.
@@ -77,23 +70,18 @@ impl Shelf {
         let mut certificates = self.certificates();
         let mut changes = Vec::new();
         for (index, pair) in self.pairs.iter().enumerate() {
-            let (now, error) = match self.look_at(pair, &certificates[index]) {
-                Ok(None) => {
-                    refused[index] = None;
-                    continue;
-                }
+            let looked = self.look_at(pair, &certificates[index]);
+            let why = looked.as_ref().err().map(ToString::to_string);
+            match looked {
+                Ok(None) => {}
                 Ok(Some(new)) => {
-                    refused[index] = None;
                     certificates[index] = Arc::new(new);
                     changes.push(Change::Taken(certificates[index].clone()));
-                    continue;
                 }
-                Err(refusal) => refusal,
-            };
-            if asked || refused[index].as_ref() != Some(&now) {
-                changes.push(Change::Kept(error));
+                Err(_) if !asked && why == refused[index] => {}
+                Err(error) => changes.push(Change::Kept(error)),
             }
-            refused[index] = Some(now);
+            refused[index] = why;
         }
         if changes.iter().any(|it| matches!(it, Change::Taken(_))) {
             self.set.store(Arc::new(Set::new(certificates)));
@@ -101,23 +89,21 @@ impl Shelf {
         changes
     }
 
+    /// The new certificate, if the files have changed.
     fn look_at(
         &self,
         pair: &Pair,
         old: &Certificate,
-    ) -> Result<Option<Certificate>, (Refused, CertificateError)> {
-        let files =
-            Files::read(pair).map_err(|error| (Refused::Unreadable(error.to_string()), error))?;
-        let mark = files.mark();
-        if mark == old.mark {
+    ) -> Result<Option<Certificate>, CertificateError> {
+        let files = Files::read(pair)?;
+        if files.mark() == old.mark {
             return Ok(None);
         }
-        let new = files.parse(pair, &self.provider);
-        let new = new.and_then(|new| match new.has_expired() && !old.has_expired() {
+        let new = files.parse(pair, &self.provider)?;
+        match new.has_expired() && !old.has_expired() {
             true => Err(CertificateError::expired(pair)),
-            false => Ok(new),
-        });
-        new.map(Some).map_err(|error| (Refused::Files(mark), error))
+            false => Ok(Some(new)),
+        }
     }
 }
 
@@ -125,7 +111,7 @@ impl Set {
     fn new(certificates: Vec<Arc<Certificate>>) -> Set {
         let mut by_host: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, certificate) in certificates.iter().enumerate() {
-            for host in &certificate.hosts {
+            for host in certificate.hosts() {
                 by_host.entry(host.clone()).or_default().push(index);
             }
         }

@@ -4,6 +4,7 @@
 
 declare(strict_types=1);
 require __DIR__ . '/journal.php';
+require __DIR__ . '/sso.php';
 
 const BLOC = 'Les enfants attendent sous le préau, au sec et dans l\'ordre. ';
 
@@ -15,6 +16,10 @@ match ($chemin) {
     '/connexion' => $_SERVER['REQUEST_METHOD'] === 'POST' ? ouvrir_session() : formulaire(),
     '/espace' => espace(),
     '/deconnexion' => fermer_session(),
+    '/cas/login' => cas_connexion(),
+    '/cas/serviceValidate' => cas_validation(),
+    '/ent' => ent(),
+    '/auth/saml/acs' => acs(),
     '/lent' => lent(),
     '/televersement' => televersement(),
     '/telechargement' => telechargement(),

@@ -18,9 +18,10 @@ const MODULES: &str = "/usr/lib/apache2/modules";
 const WORKERS: u32 = 16;
 
 /// The pages of the portal, as they stand in `tests/portal`.
-const PAGES: [(&str, &str); 4] = [
+const PAGES: [(&str, &str); 5] = [
     ("index.php", include_str!("../portal/index.php")),
     ("journal.php", include_str!("../portal/journal.php")),
+    ("sso.php", include_str!("../portal/sso.php")),
     ("panne.php", include_str!("../portal/panne.php")),
     ("assets/style.css", STYLE),
 ];
@@ -100,6 +101,11 @@ impl Portal {
         } else {
             fs::remove_file(flag).expect("it was broken before");
         }
+    }
+
+    /// Tells the portal where the proxy is, for calls between its own parts.
+    pub fn knows_proxy(&self, proxy: SocketAddr) {
+        write_for_all(&self.path("proxy"), &proxy.to_string());
     }
 
     /// `http://127.0.0.1:port`, for the configuration of the proxy.
@@ -211,7 +217,8 @@ php_admin_value date.timezone UTC
 RewriteEngine On
 RewriteCond "{root}/broken" -f
 RewriteRule ^ "{root}/pages/panne.php" [END]
-FallbackResource /index.php
+RewriteCond "{root}/pages%{{REQUEST_URI}}" !-f
+RewriteRule ^ "{root}/pages/index.php" [END]
 "#
     )
 }

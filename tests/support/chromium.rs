@@ -14,7 +14,7 @@ const DRIVER: &str = "/usr/bin/chromedriver";
 const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// No sandbox, because tests may run as root; nothing that speaks to the world outside.
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 13] = [
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -25,6 +25,9 @@ const OPTIONS: [&str; 11] = [
     "--disable-component-update",
     "--disable-sync",
     "--lang=fr",
+    // Certificates of tests, for hosts of tests.
+    "--ignore-certificate-errors",
+    "--host-resolver-rules=MAP *.example.fr 127.0.0.1",
     "--window-size=390,844",
 ];
 

@@ -108,7 +108,15 @@ pub async fn raw(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 
 async fn exchange(to: SocketAddr, request: Request<Bytes>) -> Result<Answer, Broken> {
     let stream = TcpStream::connect(to).await.map_err(refused_or_cut)?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+    over(TokioIo::new(stream), request).await
+}
+
+/// Sends one request over a connection that is there already, and reads the whole answer.
+pub async fn over<S>(stream: S, request: Request<Bytes>) -> Result<Answer, Broken>
+where
+    S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
         .await
         .map_err(cut)?;
     let driver = tokio::spawn(connection);

@@ -12,21 +12,25 @@
 
 mod apache;
 mod chromium;
+pub mod frames;
 mod haproxy;
 mod http;
 mod port;
 mod preau;
 mod process;
+mod surfer;
+pub mod tls;
 mod turns;
 mod visitor;
 
 pub use apache::{Portal, Seen};
 pub use chromium::{Browser, JavaScript};
 pub use haproxy::HaProxy;
-pub use http::{Answer, Broken, get, raw, send};
+pub use http::{Answer, Broken, get, over, raw, send};
 pub use port::{accepts, free_port};
 pub use preau::{Preau, Refusal, Unstarted, one_room, sum_of_series};
 pub use process::Process;
+pub use surfer::{From, Surfer};
 pub use turns::Turns;
 pub use visitor::{Arrival, State, Status, Visitor};
 

@@ -101,6 +101,21 @@ impl Preau {
         self.process.signal(Signal::SIGTERM);
     }
 
+    /// Asks it to read again what may change while it runs, without waiting.
+    pub fn ask_to_reload(&self) {
+        self.process.signal(Signal::SIGHUP);
+    }
+
+    /// The id of its process.
+    pub fn pid(&self) -> nix::unistd::Pid {
+        self.process.pid()
+    }
+
+    /// What it has said so far.
+    pub fn printed(&self) -> String {
+        self.process.printed()
+    }
+
     /// Waits for the end after [`Preau::ask_to_stop`]; it must be a clean one.
     pub async fn stopped(mut self) -> Unstarted {
         let status = self.process.end().await;

@@ -1,6 +1,7 @@
 //! Whole files and what they mean.
 
 mod overrides;
+mod tls;
 mod wrong;
 
 use super::*;
@@ -45,7 +46,11 @@ fn a_portal_alone_is_a_whole_configuration() {
     assert_eq!((room.name.as_str(), room.portal), ("room", 0));
     assert_eq!(room.rules, Rules::default());
     assert!(room.hosts[0].matches("any.fr") && room.paths[0].matches("/any"));
-    assert!(room.open.is_empty());
+    assert!(
+        Flows::LISTS
+            .iter()
+            .all(|(_, list)| list(&room.flows).is_empty())
+    );
 }
 
 const EVERY_KEY: &str = r#"
@@ -62,20 +67,29 @@ format = "json"
 access = "combined"
 access_file = "a.log"
 addresses = "hidden"
+[tls]
+min_version = "1.3"
+http2 = false
+hsts = "180d"
+certificates = [{ cert = "a.pem", key = "a.key" }, { cert = "b.pem", key = "b.key" }]
 [trust]
 proxies = ["10.0.0.5", "10.1.0.0/16"]
 field = "forwarded"
 [limits]
 handshake_timeout = "3s"
+streams = 9
 header_timeout = "2s"
 header_bytes = "16KiB"
 connections = 5
 tickets_per_minute = 6
 tickets_burst = 7
+callbacks_per_minute = 8
+callbacks_burst = 9
 tunnel_idle = "8s"
 [[listener]]
 address = "0.0.0.0:5"
 proxy_from = "2001:db8::/32"
+tls = true
 [[portal]]
 name = "ent"
 servers = ["http://[::1]:81/", "http://A.fr"]
@@ -93,7 +107,7 @@ name = "mail"
 servers = "http://b.fr"
 [[room]]
 portal = "mail"
-host = "MAIL.fr"
+host = "MAIL.fr.example"
 path = ["/in/**", "/x"]
 seats = 1_000
 mode = "hold"
@@ -105,9 +119,15 @@ keep = "25s"
 line_max = 11
 poll = { min = "10s", max = "20s", budget = 12 }
 reserve = 0
+callback_reserve = 13
+cookie_domain = "Fr.example"
 open = ["/", "/assets/**"]
+back_channels = { path = "/check", method = ["GET", "POST"] }
+callbacks = [{ query = "ticket=ST-*" }, { path = "/acs", method = "POST" }]
 logout = "/out"
 non_renewing = "/ping"
+apps = ["X-APP=mobile"]
+presets = "saml"
 "#;
 
 #[test]
@@ -119,9 +139,15 @@ fn every_key_of_the_top_is_read() {
         config.listeners[2].proxy_from[0].to_string(),
         "2001:db8::/32"
     );
+    assert_eq!(config.listeners[2].speaks, Speaks::Https);
     assert!(config.trust.covers("::ffff:10.1.2.3".parse().unwrap()));
     assert_eq!(config.trust.field, TrustedField::Forwarded);
     assert_eq!(config.limits.handshake_timeout, Span::secs(3));
+    assert_eq!(config.limits.streams, 9);
+    assert_eq!(config.tls.min_version, TlsVersion::Tls13);
+    assert!(config.tls.http1_only);
+    assert_eq!(config.tls.hsts, Some(Span::mins(180 * 24 * 60)));
+    assert_eq!(config.tls.certificates[1].key, Path::new("b.key"));
     assert_eq!(config.admin.to_string(), "[::1]:3");
     assert_eq!(config.state, Path::new("s"));
     assert_eq!((config.threads, config.waiting_status), (3, 429));
@@ -136,6 +162,8 @@ fn every_key_of_the_top_is_read() {
     assert_eq!(limits.header_timeout, Span::secs(2));
     assert_eq!((limits.header_bytes, limits.connections), (16 * 1024, 5));
     assert_eq!((limits.tickets_per_minute, limits.tickets_burst), (6, 7));
+    let callbacks = (limits.callbacks_per_minute, limits.callbacks_burst);
+    assert_eq!(callbacks, (8, 9));
     assert_eq!(limits.tunnel_idle, Span::secs(8));
 }
 
@@ -164,9 +192,21 @@ fn every_key_of_a_room_is_read() {
     let config = good(EVERY_KEY, &[]);
     let room = &config.rooms[0];
     assert_eq!((room.name.as_str(), room.portal), ("mail", 1));
-    assert!(room.hosts[0].matches("mail.fr"));
-    assert_eq!((room.paths.len(), room.open.len()), (2, 2));
-    assert!(room.logout.contains("/out") && room.non_renewing.contains("/ping"));
+    assert!(room.hosts[0].matches("mail.fr.example"));
+    assert_eq!((room.paths.len(), room.flows.open.len()), (2, 2));
+    assert_eq!(room.cookie_domain.as_deref(), Some("fr.example"));
+    let (flows, saml) = (&room.flows, Preset::ALL[1].flows());
+    assert_eq!(
+        (&flows.presets[..], &flows.apps[..]),
+        (&["saml"][..], &["X-APP=mobile".to_owned()][..])
+    );
+    assert_eq!(flows.back_channels.len(), saml.back_channels.len() + 1);
+    assert_eq!(flows.callbacks.len(), saml.callbacks.len() + 2);
+    assert_eq!(flows.logout.iter().last().unwrap().to_string(), "/out");
+    assert_eq!(
+        flows.non_renewing.iter().next().unwrap().to_string(),
+        "/ping"
+    );
     let rules = Rules {
         mode: Mode::Hold,
         seats: 1000,
@@ -180,6 +220,7 @@ fn every_key_of_a_room_is_read() {
         poll_max: Span::secs(20),
         poll_budget: 12,
         reserve: 0,
+        callback_reserve: 13,
     };
     assert_eq!(room.rules, rules);
 }
@@ -205,9 +246,14 @@ fn with_shown_defaults(text: &str) -> (usize, String) {
     let no_default = [
         "threads",
         "access_file",
+        "presets",
         "open",
-        "logout",
+        "back_channels",
+        "callbacks",
         "non_renewing",
+        "logout",
+        "apps",
+        "cookie_domain",
         "proxies",
     ];
     let is_default = |line: &str| {

@@ -40,7 +40,7 @@ error: unknown key `seets` in [[room]]
 4 |   seets = 5 # é
   |   ^^^^^ not known here
   |
-  = help: did you mean `seats`? the keys here are: claim, ";
+  = help: did you mean `seats`? the keys here are: apps, ";
     assert!(shown.starts_with(expected), "{shown}");
     assert!(shown.ends_with("\n\n1 error in proxy.toml"), "{shown}");
     assert!(problems.render(true).contains("\u{1b}["));
@@ -131,6 +131,59 @@ fn each_problem_of_a_room_stands_at_its_place() {
             "idle = \"9h\"",
             "4:8",
             ["visit_max is 8h, idle is 9h", "`visit_max = \"9h\"`"],
+        ),
+        (
+            "presets = [\"cas\", \"entcor\"]",
+            "4:19",
+            ["did you mean \"entcore\"?", "\"nextcloud\""],
+        ),
+        (
+            "callbacks = [{ path = \"/acs\", methode = \"POST\" }]",
+            "4:31",
+            [
+                "unknown key `methode` in `room.callbacks`",
+                "did you mean `method`?",
+            ],
+        ),
+        (
+            "callbacks = [{ path = \"acs\" }]",
+            "4:23",
+            ["begins with `/`", "room.callbacks.path"],
+        ),
+        (
+            "callbacks = { path = \"/acs\", method = \"post\" }",
+            "4:39",
+            ["written in capitals", "\"POST\""],
+        ),
+        (
+            "callbacks = [\"/a\", { query = [\"code\", \"a=*b\"] }]",
+            "4:39",
+            ["only stand at the end of a value", "\"ticket=ST-*\""],
+        ),
+        (
+            "open = [{ method = \"GET\" }]",
+            "4:9",
+            ["names neither a path nor a parameter", "query = "],
+        ),
+        (
+            "back_channels = [5]",
+            "4:18",
+            ["expected a string, found a whole number", "double quotes"],
+        ),
+        (
+            "cookie_domain = \"fr\"",
+            "4:17",
+            ["a whole top-level domain", "\"example.fr\""],
+        ),
+        (
+            "cookie_domain = \"x.fr\"",
+            "4:17",
+            ["`*` is not at or below `x.fr`", "\"cas.x.fr\""],
+        ),
+        (
+            "cookie_domain = \"x.fr\"\nhost = [\"cas.x.fr\", \"yx.fr\"]",
+            "5:8",
+            ["`yx.fr` is not at or below `x.fr`", "\"*.x.fr\""],
         ),
         (
             "path = [\"/a\", \"/a\"]",

@@ -43,7 +43,8 @@
     var text = answer.text || {};
     failures = 0;
     note('lost');
-    if (answer.state !== 'waiting' && answer.state !== 'called') return enter();
+    /* A form is sent by its writer, never by the page. */
+    if (answer.state !== 'waiting' && answer.state !== 'called') return set.form ? turn(true) : enter();
     again(answer.poll_after_seconds || LOST_MAX_S);
     put('place', text.place);
     put('wait', text.wait);
@@ -66,7 +67,7 @@
   function turn(yes, seconds) {
     var turned = yes !== called;
     called = yes;
-    if (turned) goAt = yes ? Date.now() + Math.min(AUTO_S, (seconds || AUTO_S) / 2 + 1) * 1000 : 0;
+    if (turned) goAt = yes && !set.form ? Date.now() + Math.min(AUTO_S, (seconds || AUTO_S) / 2 + 1) * 1000 : 0;
     claimEnd = yes && seconds ? Date.now() + seconds * 1000 : 0;
     show('line', !yes);
     show('turn', yes);
@@ -114,7 +115,7 @@
   show('stuck', false);
   show('alone', true);
   show('go', true);
-  show('choice', set.poll || set.retry);
+  show('choice', (set.poll || set.retry) && !set.form);
   auto.checked = remember() !== 'off';
   auto.onchange = function () {
     remember(auto.checked ? 'on' : 'off');

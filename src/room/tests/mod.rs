@@ -1,5 +1,6 @@
 //! The room as its visitors live it: promises of the design, one by one.
 
+mod callbacks;
 mod random;
 mod restart;
 

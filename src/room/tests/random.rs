@@ -82,11 +82,12 @@ proptest! {
     }
 }
 
-/// A crowd that comes, polls, gives up, comes late, leaves and sends forms at random, with a
-/// portal that fails: the invariants of "What must never happen" hold throughout.
+/// A crowd that comes, polls, gives up, comes late, leaves, sends forms and signs on at random,
+/// with a portal that fails: the invariants of "What must never happen" hold throughout.
 fn crowd(seed: u64, seats: u32) {
     let mut dice = fastrand::Rng::with_seed(seed);
     let mut room = room(seats);
+    room.rules.callback_reserve = dice.u32(0..5);
     let mut tickets: Vec<Ticket> = Vec::new();
     let mut passes: Vec<Pass> = Vec::new();
     let mut now = Millis(0);
@@ -97,7 +98,9 @@ fn crowd(seed: u64, seats: u32) {
             guess: dice.u8(..) < 10,
             renews: dice.u8(..) > 10,
             beside: dice.u8(..) < 10,
+            callback: dice.u8(..) < 30,
         };
+        let callback = ask.callback && !ask.takes_nothing();
         let who = match dice.u8(..3) {
             0 => Visitor::Newcomer,
             1 if !tickets.is_empty() => Visitor::Ticket(tickets[dice.usize(..tickets.len())]),
@@ -116,6 +119,12 @@ fn crowd(seed: u64, seats: u32) {
             2..=4 => {
                 room.poll(who, now);
             }
+            5 => {
+                // What a callback has taken turns out to be the second seat of somebody.
+                if let Visitor::Pass(pass) = who {
+                    room.give_back(pass.number, now);
+                }
+            }
             _ => match room.arrive(who, ask, now) {
                 Decision::Forward { number, entry } => {
                     room.finish(number, true, now);
@@ -126,6 +135,9 @@ fn crowd(seed: u64, seats: u32) {
                         });
                     }
                 }
+                Decision::Wait { .. } | Decision::Refuse(_) if callback => {
+                    panic!("seed {seed}: a callback is held or turned away: {ask:?} {who:?}")
+                }
                 Decision::Wait { ticket, .. } => tickets.push(ticket),
                 Decision::Refuse(_) => {}
             },
@@ -135,6 +147,14 @@ fn crowd(seed: u64, seats: u32) {
         assert!(
             status.taken + status.called <= limit,
             "seed {seed}: {status:?}"
+        );
+        assert!(
+            status.callbacks <= room.rules().callback_reserve,
+            "seed {seed}: {status:?}"
+        );
+        assert!(
+            status.callbacks == 0 || status.waiting > 0 || status.taken + status.called >= seats,
+            "seed {seed}: an ordinary seat is free, and nobody waits for it: {status:?}"
         );
         assert_eq!(status.counts.queue_jumps, 0, "seed {seed}");
         assert_eq!(status.counts.seat_overshoot, 0, "seed {seed}");

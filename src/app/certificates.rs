@@ -1,0 +1,59 @@
+//! Certificates that change while visitors come: read again when asked (SIGHUP), and when their
+//! files have changed. Connections that are open keep the one that they have seen.
+
+use crate::front::House;
+use crate::host;
+use crate::time::Span;
+use crate::tls::{Certificate, Change};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often the files are looked at.
+const LOOK: Duration = Duration::from_secs(10);
+/// A certificate that ends sooner than this is worth a word when it is read.
+const SOON: Span = Span::mins(14 * 24 * 60);
+
+/// Looks at the files now and then; never ends.
+pub async fn watch(house: Arc<House>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        look(&house, false);
+    }
+}
+
+/// Reads what has changed. What is no good is told once, or each time if `asked`.
+pub fn look(house: &House, asked: bool) {
+    let Some(tls) = &house.tls else {
+        return;
+    };
+    for change in tls.shelf.look(asked) {
+        match change {
+            Change::Taken(certificate) => {
+                house.metrics.certificates_taken.inc();
+                tracing::info!(name = certificate.name, "a new certificate is in use");
+                warn_of_end(&certificate);
+            }
+            Change::Kept(error) => {
+                house.metrics.certificates_kept.inc();
+                tracing::error!("the old certificate is kept: {error}");
+            }
+        }
+    }
+}
+
+/// Says which certificates end soon, or have ended.
+pub fn warn_of_ends(house: &House) {
+    let tls = house.tls.iter();
+    let certificates = tls.flat_map(|tls| tls.shelf.certificates());
+    certificates.for_each(|certificate| warn_of_end(&certificate));
+}
+
+fn warn_of_end(certificate: &Certificate) {
+    let name = &certificate.name;
+    if certificate.has_expired() {
+        tracing::error!(name, "this certificate has expired: browsers refuse it");
+    } else if certificate.not_after < host::now() + SOON {
+        let days = certificate.not_after.since(host::now()).0 / Span::mins(24 * 60).0;
+        tracing::warn!(name, days, "this certificate expires soon");
+    }
+}

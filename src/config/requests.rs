@@ -1,0 +1,362 @@
+//! Patterns of requests: a path, and, where a path does not say enough, a method and parameters
+//! of the query.
+//!
+//! A request pattern is a path pattern, or a table of
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `path` | a path pattern; every path if it is not written |
+//! | `method` | `"POST"`, or a list; every method if it is not written; `GET` means `HEAD` as well |
+//! | `query` | parameters that must all be there, each exactly once |
+//!
+//! and a parameter is one of
+//!
+//! | written | means |
+//! |---|---|
+//! | `code` | it is there, with whatever value |
+//! | `logout=1` | it has exactly this value |
+//! | `ticket=ST-*` | its value begins with `ST-` and goes on |
+//!
+//! Names and values are compared as forms decode them, byte for byte. A table must name a path or
+//! a parameter: a method alone would mean far too much.
+
+use super::pattern::{PathPattern, PathSet};
+use super::table::Field;
+use super::values::{list, parsed};
+use http::Method;
+use std::collections::HashSet;
+use std::fmt::{self, Display, Formatter};
+
+/// Bytes of a parameter's pattern.
+const MAX_PARAMETER_BYTES: usize = 256;
+
+pub(super) const PATH_EXAMPLE: &str =
+    "write a path such as \"/connexion\", \"/assets/**\" or \"/**\"";
+const METHOD_EXAMPLE: &str = "write a method such as \"GET\" or \"POST\"";
+const PARAMETER_EXAMPLE: &str =
+    "write a parameter such as \"code\", \"logout=1\" or \"ticket=ST-*\"";
+
+/// A request as patterns see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// Its path in one canonical form, without a query string.
+    pub path: &'a str,
+    /// Its query string as it came, without the question mark; empty if there is none.
+    pub query: &'a str,
+}
+
+/// Which requests are meant; see the module for the grammar.
+#[derive(Clone, Debug)]
+pub struct RequestPattern {
+    /// `None`: every path.
+    path: Option<PathPattern>,
+    /// Empty: every method.
+    methods: Vec<Method>,
+    query: Vec<Parameter>,
+}
+
+/// What one parameter of the query must be.
+#[derive(Clone, Debug)]
+struct Parameter {
+    text: Box<str>,
+    name: Box<str>,
+    value: Value,
+}
+
+#[derive(Clone, Debug)]
+enum Value {
+    Any,
+    Exact(Box<str>),
+    /// Begins with this and goes on.
+    Begins(Box<str>),
+}
+
+impl RequestPattern {
+    /// Whether `seen` is meant.
+    pub fn matches(&self, seen: Seen<'_>) -> bool {
+        let method = |known: &Method| {
+            known == seen.method || (*known == Method::GET && *seen.method == Method::HEAD)
+        };
+        (self.methods.is_empty() || self.methods.iter().any(method))
+            && (self.path.as_ref()).is_none_or(|path| path.matches(seen.path))
+            && self.query.iter().all(|wanted| wanted.is_in(seen.query))
+    }
+
+    /// The path pattern, if nothing else is asked.
+    fn path_alone(&self) -> Option<&PathPattern> {
+        let alone = self.methods.is_empty() && self.query.is_empty();
+        self.path.as_ref().filter(|_| alone)
+    }
+}
+
+/// `POST /auth/saml/acs`, `?ticket=ST-*`, `GET,POST /login ?a&b=1`.
+impl Display for RequestPattern {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let methods: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
+        let query: Vec<&str> = self.query.iter().map(|wanted| &*wanted.text).collect();
+        let mut parts = Vec::new();
+        if !methods.is_empty() {
+            parts.push(methods.join(","));
+        }
+        parts.extend(self.path.as_ref().map(ToString::to_string));
+        if !query.is_empty() {
+            parts.push(format!("?{}", query.join("&")));
+        }
+        f.write_str(&parts.join(" "))
+    }
+}
+
+impl Parameter {
+    fn parse(text: &str) -> Result<Parameter, String> {
+        if text.len() > MAX_PARAMETER_BYTES {
+            return Err(format!("longer than {MAX_PARAMETER_BYTES} bytes"));
+        }
+        let odd = |c: &char| matches!(c, '&' | '?' | '#' | '%') || !c.is_ascii_graphic();
+        if let Some(c) = text.chars().find(odd) {
+            return Err(format!("{c:?} cannot stand in a parameter"));
+        }
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (text, None),
+        };
+        if name.is_empty() || name.contains('*') {
+            return Err("a parameter begins with its name, without `*`".into());
+        }
+        let value = match value.map(|value| value.strip_suffix('*').ok_or(value)) {
+            None => Value::Any,
+            Some(Ok(begin)) if !begin.contains('*') => Value::Begins(begin.into()),
+            Some(Err(exact)) if !exact.contains('*') => Value::Exact(exact.into()),
+            _ => return Err("`*` may only stand at the end of a value".into()),
+        };
+        Ok(Parameter {
+            text: text.into(),
+            name: name.into(),
+            value,
+        })
+    }
+
+    /// Whether `query` has the parameter exactly once, with such a value. Twice is not meant:
+    /// one portal would read the first, another the last.
+    fn is_in(&self, query: &str) -> bool {
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        let mut values = pairs.filter(|(name, _)| *name == *self.name);
+        let (Some((_, value)), None) = (values.next(), values.next()) else {
+            return false;
+        };
+        match &self.value {
+            Value::Any => true,
+            Value::Exact(exact) => *value == **exact,
+            Value::Begins(begin) => value.len() > begin.len() && value.starts_with(&**begin),
+        }
+    }
+}
+
+/// Several request patterns, compiled to be asked often: those that are a path alone are one
+/// [`PathSet`].
+#[derive(Clone, Debug, Default)]
+pub struct RequestSet {
+    all: Vec<RequestPattern>,
+    paths: PathSet,
+    narrower: Vec<RequestPattern>,
+}
+
+impl RequestSet {
+    /// The set of what any of `patterns` means.
+    pub fn new(patterns: impl IntoIterator<Item = RequestPattern>) -> RequestSet {
+        let mut written = HashSet::new();
+        let once = |pattern: &RequestPattern| written.insert(pattern.to_string());
+        let all: Vec<RequestPattern> = patterns.into_iter().filter(once).collect();
+        let alone = all.iter().filter_map(RequestPattern::path_alone);
+        let narrower = all.iter().filter(|one| one.path_alone().is_none());
+        RequestSet {
+            paths: PathSet::new(alone.cloned().collect()),
+            narrower: narrower.cloned().collect(),
+            all,
+        }
+    }
+
+    /// The set of what either of the two means.
+    pub fn and(self, other: RequestSet) -> RequestSet {
+        match (self.is_empty(), other.is_empty()) {
+            (true, _) => other,
+            (_, true) => self,
+            _ => RequestSet::new(self.all.into_iter().chain(other.all)),
+        }
+    }
+
+    /// Whether any pattern means `seen`.
+    pub fn contains(&self, seen: Seen<'_>) -> bool {
+        self.paths.contains(seen.path) || self.narrower.iter().any(|one| one.matches(seen))
+    }
+
+    /// Whether there is no pattern.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// The number of patterns; one that was written twice counts once.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// The patterns, in the order in which they were written.
+    pub fn iter(&self) -> std::slice::Iter<'_, RequestPattern> {
+        self.all.iter()
+    }
+}
+
+/// One request pattern: a path, or a table.
+pub(super) fn request(field: Field<'_>) -> Option<RequestPattern> {
+    let Some(mut table) = field.table() else {
+        return path(field).map(|path| RequestPattern {
+            path: Some(path),
+            methods: Vec::new(),
+            query: Vec::new(),
+        });
+    };
+    let narrow = table.has("path") || table.has("query");
+    let pattern = RequestPattern {
+        path: table.read("path", path),
+        methods: table.read_or("method", list(parsed(method, METHOD_EXAMPLE)), Vec::new()),
+        query: table.read_or(
+            "query",
+            list(parsed(Parameter::parse, PARAMETER_EXAMPLE)),
+            Vec::new(),
+        ),
+    };
+    table.finish();
+    if !narrow {
+        return field.wrong(
+            "names neither a path nor a parameter",
+            "write `{ path = \"/login\", method = \"POST\" }` or `{ query = [\"ticket=ST-*\"] }`",
+        );
+    }
+    Some(pattern)
+}
+
+/// One path pattern.
+pub(super) fn path(field: Field<'_>) -> Option<PathPattern> {
+    parsed(PathPattern::parse, PATH_EXAMPLE)(field)
+}
+
+fn method(text: &str) -> Result<Method, String> {
+    if !text
+        .bytes()
+        .all(|byte| byte.is_ascii_uppercase() || byte == b'-')
+    {
+        return Err("a method is written in capitals".into());
+    }
+    Method::from_bytes(text.as_bytes()).map_err(|_| "not a method".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn pattern(path: Option<&str>, methods: &[&str], query: &[&str]) -> RequestPattern {
+        RequestPattern {
+            path: path.map(|path| PathPattern::parse(path).unwrap()),
+            methods: methods.iter().map(|text| method(text).unwrap()).collect(),
+            query: (query.iter().map(|text| Parameter::parse(text).unwrap())).collect(),
+        }
+    }
+
+    fn means(pattern: &RequestPattern, method: &str, path: &str, query: &str) -> bool {
+        let seen = Seen {
+            method: &Method::from_bytes(method.as_bytes()).unwrap(),
+            path,
+            query,
+        };
+        let means = pattern.matches(seen);
+        assert_eq!(RequestSet::new(vec![pattern.clone()]).contains(seen), means);
+        means
+    }
+
+    #[test]
+    fn a_method_narrows_a_path() {
+        let acs = pattern(Some("/auth/saml/acs"), &["POST"], &[]);
+        assert!(means(&acs, "POST", "/auth/saml/acs", ""));
+        assert!(means(&acs, "POST", "/auth/saml/acs", "RelayState=1"));
+        assert!(!means(&acs, "GET", "/auth/saml/acs", ""));
+        assert!(!means(&acs, "POST", "/auth/saml/acs/", ""));
+        let get = pattern(Some("/ping"), &["GET"], &[]);
+        assert!(means(&get, "HEAD", "/ping", "") && !means(&get, "POST", "/ping", ""));
+        assert_eq!(acs.to_string(), "POST /auth/saml/acs");
+    }
+
+    #[test]
+    fn parameters_match_as_the_table_says() {
+        let table: [(&str, &[&str], &[&str]); 4] = [
+            (
+                "code",
+                &["code", "code=", "code=1", "a=2&code=1"],
+                &["", "xcode=1", "Code=1", "code=1&code=2", "code%3D1"],
+            ),
+            (
+                "logout=1",
+                &["logout=1", "logout=%31"],
+                &["logout", "logout=11", "logout=0"],
+            ),
+            (
+                "ticket=ST-*",
+                &["ticket=ST-1", "lang=fr&ticket=ST-1", "%74icket=S%54-1"],
+                &[
+                    "ticket=ST-",
+                    "ticket=PT-1",
+                    "ticket=ST-1&ticket=x",
+                    "TICKET=ST-1",
+                    "x=ticket=ST-1",
+                ],
+            ),
+            ("state=*", &["state=x"], &["state=", "state"]),
+        ];
+        for (text, yes, no) in table {
+            let pattern = pattern(None, &[], &[text]);
+            for query in yes {
+                assert!(
+                    means(&pattern, "GET", "/any/where", query),
+                    "{text}: {query}"
+                );
+            }
+            for query in no {
+                assert!(
+                    !means(&pattern, "GET", "/any/where", query),
+                    "{text}: {query}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_parameter_must_be_there() {
+        let oidc = pattern(None, &["GET"], &["code=*", "state=*"]);
+        assert!(means(&oidc, "GET", "/", "state=1&code=2"));
+        assert!(!means(&oidc, "GET", "/", "code=2"));
+        assert_eq!(oidc.to_string(), "GET ?code=*&state=*");
+    }
+
+    #[test]
+    fn what_is_no_parameter_is_refused() {
+        let long = "a".repeat(MAX_PARAMETER_BYTES + 1);
+        for text in [
+            "", "=1", "*", "a*=1", "a=*b", "a=b**", "a&b", "?a", "a b", "é", "a%20", &long,
+        ] {
+            assert!(Parameter::parse(text).is_err(), "{text:?}");
+        }
+        for text in ["", "post", "GET ", "PO/ST", "É"] {
+            assert!(text.is_empty() || method(text).is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_query_makes_it_panic(query in ".{0,80}", text in "[a-c=*-]{1,8}") {
+            if let Ok(parameter) = Parameter::parse(&text) {
+                parameter.is_in(&query);
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Somebody who is let in, until the answer with the pass is ready.
+
+use super::body::Body;
+use super::door::{Door, House, Met, Second};
+use crate::host;
+use crate::room::{Ask, Entry, Pass, Visitor};
+use http::header::{CACHE_CONTROL, SET_COOKIE};
+use http::{HeaderValue, Response};
+
+/// See the module. If a newcomer is gone before that, nobody will ever show the pass, and the seat
+/// is free again at once.
+pub(super) struct Entering<'a> {
+    door: &'a Door,
+    number: u64,
+    entry: Entry,
+    /// The pass goes beside what the visitor may hold unseen (see `cookie::RoomCookie`).
+    beside: bool,
+    /// The pass of a callback, which is to be told from the cookie of that.
+    second: Second,
+    /// The round of the store that writes the seat down; it runs while the portal works.
+    round: u64,
+    welcomed: bool,
+}
+
+impl<'a> Entering<'a> {
+    /// `met` at the `door` was let in by `entry`, as `number`.
+    pub fn new(
+        house: &House,
+        door: &'a Door,
+        met: &Met,
+        ask: Ask,
+        (number, entry): (u64, Entry),
+    ) -> Entering<'a> {
+        let now = host::now();
+        match met.second {
+            Second::Spare(spare) => door.room().give_back(spare, now),
+            Second::Taken(Some(ticket)) => door.room().leave(ticket, now),
+            _ => {}
+        }
+        let round = match entry {
+            Entry::Inside | Entry::Unseated => 0,
+            _ => house.written.round(),
+        };
+        let new = matches!(entry, Entry::Straight | Entry::Callback);
+        Entering {
+            door,
+            number,
+            entry,
+            beside: new && ask.callback && met.visitor == Visitor::Newcomer,
+            second: met.second,
+            round,
+            welcomed: false,
+        }
+    }
+
+    /// Whoever has come in gets a pass, once it is written down; whoever has logged out holds
+    /// nothing any more.
+    pub async fn welcome(mut self, house: &House, leaves: bool, response: &mut Response<Body>) {
+        let cookie = &self.door.cookie;
+        let pass = |number| Pass {
+            number,
+            issued: host::now(),
+        };
+        let first = if leaves && !response.status().is_server_error() {
+            self.door.room().leave(self.number, host::now());
+            Some(cookie.clear())
+        } else if self.entry == Entry::Unseated {
+            None
+        } else if self.entry == Entry::Inside {
+            matches!(self.second, Second::Taken(_)).then(|| cookie.pass(pass(self.number)))
+        } else {
+            house.written.wait(self.round).await;
+            Some(match self.beside {
+                true => cookie.callback_pass(pass(self.number)),
+                false => cookie.pass(pass(self.number)),
+            })
+        };
+        self.welcomed = true;
+        let second = (self.second != Second::None).then(|| cookie.clear_callback());
+        for cookie in [first, second].into_iter().flatten() {
+            set(response, cookie);
+        }
+    }
+}
+
+impl Drop for Entering<'_> {
+    fn drop(&mut self) {
+        if !self.welcomed && (self.entry == Entry::Straight || self.beside) {
+            self.door.room().leave(self.number, host::now());
+        }
+    }
+}
+
+/// Sets a cookie of ours; a shared cache must not hand one visitor's pass to the next.
+fn set(response: &mut Response<Body>, cookie: HeaderValue) {
+    let headers = response.headers_mut();
+    headers.append(SET_COOKIE, cookie);
+    let kept = headers.get_all(CACHE_CONTROL);
+    if !(kept.iter()).any(|stored| stored == "no-store" || stored == "private") {
+        headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
+    }
+}

@@ -1,0 +1,98 @@
+//! What a request is in the flows of its room (see `config::Flows`).
+//!
+//! What goes around the room, or past its line, must be meant in every form in which a portal may
+//! read the path; what only says how somebody inside behaves, in the plain one.
+
+use super::canonical::Asked;
+use super::door::Door;
+use crate::config::{RequestSet, Seen};
+use crate::room::Ask;
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, COOKIE, HeaderMap, HeaderName, ORIGIN};
+use http::{Method, Request};
+
+const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
+const PURPOSE: HeaderName = HeaderName::from_static("purpose");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+/// What browsers fetch beside a page, now and then without any cookie.
+const BESIDE: [&str; 6] = ["image", "font", "style", "script", "manifest", "track"];
+
+/// What a request is.
+pub(super) struct Flow {
+    /// It never waits and takes no seat.
+    pub around: Option<Around>,
+    /// It gives the seat back.
+    pub leaves: bool,
+    /// Without a seat to give back, it never waits.
+    pub leaves_around: bool,
+    /// What the room needs to know of it.
+    pub ask: Ask,
+}
+
+/// Why a request goes around the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Around {
+    /// It is open to everybody.
+    Open,
+    /// Another server calls.
+    BackChannel,
+}
+
+impl Flow {
+    /// What `request` is at `door`.
+    pub fn of<B>(door: &Door, asked: &Asked, request: &Request<B>) -> Flow {
+        let (method, headers) = (request.method(), request.headers());
+        let query = request.uri().query().unwrap_or("");
+        let means = |set: &RequestSet, path: &str| {
+            set.contains(Seen {
+                method,
+                path,
+                query,
+            })
+        };
+        let plainly = |set| means(set, &asked.path);
+        let surely = |set| asked.opens(|path| means(set, path));
+        let flows = &door.config.flows;
+        let leaves = plainly(&flows.logout);
+        let around = if surely(&flows.open) || is_preflight(method, headers) {
+            Some(Around::Open)
+        } else {
+            surely(&flows.back_channels).then_some(Around::BackChannel)
+        };
+        let mut ask = ask(method, headers);
+        ask.callback = !ask.takes_nothing() && surely(&flows.callbacks);
+        ask.renews = ask.callback || !plainly(&flows.non_renewing);
+        Flow {
+            around,
+            leaves,
+            leaves_around: leaves && surely(&flows.logout),
+            ask,
+        }
+    }
+}
+
+/// A question of a browser about another origin's script (Fetch, "CORS-preflight fetch"). It
+/// never carries a cookie, so that it says nothing about who is inside.
+fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    *method == Method::OPTIONS
+        && headers.contains_key(ORIGIN)
+        && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// What the method and the fields of a request tell the room.
+fn ask(method: &Method, headers: &HeaderMap) -> Ask {
+    let says = |name: &HeaderName, words: &[&str]| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| words.iter().any(|word| value.contains(word)))
+    };
+    Ask {
+        work: matches!(
+            *method,
+            Method::POST | Method::PUT | Method::PATCH | Method::DELETE
+        ),
+        guess: says(&SEC_PURPOSE, &["prefetch"]) || says(&PURPOSE, &["prefetch"]),
+        beside: !headers.contains_key(COOKIE) && says(&SEC_FETCH_DEST, &BESIDE),
+        ..Ask::PAGE
+    }
+}

@@ -1,0 +1,8 @@
+//! What reads bytes here, for the fuzz targets of `tests/fuzz`, which know what must hold.
+//!
+//! Only in builds for fuzzing: nothing of this is public otherwise.
+
+pub use super::canonical::{Asked, read};
+pub use super::forward::strip_hop_by_hop;
+pub use super::origin::{Origin, Peer};
+pub use super::proxy::look;

@@ -1,0 +1,54 @@
+//! One-time answers of sign-ons that come without a seat.
+//!
+//! A ticket of CAS, a response of SAML, a code of OAuth is good once and for seconds: whoever holds
+//! it back, repeats it or turns it away breaks a sign-on that somebody has begun elsewhere. So it
+//! passes. While its reserve lasts, it brings a seat of that reserve, counted apart from all others:
+//! people who sign on neither take seats from those who wait, nor wait in a line that they could
+//! not have seen. Beyond the reserve the one request passes, and the next page waits.
+//!
+//! A seat of the reserve becomes an ordinary one as soon as one of those is free and nobody waits
+//! for it. While somebody waits it does not: else a steady stream of callbacks would take every seat
+//! that falls free, and the line would stand still.
+
+use super::*;
+
+impl Room {
+    /// The seat that a callback has taken as `number` is given back: its visitor had one already,
+    /// which could not be seen because browsers send no cookies with a form from another site.
+    pub fn give_back(&mut self, number: u64, wall: Millis) {
+        let now = self.advance(wall);
+        if self.seats.free(number) {
+            self.counts.callbacks_known += 1;
+            self.changes.push(Change::SeatFree(number));
+        }
+        self.line.end(number);
+        self.call(now);
+    }
+
+    /// A callback passes, with a seat of its reserve if one is left. `number`: that of the visitor's
+    /// ticket, which keeps its place if there is no seat.
+    pub(super) fn called_back(&mut self, number: Option<u64>, ask: Ask, now: Millis) -> Decision {
+        let inviting = self.rules.mode == Mode::Queue && self.portal_up;
+        let numbered = number.is_some() || self.line.next() < self.reserved;
+        if !inviting || !numbered || self.seats.apart() >= self.rules.callback_reserve {
+            self.counts.callbacks_only += 1;
+            return self.unseated();
+        }
+        self.counts.callbacks += 1;
+        let shown = number.is_some();
+        let number = number.unwrap_or_else(|| self.line.push_over());
+        self.line.end(number);
+        self.take_seat(number, shown, now);
+        self.seats.set_apart(number);
+        let over = self.seats.apart() > self.rules.callback_reserve;
+        self.counts.seat_overshoot += u64::from(over);
+        self.forward(number, Entry::Callback, ask, now)
+    }
+
+    /// Seats of the reserve become ordinary ones while nobody waits for those.
+    pub(super) fn take_over_callbacks(&mut self) {
+        if self.line.living() == 0 {
+            self.seats.take_over(self.free());
+        }
+    }
+}
