@@ -26,6 +26,8 @@ pub struct Metrics {
     pub tunnels: IntGauge,
     /// Callbacks of sign-ons beyond the rate of one address.
     pub callbacks_limited: IntCounter,
+    /// Answers that last as long as their visitor stays (server-sent events).
+    pub streams: IntGauge,
     /// Portals' 5xx answers that we gave words to.
     pub pages_given_words: IntCounter,
     /// Commits to the store.
@@ -94,13 +96,6 @@ impl Metrics {
             "Changed certificates that were taken, or no good, so that the old one was kept",
             &["result"],
         );
-        let options = HistogramOpts::new(
-            "preau_portal_response_seconds",
-            "From the request to the head of the portal's answer",
-        );
-        let seconds = HistogramVec::new(options.buckets(SECONDS.to_vec()), &["room"])
-            .expect("the name is valid");
-        register(&registry, seconds.clone());
         Metrics {
             connections: gauge("preau_connections", "Connections of visitors"),
             connections_refused: counter(
@@ -116,6 +111,7 @@ impl Metrics {
                 "preau_callbacks_limited_total",
                 "Callbacks of sign-ons beyond `limits.callbacks_per_minute`, treated as newcomers",
             ),
+            streams: gauge("preau_event_streams", "Streams of events that hold no slot"),
             pages_given_words: counter(
                 "preau_error_pages_total",
                 "Portal answers of 5xx that got a page with words in their place",
@@ -147,7 +143,7 @@ impl Metrics {
                 "Cookies of ours that count as none, by reason",
                 &["reason"],
             ),
-            seconds,
+            seconds: seconds(&registry),
             registry,
         }
     }
@@ -214,6 +210,17 @@ fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Int
     let counters = IntCounterVec::new(Opts::new(name, help), labels).expect("the name is valid");
     register(registry, counters.clone());
     counters
+}
+
+fn seconds(registry: &Registry) -> HistogramVec {
+    let options = HistogramOpts::new(
+        "preau_portal_response_seconds",
+        "From the request to the head of the portal's answer",
+    );
+    let seconds =
+        HistogramVec::new(options.buckets(SECONDS.to_vec()), &["room"]).expect("the name is valid");
+    register(registry, seconds.clone());
+    seconds
 }
 
 fn register(registry: &Registry, collector: impl prometheus::core::Collector + 'static) {

@@ -6,9 +6,9 @@ mod support;
 
 use http::Request;
 use preau::config;
-use preau::upstream::{Client, Failure, Portal, RequestBody};
+use preau::upstream::{Client, Failure, Portal, RequestBody, Wants};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 use std::sync::Mutex;
 use support::{Process, Unstarted, get, one_room, until};
@@ -34,9 +34,13 @@ fn the_server_is_not_blamed_for_our_own_want() {
         .enable_all()
         .build()
         .expect("there are descriptors yet");
+    let wants = Wants {
+        visitor: Ipv4Addr::LOCALHOST.into(),
+        upgrade: false,
+    };
     let send = || {
         let request = Request::new(RequestBody::none());
-        runtime.block_on(async { client.send(request).await.err() })
+        runtime.block_on(async { client.send(request, wants).await.err() })
     };
 
     let limit = getrlimit(Resource::Nofile);

@@ -229,6 +229,18 @@ async fn whoever_does_not_fit_is_told_so_over_tls() {
     answer.assert_words("one too many");
 }
 
+#[tokio::test]
+async fn whoever_speaks_without_tls_is_told_so() {
+    let portal = Portal::start().await;
+    let authority = Authority::new();
+    let (address, files) = one(&authority);
+    let _preau = start(&portal, &https(address, &[&files])).await;
+    let request = b"GET / HTTP/1.1\r\nhost: ent.example.fr\r\n\r\n";
+    let answer = String::from_utf8_lossy(&raw(address, request).await).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.contains("</html>"), "with words: {answer}");
+}
+
 /// Asks for a reload and waits until a certificate was looked at.
 async fn reload(preau: &Preau) {
     let taken = [("result", "taken")];

@@ -93,6 +93,9 @@ pub struct ServerStatus {
     pub address: String,
     /// Whether it is up.
     pub up: bool,
+    /// What was wrong with it last, in words that follow its name; null while it is up.
+    #[serde(default)]
+    pub wrong: Option<String>,
     /// Requests in flight.
     pub in_flight: u32,
 }
@@ -151,6 +154,7 @@ fn portals(desk: &Desk) -> Vec<PortalStatus> {
         .map(|portal| {
             let usage = portal.usage();
             let servers = portal.config().servers.iter().zip(&usage.servers);
+            let servers = servers.zip(portal.wrongs());
             PortalStatus {
                 name: portal.config().name.clone(),
                 up: portal.is_up(),
@@ -158,9 +162,10 @@ fn portals(desk: &Desk) -> Vec<PortalStatus> {
                 in_flight: usage.in_flight,
                 waiting: usage.waiting,
                 servers: servers
-                    .map(|(address, (up, in_flight))| ServerStatus {
+                    .map(|((address, (up, in_flight)), wrong)| ServerStatus {
                         address: address.to_string(),
                         up: *up,
+                        wrong,
                         in_flight: *in_flight,
                     })
                     .collect(),

@@ -14,7 +14,9 @@ pub fn fit(config: &mut Config) {
         return;
     };
     let slots = config.portals.iter().map(|portal| u64::from(portal.slots));
-    let room = room_for_visitors(limit, slots.sum());
+    // A tunnel or a stream of events has a connection to the portal beside those.
+    let lasting = u64::from(config.limits.tunnels);
+    let room = room_for_visitors(limit, slots.sum::<u64>() + lasting);
     if config.limits.connections as u64 > room {
         let wanted = config.limits.connections;
         tracing::warn!(

@@ -1,20 +1,18 @@
 //! `preau check`: is the file right, and do the servers answer?
 
 use super::certificates;
-use crate::config::{
-    self, Config, Flows, MAX_FILE_BYTES, Portal, Problems, RoomConfig, ServerAddress, Source,
-};
+use crate::config::{self, Config, Flows, MAX_FILE_BYTES, Portal, Problems, RoomConfig, Source};
+use crate::time::Span;
+use crate::upstream::try_server;
 use clap::Args;
 use std::fmt::{self, Display, Formatter, Write as _};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
-/// How long a server may take to accept a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a server may take to accept a connection, and to begin TLS.
+const CONNECT_TIMEOUT: Span = Span::secs(2);
 /// Servers tried at once.
 const TRIED_AT_ONCE: usize = 32;
 
@@ -189,48 +187,42 @@ fn join(patterns: &[impl Display]) -> String {
 
 /// What is no error, because machines boot in any order, but what somebody wants to know.
 fn warnings(config: &Config) -> Vec<String> {
-    let servers: Vec<(&str, &ServerAddress)> = config
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(try_servers(config)),
+        Err(error) => vec![format!("the servers could not be tried: {error}")],
+    }
+}
+
+/// Connects to every server, a few at a time, as `serve` would: also by TLS.
+async fn try_servers(config: &Config) -> Vec<String> {
+    let servers: Vec<(Portal, usize)> = config
         .portals
         .iter()
-        .flat_map(|portal| portal.servers.iter().map(|s| (portal.name.as_str(), s)))
+        .flat_map(|portal| (0..portal.servers.len()).map(|server| (portal.clone(), server)))
         .collect();
     let mut warnings = Vec::new();
     for chunk in servers.chunks(TRIED_AT_ONCE) {
-        let results: Vec<Result<(), String>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = chunk
-                .iter()
-                .map(|(_, server)| scope.spawn(|| connect(server)))
-                .collect();
-            let results = threads.into_iter().map(|thread| thread.join());
-            results
-                .map(|result| result.expect("connecting does not panic"))
-                .collect()
-        });
-        for ((portal, server), result) in chunk.iter().zip(results) {
-            if let Err(why) = result {
+        let tried: Vec<_> = chunk
+            .iter()
+            .cloned()
+            .map(|(portal, server)| {
+                tokio::spawn(async move { try_server(&portal, server, CONNECT_TIMEOUT).await })
+            })
+            .collect();
+        for ((portal, server), tried) in chunk.iter().zip(tried) {
+            if let Err(why) = tried.await.expect("connecting does not panic") {
+                let (name, server) = (&portal.name, &portal.servers[*server]);
                 warnings.push(format!(
-                    "portal {portal}: {server} {why}; \
+                    "portal {name}: {server} {why}; \
                      `serve` will start all the same and treat it as down until it comes"
                 ));
             }
         }
     }
     warnings
-}
-
-/// Connects to the first address that accepts.
-fn connect(server: &ServerAddress) -> Result<(), String> {
-    let addresses = (server.host.as_str(), server.port)
-        .to_socket_addrs()
-        .map_err(|error| format!("does not resolve now ({error})"))?;
-    let mut why = "has no address".to_owned();
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
-            Ok(_) => return Ok(()),
-            Err(error) => why = format!("does not answer now ({error})"),
-        }
-    }
-    Err(why)
 }
 
 #[cfg(test)]
@@ -261,7 +253,7 @@ mod tests {
         ));
         let warnings = warnings(&config);
         assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(warnings[0].contains(&format!("{gone} does not answer now")));
+        assert!(warnings[0].contains(&format!("{gone} does not answer (")));
     }
 
     #[test]

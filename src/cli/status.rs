@@ -105,6 +105,13 @@ fn tables(house: &HouseStatus) -> String {
         }
     }
     let mut text = format!("{rooms}\n\n{servers}\n\n");
+    for portal in &house.portals {
+        for server in &portal.servers {
+            if let Some(wrong) = &server.wrong {
+                let _ = writeln!(text, "{}: {} {wrong}", portal.name, server.address);
+            }
+        }
+    }
     let minutes = house.uptime_seconds / 60;
     let _ = writeln!(
         text,

@@ -13,6 +13,7 @@ const HEADER_BYTES: RangeInclusive<u32> = 8 * 1024..=1024 * 1024;
 const CONNECTIONS: RangeInclusive<u32> = 1..=1_000_000;
 const TICKETS: RangeInclusive<u32> = 1..=10_000_000;
 const TUNNEL_IDLE: RangeInclusive<Span> = Span::secs(1)..=Span::mins(24 * 60);
+const TUNNELS: RangeInclusive<u32> = 0..=1_000_000;
 
 impl Default for Limits {
     fn default() -> Limits {
@@ -27,6 +28,7 @@ impl Default for Limits {
             callbacks_per_minute: 3_000,
             callbacks_burst: 3_000,
             tunnel_idle: Span::mins(10),
+            tunnels: 4_000,
         }
     }
 }
@@ -54,6 +56,7 @@ pub(super) fn read(top: &mut Table<'_>) -> Limits {
     let callbacks = table.read("callbacks_burst", number(TICKETS));
     limits.callbacks_burst = callbacks.unwrap_or(limits.callbacks_burst);
     limits.tunnel_idle = table.read_or("tunnel_idle", span(TUNNEL_IDLE), limits.tunnel_idle);
+    limits.tunnels = table.read_or("tunnels", number(TUNNELS), limits.tunnels);
     table.finish();
     limits
 }

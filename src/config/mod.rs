@@ -38,8 +38,11 @@ pub use values::show;
 use crate::room::Rules;
 use crate::time::Span;
 use ipnet::IpNet;
+use rustls::RootCertStore;
+use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Everything an operator decides.
 #[derive(Clone, Debug)]
@@ -225,8 +228,10 @@ pub struct Limits {
     pub callbacks_per_minute: u32,
     /// Callbacks of sign-ons at once without a pass from one IPv4 address or IPv6 /64.
     pub callbacks_burst: u32,
-    /// A tunnel (WebSocket) without a byte for this long is closed.
+    /// A tunnel (WebSocket) or a stream of events without a byte for this long is closed.
     pub tunnel_idle: Span,
+    /// Tunnels and streams of events at once, over all threads.
+    pub tunnels: u32,
 }
 
 /// An existing application that we protect.
@@ -254,15 +259,36 @@ pub struct Portal {
     pub health: Health,
     /// Whose page a visitor sees when the portal answers 502, 503 or 504.
     pub error_pages: ErrorPages,
+    /// Whom its servers behind TLS are trusted by.
+    pub tls: PortalTls,
+    /// Servers behind TLS are asked whether they speak HTTP/2.
+    pub http2: bool,
+    /// Each connection begins with the visitor's address (PROXY protocol, version 2).
+    pub send_proxy: bool,
 }
 
-/// One server of a portal: `http://host:port`.
+/// How the servers of a portal that are behind TLS are known to be the right ones.
+#[derive(Clone, Debug, Default)]
+pub struct PortalTls {
+    /// The authorities that vouch for them; those that the machine trusts if none.
+    pub ca: Option<Authorities>,
+    /// The name in their certificates; each server's own host if none.
+    pub name: Option<ServerName<'static>>,
+}
+
+/// Certificates of authorities; at least one.
+#[derive(Clone, Debug)]
+pub struct Authorities(pub Arc<RootCertStore>);
+
+/// One server of a portal: `http://host:port` or `https://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServerAddress {
     /// Name or address, without brackets for IPv6.
     pub host: String,
-    /// Port; 80 unless given.
+    /// Port; 80 unless given, 443 behind TLS.
     pub port: u16,
+    /// It is behind TLS.
+    pub tls: bool,
 }
 
 impl std::fmt::Display for ServerAddress {

@@ -2,12 +2,18 @@
 
 use super::parse::overlaps;
 use super::table::Table;
-use super::values::{choice, list, name, number, parsed, show, span};
-use super::{ErrorPages, Health, Portal, ServerAddress};
+use super::values::{boolean, choice, list, name, number, parsed, show, span};
+use super::{Authorities, ErrorPages, Health, Portal, PortalTls, ServerAddress};
 use crate::time::Span;
 use http::Uri;
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use std::fs::File;
+use std::io::Read as _;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 /// Slots of a portal or a server.
 const SLOTS: RangeInclusive<u32> = 1..=100_000;
@@ -31,10 +37,12 @@ const DEFAULT_KEEP_ALIVE: Span = Span::secs(4);
 const PROBE: RangeInclusive<Span> = Span(100)..=Span::mins(60);
 /// Failures in a row that take a server out.
 const FALL: RangeInclusive<u32> = 1..=1_000;
+/// Bytes of a file of authorities; those of a whole system have a quarter of it.
+const MAX_CA_BYTES: u64 = 1024 * 1024;
 /// Bytes of the path of a health probe.
 const MAX_PROBE_PATH_BYTES: usize = 1024;
 
-const SERVER_EXAMPLE: &str = "write it as \"http://10.0.0.5:8080\"";
+const SERVER_EXAMPLE: &str = "write it as \"http://10.0.0.5:8080\" or \"https://ent.example.fr\"";
 
 /// A portal as far as it could be read.
 pub(super) struct Read {
@@ -121,6 +129,10 @@ fn portal(mut table: Table<'_>, only: bool, listen: &[SocketAddr]) -> Read {
     let keep_alive = table.read_or("keep_alive", span(KEEP_ALIVE), DEFAULT_KEEP_ALIVE);
     let error_pages = table.read_or("error_pages", choice(&error_pages), ErrorPages::default());
     let health = health(&mut table);
+    let secure = Secure::of(servers.as_deref());
+    let tls = tls(&mut table, secure);
+    let send_proxy = send_proxy(&mut table);
+    let http2 = http2(&mut table, secure, send_proxy);
     table.finish();
     let portal = name.clone().zip(servers).map(|(name, servers)| Portal {
         name,
@@ -134,6 +146,9 @@ fn portal(mut table: Table<'_>, only: bool, listen: &[SocketAddr]) -> Read {
         keep_alive,
         health,
         error_pages,
+        tls,
+        http2,
+        send_proxy,
     });
     Read {
         name,
@@ -176,6 +191,92 @@ fn servers(table: &mut Table<'_>, listen: &[SocketAddr]) -> Option<Vec<ServerAdd
     Some(servers)
 }
 
+/// How many of the servers are behind TLS.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Secure {
+    All,
+    Some,
+    None,
+    /// The servers could not be read.
+    Unknown,
+}
+
+impl Secure {
+    fn of(servers: Option<&[ServerAddress]>) -> Secure {
+        let Some(servers) = servers else {
+            return Secure::Unknown;
+        };
+        match servers.iter().filter(|server| server.tls).count() {
+            0 => Secure::None,
+            n if n == servers.len() => Secure::All,
+            _ => Secure::Some,
+        }
+    }
+}
+
+fn tls(table: &mut Table<'_>, secure: Secure) -> PortalTls {
+    let help = "write the path of a file that begins with -----BEGIN CERTIFICATE-----";
+    let ca = table.read("ca", parsed(authorities, help));
+    let name = |text: &str| ServerName::try_from(text.to_owned()).map_err(|_| "not a name".into());
+    let help = "write the name in the server's certificate, such as \"ent.example.fr\"";
+    let name = table.read("tls_name", parsed(name, help));
+    for (key, read) in [("ca", ca.is_some()), ("tls_name", name.is_some())] {
+        if read && secure == Secure::None {
+            table.sink().wrong(
+                table.span(&[key]),
+                format!("`portal.{key}` is of no use here"),
+                "no server of this portal is behind TLS",
+                "write the servers as \"https://…\", or remove the line",
+            );
+        }
+    }
+    PortalTls { ca, name }
+}
+
+/// Reads the certificates in the file `path`.
+fn authorities(path: &str) -> Result<Authorities, String> {
+    let mut pem = Vec::new();
+    let file = File::open(path).and_then(|file| file.take(MAX_CA_BYTES).read_to_end(&mut pem));
+    file.map_err(|error| format!("the file cannot be read: {error}"))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let added = certificate
+            .map_err(|error| error.to_string())
+            .and_then(|it| roots.add(it).map_err(|error| error.to_string()));
+        added.map_err(|error| format!("the file holds a certificate that is broken: {error}"))?;
+    }
+    match roots.is_empty() {
+        true => Err("the file holds no certificate".into()),
+        false => Ok(Authorities(Arc::new(roots))),
+    }
+}
+
+fn http2(table: &mut Table<'_>, secure: Secure, send_proxy: bool) -> bool {
+    let http2 = table.read_or("http2", boolean, false);
+    let wrong = |label: &str, help: &str| {
+        let message = "`portal.http2` cannot be true here";
+        let at = table.span(&["http2"]);
+        table.sink().wrong(at, message, label, help);
+    };
+    if http2 && matches!(secure, Secure::Some | Secure::None) {
+        let help = "write the servers as \"https://…\", or remove the line";
+        wrong("a server is asked for HTTP/2 as TLS begins", help);
+    }
+    if http2 && send_proxy {
+        let help = "remove `http2` or `send_proxy`";
+        wrong(
+            "visitors would share a connection that names one of them",
+            help,
+        );
+    }
+    http2
+}
+
+fn send_proxy(table: &mut Table<'_>) -> bool {
+    let versions = [("off", false), ("v2", true)];
+    table.read_or("send_proxy", choice(&versions), false)
+}
+
 fn health(table: &mut Table<'_>) -> Health {
     let mut health = Health::default();
     let Some(mut table) = table.table("health") else {
@@ -214,17 +315,15 @@ fn probe_path(text: &str) -> Result<String, String> {
 }
 
 impl ServerAddress {
-    /// Reads `http://host` or `http://host:port`.
+    /// Reads `http://host` or `http://host:port`, or the same with `https`.
     ///
     /// # Errors
     /// What is wrong with it, in a few words.
     pub fn parse(text: &str) -> Result<ServerAddress, String> {
         let not_address = || "not the address of a server".to_owned();
-        if text.starts_with("https://") {
-            return Err("TLS to portals is not supported yet".into());
-        }
-        if !text.starts_with("http://") {
-            return Err("a server begins with `http://`".into());
+        let tls = text.starts_with("https://");
+        if !tls && !text.starts_with("http://") {
+            return Err("a server begins with `http://` or `https://`".into());
         }
         let uri: Uri = text.parse().map_err(|_| not_address())?;
         let authority = uri.authority().ok_or_else(not_address)?;
@@ -241,6 +340,7 @@ impl ServerAddress {
                 Ok(port) if port > 0 => port,
                 _ => return Err("a port is a number from 1 to 65535".into()),
             },
+            None if tls => 443,
             None => 80,
         };
         let host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
@@ -251,6 +351,6 @@ impl ServerAddress {
             None if host.is_empty() || host.contains(':') => return Err(not_address()),
             None => host.to_ascii_lowercase(),
         };
-        Ok(ServerAddress { host, port })
+        Ok(ServerAddress { host, port, tls })
     }
 }

@@ -2,9 +2,10 @@
 
 use super::access::Entry;
 use super::door::Door;
+use super::lasting::Lasting;
 use super::wire::Busy;
 use crate::host;
-use crate::upstream::ResponseBody;
+use crate::upstream::{BodyError, ResponseBody};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use std::pin::Pin;
@@ -16,6 +17,7 @@ pub struct Body {
     content: Content,
     /// Dropped, and so given back, when the answer has ended or the visitor has gone.
     visit: Option<Visit>,
+    lasting: Option<Lasting>,
     entry: Option<Entry>,
     busy: Option<Busy>,
 }
@@ -53,14 +55,16 @@ impl Body {
         Body {
             content,
             visit: None,
+            lasting: None,
             entry: None,
             busy: None,
         }
     }
 
-    /// The visit lasts until this body has ended.
-    pub fn hold(&mut self, visit: Option<Visit>) {
+    /// The visit, and a stream of events, last until this body has ended.
+    pub fn hold(&mut self, visit: Option<Visit>, lasting: Option<Lasting>) {
         self.visit = visit;
+        self.lasting = lasting;
     }
 
     /// The line is written when this body has ended; the wire is busy until then.
@@ -90,12 +94,12 @@ impl Drop for Visit {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let body = &mut *self;
         let polled = match &mut body.content {
             Content::Ours(bytes) if bytes.is_empty() => Poll::Ready(None),

@@ -2,7 +2,7 @@
 
 use super::access;
 use super::door::House;
-use super::handshake::{self, Session};
+use super::handshake::{self, Session, Unshaken};
 use super::http2;
 use super::origin::Peer;
 use super::proxy;
@@ -13,6 +13,8 @@ use super::wire::Wire;
 use crate::config::Speaks;
 use crate::host::Seldom;
 use crate::time::Span;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
@@ -82,11 +84,15 @@ pub async fn serve(
     // Boxes, so that a plain connection does not take as much memory as the largest of these.
     let shaken = Box::pin(handshake::shake(&reception, socket)).await;
     match shaken {
-        None => {}
-        Some((stream, session)) if session.http2 => {
+        Ok((stream, session)) if session.http2 => {
             Box::pin(http2::serve(reception, stream, peer, session)).await;
         }
-        Some((stream, session)) => http1(&reception, stream, peer, Some(&session)).await,
+        Ok((stream, session)) => http1(&reception, stream, peer, Some(&session)).await,
+        Err(Unshaken::Plain(socket)) => {
+            let words = reception.words[0].answer();
+            serve::farewell(Stream::Plain(socket), words).await;
+        }
+        Err(Unshaken::Gone) => {}
     }
 }
 
@@ -146,8 +152,8 @@ async fn http1(reception: &Reception, stream: Stream, peer: Peer, session: Optio
     let limits = &thread.house.config.limits;
     let wire = Wire::new(stream, reception.words.clone());
     let mark = wire.mark();
-    let service = service_fn(|request| {
-        let busy = mark.begin();
+    let service = service_fn(|request: Request<Incoming>| {
+        let busy = mark.begin(request.version());
         // A box: hyper moves what it is given several times for each request, and holds room for
         // it in each connection, idle or not.
         Box::pin(async move {

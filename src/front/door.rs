@@ -18,6 +18,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio_util::task::TaskTracker;
 
 /// Everything that requests share, over all threads.
 pub struct House {
@@ -81,6 +82,8 @@ pub(super) enum Second {
 pub struct Thread {
     pub(super) house: Arc<House>,
     pub(super) clients: Vec<Client>,
+    /// Tunnels of this thread; a stop waits for them.
+    pub(super) tunnels: TaskTracker,
 }
 
 impl House {
@@ -242,7 +245,11 @@ impl Thread {
     /// A thread's view, with no connections yet.
     pub fn new(house: Arc<House>) -> Thread {
         let clients = house.portals.iter().cloned().map(Client::new).collect();
-        Thread { house, clients }
+        Thread {
+            house,
+            clients,
+            tunnels: TaskTracker::new(),
+        }
     }
 }
 

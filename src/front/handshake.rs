@@ -44,35 +44,61 @@ impl Session {
     }
 }
 
-/// Shakes hands, in time; `None` if nothing came of it.
-pub async fn shake(reception: &Reception, socket: TcpStream) -> Option<(Stream, Session)> {
+/// Why nothing came of a handshake.
+pub enum Unshaken {
+    /// The visitor is gone, or could not agree with us.
+    Gone,
+    /// The visitor speaks HTTP without TLS, and would understand words.
+    Plain(TcpStream),
+}
+
+/// Shakes hands, in time.
+///
+/// # Errors
+/// Nothing came of it.
+pub async fn shake(
+    reception: &Reception,
+    socket: TcpStream,
+) -> Result<(Stream, Session), Unshaken> {
     let house = &reception.thread.house;
     let counts = &house.metrics.handshakes;
-    let tls = house.tls.as_ref()?;
+    let Some(tls) = &house.tls else {
+        return Err(Unshaken::Gone);
+    };
     let most = Duration::from(house.config.limits.handshake_timeout);
     let mut phase = reception.phase.clone();
+    let accept = async {
+        match speaks_plainly(&socket).await {
+            true => Err(Unshaken::Plain(socket)),
+            false => Ok(accept(tls.visitors(), socket).await),
+        }
+    };
     let accepted = tokio::select! {
-        accepted = tokio::time::timeout(most, accept(tls.visitors(), socket)) => accepted,
-        _ = phase.wait_for(|phase| *phase == Phase::Closing) => return None,
+        accepted = tokio::time::timeout(most, accept) => accepted,
+        _ = phase.wait_for(|phase| *phase == Phase::Closing) => return Err(Unshaken::Gone),
     };
     match accepted {
-        Ok(Ok(stream)) => {
+        Ok(Ok(Ok(stream))) => {
             let count = match stream.get_ref().1.handshake_kind() {
                 Some(HandshakeKind::Resumed) => &counts.resumed,
                 _ => &counts.full,
             };
             count.inc();
             let session = Session::of(&stream, tls);
-            Some((Stream::Tls(Box::new(stream)), session))
+            Ok((Stream::Tls(Box::new(stream)), session))
         }
-        Ok(Err(error)) => {
+        Ok(Ok(Err(error))) => {
             counts.failed.inc();
             tracing::debug!(%error, "a TLS handshake failed");
-            None
+            Err(Unshaken::Gone)
+        }
+        Ok(Err(plain)) => {
+            counts.failed.inc();
+            Err(plain)
         }
         Err(_) => {
             counts.late.inc();
-            None
+            Err(Unshaken::Gone)
         }
     }
 }
@@ -86,6 +112,12 @@ pub async fn for_words(reception: &Reception, socket: TcpStream) -> io::Result<S
     let tls = tls.ok_or(io::ErrorKind::Unsupported)?;
     let stream = accept(tls.http1(), socket).await?;
     Ok(Stream::Tls(Box::new(stream)))
+}
+
+/// Whether the first byte is a letter, with which HTTP begins; TLS begins with 22.
+async fn speaks_plainly(socket: &TcpStream) -> bool {
+    let mut first = [0];
+    socket.peek(&mut first).await.is_ok() && first[0].is_ascii_uppercase()
 }
 
 async fn accept(config: Arc<ServerConfig>, socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {

@@ -5,7 +5,8 @@
 //! request, top to bottom. Around it: `redirect` (from http to https), `canonical` (one reading of
 //! a request, or a refusal), `origin` and `proxy` (where it comes from), `door` (a room and what
 //! belongs to it), `own` (`/.preau/`), `flow` (what a request is to its room), `entering` (who is
-//! let in), `forward` (to the portal and back), `reply` (our own answers), `page` (their words),
+//! let in), `forward` (to the portal and back), `fields` (header fields on that way), `tunnel` and
+//! `lasting` (what goes on after an answer), `reply` (our own answers), `page` (their words),
 //! `stream` and `wire` (the socket), `written` (the store), `access`, `json` and
 //! `lines` (the log).
 
@@ -15,6 +16,7 @@ mod canonical;
 mod connection;
 mod door;
 mod entering;
+mod fields;
 mod flow;
 mod forward;
 #[cfg(fuzzing)]
@@ -22,6 +24,7 @@ pub mod fuzz;
 mod handshake;
 mod http2;
 mod json;
+mod lasting;
 mod lines;
 mod origin;
 mod own;

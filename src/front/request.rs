@@ -18,6 +18,7 @@ use super::wire::Busy;
 use crate::config::Speaks;
 use crate::host;
 use crate::room::{Ask, Decision, Refusal, Visitor};
+use crate::upstream;
 use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -47,7 +48,11 @@ pub(super) async fn answer(
     // HTTP/2 has no word for it in an answer: the connection is told (RFC 9113 §8.2.2).
     let can_close = request.version() < Version::HTTP_2;
     let mut close = house.is_draining();
-    let mut response = match canonical::read(&request, &house.config.limits) {
+    let asked = match upstream::came_back(request.headers()) {
+        true => Err(RefusalKind::Loop),
+        false => canonical::read(&request, &house.config.limits),
+    };
+    let mut response = match asked {
         Ok(asked) if session.is_some_and(|session| !session.serves(&asked.host)) => {
             reply::refusal(house, manner, RefusalKind::OtherConnection, None, None)
         }
@@ -112,6 +117,7 @@ async fn admit(
         asked,
         manner,
         origin,
+        tunnels: &thread.tunnels,
         visit,
     };
     let flow = Flow::of(door, asked, &request);

@@ -75,12 +75,16 @@ pub async fn serve(
             tokio::spawn(accept(reception, socket))
         })
         .collect();
+    let tunnels = thread.tunnels.clone();
     let pruner = tokio::spawn(prune(thread));
     for acceptor in acceptors {
         let _ = acceptor.await;
     }
     connections.close();
     connections.wait().await;
+    // Whatever could become a tunnel has ended or has become one.
+    tunnels.close();
+    tunnels.wait().await;
     pruner.abort();
 }
 

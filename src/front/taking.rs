@@ -7,6 +7,7 @@
 //! while the portal has the word, or the answer has not begun, nothing is counted.
 
 use super::body::Body;
+use crate::upstream::BodyError;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use std::pin::Pin;
@@ -98,12 +99,12 @@ impl Taken {
 
 impl http_body::Body for Taken {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let taken = &mut *self;
         let polled = match taken.rest.is_empty() {
             false => Poll::Ready(Some(Ok(taken.piece()))),

@@ -1,17 +1,17 @@
-//! Tunnels: after an upgrade (WebSocket), bytes both ways until one side ends or both are
-//! silent for too long.
+//! Tunnels: after an upgrade (WebSocket), bytes both ways until both sides have ended or both are
+//! silent for too long. What either side sent together with its head comes first: hyper keeps it.
+//! A stop waits for tunnels until its deadline.
 
 use super::body::{Body, Visit};
 use super::connection::Guest;
-use super::door::House;
+use super::fields;
 use super::forward::Errand;
-use crate::config::Limits;
+use super::lasting::Lasting;
 use crate::upstream::ResponseBody;
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Response};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use prometheus::IntGauge;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,19 +21,27 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 /// Bytes that one direction buffers.
 const BUFFER: usize = 8 * 1024;
 
-/// Answers the upgrade, and carries the tunnel on its own task. The slot goes back at once:
-/// a tunnel is no request; the visit lasts as long as the tunnel.
+/// What a tunnel holds: it is still a connection, though hyper has let go of it, and the visit
+/// lasts as long as it does.
+struct Held {
+    _lasting: Lasting,
+    _guest: Guest,
+    _visit: Option<Visit>,
+}
+
+/// Answers the upgrade, and carries the tunnel on its own task. The slot goes back at once: a
+/// tunnel is no request.
 pub fn open(
     mut errand: Errand<'_>,
-    response: Response<ResponseBody>,
+    mut response: Response<ResponseBody>,
     visitor: OnUpgrade,
+    lasting: Lasting,
 ) -> Response<Body> {
-    let mut response = response;
     let portal = hyper::upgrade::on(&mut response);
     let upgrade = response.headers().get(UPGRADE).cloned();
     let (mut parts, body) = response.into_parts();
-    drop(body.into_slot());
-    super::forward::strip_hop_by_hop(&mut parts.headers);
+    drop(body);
+    fields::strip_hop_by_hop(&mut parts.headers);
     crate::cookie::strip_response(&mut parts.headers);
     parts.extensions.clear();
     parts
@@ -42,49 +50,20 @@ pub fn open(
     if let Some(protocol) = upgrade {
         parts.headers.insert(UPGRADE, protocol);
     }
-    let visit = errand.visit.take();
-    let open = Open::new(errand.house);
-    let idle = idle(&errand.house.config.limits);
-    tokio::spawn(async move {
+    let held = Held {
+        _lasting: lasting,
+        _guest: Guest::new(errand.house.clone()),
+        _visit: errand.visit.take(),
+    };
+    let idle = errand.house.config.limits.tunnel_idle.into();
+    errand.tunnels.spawn(async move {
         // Either side may be gone before the tunnel exists: then there is none.
         if let (Ok(visitor), Ok(portal)) = tokio::join!(visitor, portal) {
             carry(TokioIo::new(visitor), TokioIo::new(portal), idle).await;
         }
-        end(visit, open);
+        drop(held);
     });
     Response::from_parts(parts, Body::ours(""))
-}
-
-fn idle(limits: &Limits) -> Duration {
-    limits.tunnel_idle.into()
-}
-
-fn end(visit: Option<Visit>, open: Open) {
-    drop(visit);
-    drop(open);
-}
-
-/// Counts a tunnel while it is open; it is still a connection, though hyper has let go of it.
-struct Open {
-    gauge: IntGauge,
-    _guest: Guest,
-}
-
-impl Open {
-    fn new(house: &Arc<House>) -> Open {
-        let gauge = house.metrics.tunnels.clone();
-        gauge.inc();
-        Open {
-            gauge,
-            _guest: Guest::new(house.clone()),
-        }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.gauge.dec();
-    }
 }
 
 /// Copies both ways, with half-close, until both have ended or nothing moves for `idle`.

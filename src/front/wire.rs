@@ -1,4 +1,4 @@
-//! The visitor's socket, with two kindnesses that hyper does not know, and a limit to patience.
+//! The visitor's socket, with three things that hyper does not know, and a limit to patience.
 //!
 //! *Words*: hyper answers what is not HTTP with a bare status. Such an answer is known by its
 //! exact form, at a moment when no answer of ours is under way, and goes out with a page.
@@ -7,20 +7,24 @@
 //! a reset, which can destroy the answer that is still on its way (RFC 9112 §9.6). So after our
 //! last byte we read on for a moment.
 //!
+//! *Our version*: to a request by HTTP/1.0 hyper answers as HTTP/1.0, which we are not (RFC 9112
+//! §2.3). The first bytes of such an answer are its version; they are written anew. hyper sends
+//! nothing in it that HTTP/1.0 does not know.
+//!
 //! *Patience*: an answer holds a slot of the portal until the visitor has taken it. Whoever takes
 //! nothing for [`STALL_MAX`] is disconnected by the kernel, which sees progress byte by byte where
 //! we would see it by the buffer.
 
 use super::page::{Lang, Pages, RefusalKind, RefusalView};
 use super::stream::Stream;
-use http::StatusCode;
+use http::{StatusCode, Version};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -40,7 +44,7 @@ const BARE_MAX: usize = 256;
 pub struct Wire {
     stream: Stream,
     pages: Arc<[Words; 3]>,
-    state: Arc<AtomicU8>,
+    state: Arc<State>,
     /// Words that go out before anything else.
     words: Option<(bytes::Bytes, usize)>,
     lingering: Option<Pin<Box<Sleep>>>,
@@ -56,12 +60,24 @@ const ENDED: u8 = 2;
 /// The wire is a tunnel for good.
 const TUNNEL: u8 = 3;
 
+/// What hyper writes first in an answer to an old request, and what goes out instead.
+const OLD: &[u8] = b"HTTP/1.0 ";
+const OURS: &[u8] = b"HTTP/1.1 ";
+
+/// What goes on on a wire.
+#[derive(Default)]
+struct State {
+    phase: AtomicU8,
+    /// The next bytes are the beginning of an answer to a request by HTTP/1.0.
+    old: AtomicBool,
+}
+
 /// What a wire carries, as the service that answers on it sees it.
 #[derive(Clone)]
-pub struct Mark(Arc<AtomicU8>);
+pub struct Mark(Arc<State>);
 
 /// Held while an answer of ours is under way.
-pub struct Busy(Arc<AtomicU8>);
+pub struct Busy(Arc<State>);
 
 /// An answer with words for one of hyper's bare ones.
 pub struct Words {
@@ -82,7 +98,7 @@ impl Wire {
         Wire {
             stream,
             pages,
-            state: Arc::new(AtomicU8::new(IDLE)),
+            state: Arc::default(),
             words: None,
             lingering: None,
             lingered: 0,
@@ -97,7 +113,7 @@ impl Wire {
     fn words_for(&self, bare: &[u8]) -> Option<bytes::Bytes> {
         let bare_form =
             bare.len() < BARE_MAX && bare.starts_with(b"HTTP/1.1 4") && bare.ends_with(b"\r\n\r\n");
-        if !bare_form || self.state.load(Ordering::Relaxed) != IDLE {
+        if !bare_form || self.state.phase.load(Ordering::Relaxed) != IDLE {
             return None;
         }
         let status = StatusCode::from_bytes(bare.get(9..12)?).ok()?;
@@ -140,9 +156,12 @@ impl Wire {
 }
 
 impl Mark {
-    /// An answer begins.
-    pub fn begin(&self) -> Busy {
-        self.0.store(ANSWERING, Ordering::Relaxed);
+    /// An answer begins, to a request by `version`.
+    pub fn begin(&self, version: Version) -> Busy {
+        // If the wire is not idle, bytes of the answer before may go out first.
+        let idle = self.0.phase.swap(ANSWERING, Ordering::Relaxed) == IDLE;
+        let old = idle && version < Version::HTTP_11;
+        self.0.old.store(old, Ordering::Relaxed);
         Busy(self.0.clone())
     }
 }
@@ -150,7 +169,7 @@ impl Mark {
 impl Busy {
     /// The wire becomes a tunnel: nothing on it will ever be an answer again.
     pub fn for_good(self) {
-        self.0.store(TUNNEL, Ordering::Relaxed);
+        self.0.phase.store(TUNNEL, Ordering::Relaxed);
     }
 }
 
@@ -161,9 +180,10 @@ impl Drop for Busy {
     }
 }
 
-fn step(state: &AtomicU8, from: u8, to: u8) {
-    // Another state than `from` stays as it is.
-    let _ = state.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+fn step(state: &State, from: u8, to: u8) {
+    // Another phase than `from` stays as it is.
+    let relaxed = Ordering::Relaxed;
+    let _ = state.phase.compare_exchange(from, to, relaxed, relaxed);
 }
 
 /// Has the kernel end the connection when data stays untaken for `most` (RFC 5482).
@@ -227,6 +247,10 @@ impl Write for Wire {
             self.words = Some((answer, 0));
             return Poll::Ready(Ok(bytes.len()));
         }
+        if self.state.old.swap(false, Ordering::Relaxed) && bytes.starts_with(OLD) {
+            self.words = Some((bytes::Bytes::from_static(OURS), 0));
+            return Poll::Ready(Ok(OLD.len()));
+        }
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -243,6 +267,10 @@ impl Write for Wire {
             ready!(self.poll_words(context))?;
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
         }
+        if self.state.phase.load(Ordering::Relaxed) == TUNNEL {
+            // The other direction goes on: what still comes is not ours to throw away.
+            return Poll::Ready(Ok(()));
+        }
         ready!(self.poll_linger(context));
         Poll::Ready(Ok(()))
     }
@@ -257,8 +285,12 @@ impl Write for Wire {
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_words(context))?;
-        if let [only] = buffers {
-            return self.poll_write(context, only);
+        match buffers {
+            [only] => return self.poll_write(context, only),
+            [first, ..] if self.state.old.load(Ordering::Relaxed) => {
+                return self.poll_write(context, first);
+            }
+            _ => {}
         }
         Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
     }
@@ -289,14 +321,14 @@ mod tests {
             assert!(Pin::new(wire).poll_flush(&mut context).is_ready());
         };
         assert!(wire.words_for(bare).is_some(), "hyper's own");
-        let busy = wire.mark().begin();
+        let busy = wire.mark().begin(Version::HTTP_11);
         flush(&mut wire);
         assert!(wire.words_for(bare).is_none(), "while it is under way");
         drop(busy);
         assert!(wire.words_for(bare).is_none(), "before it went out");
         flush(&mut wire);
         assert!(wire.words_for(bare).is_some(), "after it went out");
-        wire.mark().begin().for_good();
+        wire.mark().begin(Version::HTTP_11).for_good();
         flush(&mut wire);
         assert!(wire.words_for(bare).is_none(), "in a tunnel");
         assert_eq!(Arc::strong_count(&wire.state), 1, "nothing is left behind");

@@ -1,19 +1,93 @@
 //! Bodies on their way to and from a portal, and what is held until they end.
+//!
+//! *Trailers* (RFC 9110 §6.5): those of a request are left out; those of an answer go to visitors
+//! who asked for them, without the fields that frame a message, route it, or say who somebody is.
 
-use super::Failure;
+use super::answer;
 use super::pool::Sender;
 use super::slots::Slot;
+use super::{Failure, Portal};
 use crate::host;
 use crate::time::{Millis, Span};
 use bytes::Bytes;
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, MAX_FORWARDS,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    VIA, WWW_AUTHENTICATE,
+};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use std::fmt;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
+use tokio::time::Sleep;
 
 /// A visitor's body may stand still for this long; then the visitor is taken to have gone.
 const STALL: Span = Span::secs(30);
+
+/// What has no place in trailers (RFC 9110 §6.5.1): framing, routing, authentication, and whatever
+/// must be known before the body.
+const NOT_IN_TRAILERS: [HeaderName; 21] = [
+    AUTHORIZATION,
+    CACHE_CONTROL,
+    CONNECTION,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    COOKIE,
+    EXPECT,
+    FORWARDED,
+    HOST,
+    MAX_FORWARDS,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    SET_COOKIE,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    VIA,
+    WWW_AUTHENTICATE,
+];
+
+/// Why a body did not come to its end.
+#[derive(Debug)]
+pub enum BodyError {
+    /// The connection that it came over broke, or it was not HTTP.
+    Broken(hyper::Error),
+    /// Nothing came for too long.
+    Stalled,
+    /// The server has answered without waiting for the end.
+    NotWanted,
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BodyError::Broken(error) => error.fmt(f),
+            BodyError::Stalled => f.write_str("the body stood still for too long"),
+            BodyError::NotWanted => f.write_str("the server has answered already"),
+        }
+    }
+}
+
+impl std::error::Error for BodyError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            BodyError::Broken(error) => Some(error),
+            BodyError::Stalled | BodyError::NotWanted => None,
+        }
+    }
+}
+
+/// Whether a field may stand in trailers.
+pub fn is_trailer(name: &HeaderName) -> bool {
+    !NOT_IN_TRAILERS.contains(name) && !name.as_str().starts_with("x-forwarded-")
+}
 
 /// A request's body: the visitor's, streamed, or none.
 pub struct RequestBody {
@@ -61,28 +135,53 @@ enum Turn {
 }
 
 /// How far a request's body has come.
-pub(super) struct Progress(Mutex<(Turn, Millis)>);
+pub(super) struct Progress(Mutex<State>);
+
+struct State {
+    turn: Turn,
+    since: Millis,
+    /// The rest is not wanted any more.
+    cut: bool,
+    /// Of whoever waits for the visitor.
+    waker: Option<Waker>,
+}
 
 impl Progress {
     fn new(ended: bool) -> Progress {
-        let turn = if ended { Turn::Answer } else { Turn::Server };
-        Progress(Mutex::new((turn, Millis::default())))
+        Progress(Mutex::new(State {
+            turn: if ended { Turn::Answer } else { Turn::Server },
+            since: Millis::default(),
+            cut: false,
+            waker: None,
+        }))
     }
 
     /// Whether the whole body was handed on.
     pub fn ended(&self) -> bool {
-        self.lock().0 == Turn::Answer
+        self.lock().turn == Turn::Answer
     }
 
     /// The request is being sent: from now on somebody is waited for.
     pub fn begin(&self, now: Millis) {
-        self.lock().1 = now;
+        self.lock().since = now;
+    }
+
+    /// What is still to come of the body is not wanted: its connection is closed.
+    pub fn cut(&self) {
+        let mut state = self.lock();
+        state.cut = true;
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
     }
 
     /// How long to wait before looking again, with `patience` for the server; or, when somebody
     /// has let us wait for too long, whose fault that is.
     pub fn wait(&self, patience: Span, now: Millis) -> Result<Span, Failure> {
-        let (turn, since) = *self.lock();
+        let (turn, since) = {
+            let state = self.lock();
+            (state.turn, state.since)
+        };
         let (most, failure) = match turn {
             Turn::Visitor => (STALL, Failure::Left),
             Turn::Server | Turn::Answer => (patience, Failure::Slow),
@@ -95,8 +194,14 @@ impl Progress {
         Ok(left.min(patience).min(STALL))
     }
 
-    /// What the visitor's body has just said.
-    fn polled<T>(&self, polled: &Poll<Option<T>>, ended: bool, now: impl FnOnce() -> Millis) {
+    /// What the visitor's body has just said; whether more of it is still wanted.
+    fn polled<T>(
+        &self,
+        polled: &Poll<Option<T>>,
+        ended: bool,
+        context: &Context<'_>,
+        now: impl FnOnce() -> Millis,
+    ) -> bool {
         let mut state = self.lock();
         let turn = match polled {
             _ if ended => Turn::Answer,
@@ -104,31 +209,40 @@ impl Progress {
             Poll::Ready(_) => Turn::Server,
         };
         // To be asked again without anything new is no progress.
-        if turn != state.0 || turn == Turn::Server {
-            *state = (turn, now());
+        if turn != state.turn || turn == Turn::Server {
+            (state.turn, state.since) = (turn, now());
         }
+        if polled.is_pending() {
+            state.waker = Some(context.waker().clone());
+        }
+        !state.cut
     }
 
-    fn lock(&self) -> MutexGuard<'_, (Turn, Millis)> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(incoming) = self.incoming.as_mut() else {
             return Poll::Ready(None);
         };
-        let polled = Pin::new(&mut *incoming).poll_frame(context);
+        let polled = match Pin::new(&mut *incoming).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => Poll::Ready(None),
+            polled => polled,
+        };
         let ended = matches!(polled, Poll::Ready(None)) || incoming.is_end_stream();
-        self.progress.polled(&polled, ended, host::now);
-        polled
+        if !(self.progress).polled(&polled, ended, context, host::now) {
+            return Poll::Ready(Some(Err(BodyError::NotWanted)));
+        }
+        polled.map_err(BodyError::Broken)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -146,29 +260,46 @@ impl Body for RequestBody {
 /// What an answer holds until its body has ended: the slot, and the connection, which goes back
 /// to the pool only if both bodies ended well.
 pub(super) struct Lease {
-    pub slot: Slot,
+    pub portal: Arc<Portal>,
+    /// None once the answer has become a long one.
+    pub slot: Option<Slot>,
     pub sender: Sender,
+    /// The connection may be used again.
+    pub keep: bool,
     pub request: Arc<Progress>,
 }
 
 /// A portal's answer. Dropping it early closes the connection to the portal.
 pub struct ResponseBody {
     incoming: Incoming,
-    lease: Option<Lease>,
+    lease: Option<Box<Lease>>,
     empty: bool,
+    trailers: bool,
+    /// How long the server may say nothing.
+    patience: Span,
+    silence: Option<Pin<Box<Sleep>>>,
+    /// The server is silent since `silence` was set.
+    silent: bool,
 }
 
 impl ResponseBody {
-    pub(super) fn new(incoming: Incoming, lease: Lease) -> ResponseBody {
-        let mut body = ResponseBody {
-            empty: incoming.is_end_stream(),
-            incoming,
-            lease: Some(lease),
-        };
-        if body.empty {
-            body.release();
-        }
-        body
+    pub(super) fn new(answer: http::Response<Incoming>, mut lease: Lease) -> http::Response<Self> {
+        lease.keep &= answer::keeps_connection(&answer);
+        answer.map(|incoming| {
+            let mut body = ResponseBody {
+                empty: incoming.is_end_stream(),
+                patience: lease.portal.config().response_timeout,
+                incoming,
+                lease: Some(Box::new(lease)),
+                trailers: false,
+                silence: None,
+                silent: false,
+            };
+            if body.empty {
+                body.release();
+            }
+            body
+        })
     }
 
     /// Whether there is nothing in it, as far as its head tells.
@@ -176,35 +307,98 @@ impl ResponseBody {
         self.empty
     }
 
-    /// The slot, for a tunnel that holds it longer; the connection is not used again.
-    pub fn into_slot(mut self) -> Option<Slot> {
-        self.lease.take().map(|lease| lease.slot)
+    /// The visitor wants its trailers.
+    pub fn with_trailers(&mut self) {
+        self.trailers = true;
+    }
+
+    /// It goes on for as long as the visitor stays: it holds no slot any more, and the server may
+    /// be silent for `patience`.
+    pub fn without_slot(&mut self, patience: Span) {
+        self.patience = patience;
+        if let Some(lease) = &mut self.lease {
+            lease.slot = None;
+        }
     }
 
     /// The body has ended well: slot and connection are free for the next.
     fn release(&mut self) {
-        if let Some(lease) = self.lease.take() {
-            if lease.request.ended() {
-                lease.sender.put_back();
+        let Some(lease) = self.lease.take() else {
+            return;
+        };
+        if !lease.request.ended() {
+            // The server has said all it will say; to go on sending is a waste.
+            lease.request.cut();
+        } else if lease.keep {
+            lease.sender.put_back();
+        }
+    }
+
+    /// Ready when the server has been silent for too long.
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let patience = self.patience.into();
+        let silence = match &mut self.silence {
+            Some(silence) => {
+                if !self.silent {
+                    silence.set(tokio::time::sleep(patience));
+                }
+                silence
             }
-            drop(lease.slot);
+            none => none.insert(Box::pin(tokio::time::sleep(patience))),
+        };
+        self.silent = true;
+        silence.as_mut().poll(context)
+    }
+
+    /// The body has broken off.
+    fn count(&self, error: &BodyError) {
+        if let Some(lease) = &self.lease {
+            let counts = &lease.portal.counts;
+            let counter = match error {
+                BodyError::Stalled => &counts.timeouts,
+                BodyError::Broken(_) | BodyError::NotWanted => &counts.broken,
+            };
+            counter.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let polled = Pin::new(&mut self.incoming).poll_frame(context);
-        if matches!(polled, Poll::Ready(None)) || self.incoming.is_end_stream() {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = match Pin::new(&mut self.incoming).poll_frame(context) {
+            Poll::Pending => {
+                ready!(self.poll_silence(context));
+                Some(Err(BodyError::Stalled))
+            }
+            Poll::Ready(polled) => polled.map(|frame| frame.map_err(BodyError::Broken)),
+        };
+        self.silent = false;
+        if let Some(Err(error)) = &polled {
+            self.count(error);
+        }
+        let last = match &polled {
+            None => true,
+            Some(Ok(frame)) => frame.is_trailers(),
+            Some(Err(_)) => false,
+        };
+        if last || self.incoming.is_end_stream() {
             self.release();
         }
-        polled
+        Poll::Ready(polled.and_then(|frame| {
+            match frame.map(Frame::into_trailers) {
+                Ok(Ok(trailers)) => self
+                    .trailers
+                    .then(|| Ok(Frame::trailers(allowed(trailers)))),
+                Ok(Err(data)) => Some(Ok(data)),
+                Err(error) => Some(Err(error)),
+            }
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -216,11 +410,24 @@ impl Body for ResponseBody {
     }
 }
 
+/// Trailers without what has no place in them.
+fn allowed(mut trailers: HeaderMap) -> HeaderMap {
+    let names: Vec<HeaderName> = trailers.keys().cloned().collect();
+    for name in names.iter().filter(|name| !is_trailer(name)) {
+        trailers.remove(name);
+    }
+    trailers
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const PATIENCE: Span = Span::secs(60);
+
+    fn polled(body: &Progress, polled: Poll<Option<()>>, ended: bool, now: Millis) -> bool {
+        body.polled(&polled, ended, &Context::from_waker(Waker::noop()), || now)
+    }
 
     #[test]
     fn patience_for_the_answer_begins_when_the_body_has_ended() {
@@ -229,11 +436,11 @@ mod tests {
         let mut now = Millis(0);
         for _ in 0..100 {
             now = now + Span::secs(29);
-            body.polled(&Poll::Ready(Some(())), false, || now);
-            body.polled::<()>(&Poll::Pending, false, || now);
+            polled(&body, Poll::Ready(Some(())), false, now);
+            polled(&body, Poll::Pending, false, now);
             assert_eq!(body.wait(PATIENCE, now + Span::secs(29)), Ok(Span::secs(1)));
         }
-        body.polled::<()>(&Poll::Ready(None), true, || now);
+        polled(&body, Poll::Ready(None), true, now);
         assert!(body.ended());
         assert_eq!(body.wait(PATIENCE, now), Ok(STALL));
         assert_eq!(body.wait(PATIENCE, now + PATIENCE), Err(Failure::Slow));
@@ -243,9 +450,9 @@ mod tests {
     fn a_visitor_who_stands_still_has_left() {
         let body = Progress::new(false);
         body.begin(Millis(0));
-        body.polled::<()>(&Poll::Pending, false, || Millis(1));
+        polled(&body, Poll::Pending, false, Millis(1));
         // Asked again and again, without a byte.
-        body.polled::<()>(&Poll::Pending, false, || Millis(20_000));
+        polled(&body, Poll::Pending, false, Millis(20_000));
         assert_eq!(body.wait(PATIENCE, Millis(30_000)), Ok(Span(1)));
         assert_eq!(body.wait(PATIENCE, Millis(30_001)), Err(Failure::Left));
     }
@@ -254,8 +461,27 @@ mod tests {
     fn a_server_that_takes_no_more_of_the_body_is_slow() {
         let body = Progress::new(false);
         body.begin(Millis(0));
-        body.polled(&Poll::Ready(Some(())), false, || Millis(5));
+        polled(&body, Poll::Ready(Some(())), false, Millis(5));
         assert_eq!(body.wait(PATIENCE, Millis(60_004)), Ok(Span(1)));
         assert_eq!(body.wait(PATIENCE, Millis(60_005)), Err(Failure::Slow));
+    }
+
+    #[test]
+    fn point_14_what_is_not_wanted_any_more_is_cut() {
+        let body = Progress::new(false);
+        assert!(polled(&body, Poll::Pending, false, Millis(1)));
+        body.cut();
+        assert!(!polled(&body, Poll::Pending, false, Millis(2)));
+    }
+
+    #[test]
+    fn point_17_trailers_have_no_say_in_framing_routing_or_who_somebody_is() {
+        let mut trailers = HeaderMap::new();
+        for name in ["x-sum", "content-length", "set-cookie", "x-forwarded-for"] {
+            trailers.insert(HeaderName::from_static(name), "1".parse().unwrap());
+        }
+        let left = allowed(trailers);
+        let left: Vec<&str> = left.keys().map(HeaderName::as_str).collect();
+        assert_eq!(left, ["x-sum"]);
     }
 }

@@ -1,12 +1,17 @@
 //! One request, sent to a server of the portal.
 
+use super::answer;
 use super::body::{Lease, Progress, RequestBody, ResponseBody};
-use super::pool::{NoConnection, Pool, Sender};
+use super::connect::NoConnection;
+use super::pool::{Pool, Sender, Wanted};
 use super::slots::Slot;
 use super::{Failure, Outcome, Portal, judge};
 use crate::host;
 use crate::time::Span;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
+use hyper::client::conn::TrySendError;
+use std::error::Error as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -15,6 +20,36 @@ pub struct Client {
     portal: Arc<Portal>,
     pools: Vec<Arc<Pool>>,
 }
+
+/// What a request wants beside its answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Wants {
+    /// The visitor on whose behalf it is sent.
+    pub visitor: IpAddr,
+    /// The connection is to become something else (101).
+    pub upgrade: bool,
+}
+
+/// A request that got no answer.
+struct Lost {
+    slot: Slot,
+    failure: Failure,
+    again: Again,
+    /// In words that follow the server's name.
+    why: String,
+}
+
+/// Whether a request that got no answer can be sent again.
+enum Again {
+    /// It may have been worked on, and may not be repeated; or there was an answer.
+    Never,
+    /// The connection was closed before an answer came (RFC 9112 §9.3.1).
+    IfSafe,
+    /// Nobody has worked on it. Here it is, if nothing of it was sent at all.
+    Always(Option<Box<Request<RequestBody>>>),
+}
+
+type Answer = Response<ResponseBody>;
 
 impl Client {
     /// A client with connections of its own.
@@ -38,27 +73,43 @@ impl Client {
     /// Sends one request: waits for a slot, in order, then for the head of the answer. The slot
     /// is held until the answer's body has ended or is dropped.
     ///
-    /// It is sent a second time only if nothing of it was sent, or if it is safe, has no body,
-    /// and was sent on a connection that the server may have closed meanwhile (RFC 9112 §9.3.1).
-    /// What cannot be sent again is kept off connections that have been idle for a while.
+    /// It is sent a second time, on a new connection, only if nothing of it was sent; if the
+    /// server says that it has not worked on it (HTTP/2: REFUSED_STREAM, or beyond the last stream
+    /// of a GOAWAY) and it has no body; or if it is safe, has no body, and was sent on a
+    /// connection that the server may have closed meanwhile (RFC 9112 §9.3.1). What cannot be sent
+    /// again is kept off connections that have been idle for a while.
     ///
     /// # Errors
     /// Why there is no answer.
     pub async fn send(
         &self,
         request: Request<RequestBody>,
-    ) -> Result<Response<ResponseBody>, Failure> {
-        let again = request.body().is_none() && is_safe(request.method());
+        wants: Wants,
+    ) -> Result<Answer, Failure> {
+        let bodyless = request.body().is_none();
+        let safe = bodyless && is_safe(request.method());
+        let wanted = Wanted {
+            visitor: Some(wants.visitor),
+            http1: wants.upgrade,
+            again: safe,
+        };
         let slot = self.portal.slot().await?;
-        let (slot, sender) = self.connect(slot, again).await?;
-        let copy = (again && sender.reused).then(|| copy(&request));
-        match self.exchange(slot, sender, request).await {
-            Ok(response) => Ok(response),
-            Err((Failure::Broken, slot, unsent)) => match unsent.or(copy) {
-                Some(request) => self.once_more(slot, request).await,
-                None => Err(self.broken(&slot)),
-            },
-            Err((failure, ..)) => Err(failure),
+        let (slot, sender) = self.connect(slot, wanted).await?;
+        let repeatable = safe && sender.reused;
+        let copied = repeatable || (bodyless && sender.is_shared());
+        let copy = copied.then(|| copy(&request));
+        let lost = match self.exchange(slot, sender, request, wants).await {
+            Ok(answer) => return Ok(answer),
+            Err(lost) => lost,
+        };
+        let second = match lost.again {
+            Again::Never => None,
+            Again::IfSafe => copy.filter(|_| repeatable),
+            Again::Always(unsent) => unsent.map(|unsent| *unsent).or(copy),
+        };
+        match second {
+            Some(request) => self.once_more(lost.slot, request, wanted, wants).await,
+            None => Err(self.lost(lost.slot, lost.failure, lost.why)),
         }
     }
 
@@ -67,20 +118,19 @@ impl Client {
         &self,
         slot: Slot,
         request: Request<RequestBody>,
-    ) -> Result<Response<ResponseBody>, Failure> {
+        wanted: Wanted,
+        wants: Wants,
+    ) -> Result<Answer, Failure> {
         self.portal.counts.retries.fetch_add(1, Ordering::Relaxed);
-        let connected = self.pools[slot.server()].connect().await;
+        let connected = self.pools[slot.server()].connect(wanted).await;
         let sender = connected.map_err(|why| self.unconnected(&slot, why))?;
-        match self.exchange(slot, sender, request).await {
-            Ok(response) => Ok(response),
-            Err((Failure::Broken, slot, _)) => Err(self.broken(&slot)),
-            Err((failure, ..)) => Err(failure),
-        }
+        let answer = self.exchange(slot, sender, request, wants).await;
+        answer.map_err(|lost| self.lost(lost.slot, lost.failure, lost.why))
     }
 
     /// A connection to the slot's server or, if that cannot be reached, to one other.
-    async fn connect(&self, slot: Slot, again: bool) -> Result<(Slot, Sender), Failure> {
-        match self.pools[slot.server()].take(again).await {
+    async fn connect(&self, slot: Slot, wanted: Wanted) -> Result<(Slot, Sender), Failure> {
+        match self.pools[slot.server()].take(wanted).await {
             Ok(sender) => return Ok((slot, sender)),
             Err(why) => match self.unconnected(&slot, why) {
                 Failure::Down => {}
@@ -89,7 +139,7 @@ impl Client {
         }
         let slot = slot.elsewhere().ok_or(Failure::Down)?;
         self.portal.counts.retries.fetch_add(1, Ordering::Relaxed);
-        match self.pools[slot.server()].take(again).await {
+        match self.pools[slot.server()].take(wanted).await {
             Ok(sender) => Ok((slot, sender)),
             Err(why) => Err(self.unconnected(&slot, why)),
         }
@@ -100,36 +150,56 @@ impl Client {
         slot: Slot,
         mut sender: Sender,
         request: Request<RequestBody>,
-    ) -> Result<Response<ResponseBody>, (Failure, Slot, Option<Request<RequestBody>>)> {
+        wants: Wants,
+    ) -> Result<Answer, Lost> {
         let progress = request.body().progress();
-        let counts = &self.portal.counts;
-        let answer = sender.inner.try_send_request(request);
+        let answer = sender.send(request);
+        let lost = |slot, failure, again, why| Lost {
+            slot,
+            failure,
+            again,
+            why,
+        };
         match in_time(answer, &progress, self.portal.config.response_timeout).await {
-            Ok(Ok(response)) => {
-                counts.answered.fetch_add(1, Ordering::Relaxed);
-                let status = response.status();
-                counts
-                    .errors
-                    .fetch_add(u64::from(status.is_server_error()), Ordering::Relaxed);
-                self.portal.request_ended(slot.server(), judge(status));
+            Ok(Ok(mut answer)) => {
+                if let Err(wrong) = answer::check(&mut answer, wants.upgrade) {
+                    let why = format!("sends what is not HTTP: its answer {wrong}");
+                    return Err(lost(slot, Failure::Broken, Again::Never, why));
+                }
+                self.answered(&slot, answer.status());
                 let lease = Lease {
-                    slot,
+                    portal: self.portal.clone(),
+                    slot: Some(slot),
                     sender,
+                    keep: true,
                     request: progress,
                 };
-                Ok(response.map(|incoming| ResponseBody::new(incoming, lease)))
+                Ok(ResponseBody::new(answer, lease))
             }
             // The visitor's body broke off: nothing that the server is to blame for.
-            Ok(Err(error)) if error.error().is_user() => Err((Failure::Left, slot, None)),
-            Ok(Err(mut error)) => Err((Failure::Broken, slot, error.take_message())),
+            Ok(Err(error)) if error.error().is_user() => {
+                Err(lost(slot, Failure::Left, Again::Never, String::new()))
+            }
+            Ok(Err(error)) => {
+                let why = words(error.error());
+                Err(lost(slot, Failure::Broken, again(error), why))
+            }
             // Nor is it if the body has stood still.
-            Err(Failure::Left) => Err((Failure::Left, slot, None)),
-            Err(_) => {
-                counts.timeouts.fetch_add(1, Ordering::Relaxed);
-                self.portal.request_ended(slot.server(), Outcome::Failed);
-                Err((Failure::Slow, slot, None))
+            Err(Failure::Left) => Err(lost(slot, Failure::Left, Again::Never, String::new())),
+            Err(failure) => {
+                let why = "does not answer in time".to_owned();
+                Err(lost(slot, failure, Again::Never, why))
             }
         }
+    }
+
+    fn answered(&self, slot: &Slot, status: StatusCode) {
+        let counts = &self.portal.counts;
+        counts.answered.fetch_add(1, Ordering::Relaxed);
+        let error = u64::from(status.is_server_error());
+        counts.errors.fetch_add(error, Ordering::Relaxed);
+        let why = || format!("answers {status}").into();
+        self.portal.request_ended(slot.server(), judge(status), why);
     }
 
     /// The server is to blame only for what is not our own want.
@@ -137,8 +207,8 @@ impl Client {
         let portal = &self.portal;
         portal.counts.unreachable.fetch_add(1, Ordering::Relaxed);
         match why {
-            NoConnection::Unreachable => {
-                portal.request_ended(slot.server(), Outcome::Failed);
+            NoConnection::Unreachable(why) => {
+                portal.request_ended(slot.server(), Outcome::Failed, || why.into());
                 Failure::Down
             }
             NoConnection::Exhausted => {
@@ -148,10 +218,48 @@ impl Client {
         }
     }
 
-    fn broken(&self, slot: &Slot) -> Failure {
-        self.portal.counts.broken.fetch_add(1, Ordering::Relaxed);
-        self.portal.request_ended(slot.server(), Outcome::Failed);
-        Failure::Broken
+    /// Counts a request without an answer, and says whose fault that is.
+    fn lost(&self, slot: Slot, failure: Failure, why: String) -> Failure {
+        let counts = &self.portal.counts;
+        match failure {
+            Failure::Left => return failure,
+            Failure::Slow => counts.timeouts.fetch_add(1, Ordering::Relaxed),
+            _ => {
+                self.portal.log_broken(slot.server(), &why);
+                counts.broken.fetch_add(1, Ordering::Relaxed)
+            }
+        };
+        (self.portal).request_ended(slot.server(), Outcome::Failed, || why.into());
+        failure
+    }
+}
+
+/// Whether a request that met `error` can be sent again.
+fn again(mut error: TrySendError<Request<RequestBody>>) -> Again {
+    if let Some(unsent) = error.take_message() {
+        return Again::Always(Some(Box::new(unsent)));
+    }
+    let error = error.error();
+    let http2 = error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<h2::Error>());
+    match http2 {
+        // RFC 9113 §8.7: such a request has not been worked on.
+        Some(cause) if cause.is_remote() && cause.is_go_away() => Again::Always(None),
+        Some(cause) if cause.reason() == Some(h2::Reason::REFUSED_STREAM) => Again::Always(None),
+        Some(_) => Again::Never,
+        None if error.is_parse() => Again::Never,
+        None => Again::IfSafe,
+    }
+}
+
+/// What went wrong, in words that follow the server's name.
+fn words(error: &hyper::Error) -> String {
+    let cause = error.source().map(ToString::to_string);
+    match cause {
+        _ if error.is_parse() => format!("sends what is not HTTP ({error})"),
+        Some(cause) => format!("breaks the connection before it answers ({error}: {cause})"),
+        None => format!("breaks the connection before it answers ({error})"),
     }
 }
 
@@ -189,8 +297,14 @@ mod tests {
     use super::super::tests::portal;
     use super::*;
     use http_body_util::BodyExt as _;
+    use std::net::Ipv4Addr;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
+
+    const WANTS: Wants = Wants {
+        visitor: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        upgrade: false,
+    };
 
     /// A server that answers once on each connection, and closes it when asked again.
     async fn closing_server() -> String {
@@ -220,10 +334,10 @@ mod tests {
             *request.method_mut() = method;
             request
         };
-        let page = client.send(request(Method::GET)).await.ok().unwrap();
+        let page = client.send(request(Method::GET), WANTS).await.ok().unwrap();
         page.into_body().collect().await.unwrap();
         tokio::time::sleep(Span(1_100).into()).await;
-        let sent = client.send(request(Method::POST)).await;
+        let sent = client.send(request(Method::POST), WANTS).await;
         assert_eq!(sent.err(), None);
         assert!(client.portal().is_up());
     }

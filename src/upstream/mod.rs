@@ -1,25 +1,36 @@
 //! Portals as they run: servers, slots, health, connections, and one request sent to one of them.
 
+mod answer;
 mod body;
 mod client;
+mod connect;
 mod health;
 mod pool;
+mod probe;
 mod slots;
+mod socket;
+mod tls;
+mod via;
 
-pub use body::{RequestBody, ResponseBody};
-pub use client::Client;
+pub use body::{BodyError, RequestBody, ResponseBody, is_trailer};
+pub use client::{Client, Wants};
 pub use health::Outcome;
+pub use probe::try_server;
 pub use slots::{Slot, Usage};
+pub use via::{add as add_via, came_back};
 
 use crate::config;
-use crate::host;
-use crate::time::{Millis, Span};
+use crate::host::{self, Seldom};
+use crate::time::Span;
+use connect::Connector;
 use health::Health;
-use http::{Request, StatusCode};
-use pool::{NoConnection, Pool};
+use http::StatusCode;
+use pool::Pool;
 use slots::{NoSlot, Slots, Turn};
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tls::Tls;
 use tokio::sync::{Notify, watch};
 
 /// What holds for every request is said in the log no more often than this.
@@ -32,15 +43,28 @@ pub struct Portal {
     /// One lock for all servers, held while a change is told to the slots and the watchers:
     /// otherwise they could learn of two changes in the wrong order, for good. It is taken
     /// before theirs.
-    health: Mutex<Vec<Health>>,
+    health: Mutex<Vec<Server>>,
     /// For each server: a request has just taken it down.
     fell: Vec<Notify>,
     up: watch::Sender<bool>,
-    /// When the log last said that we are out of something.
-    exhausted_said: AtomicU64,
+    /// If any server is behind TLS.
+    tls: Option<Arc<Tls>>,
+    /// When the log last said that we are out of something, and that an answer was broken.
+    exhausted_said: Seldom,
+    broken_said: Seldom,
     /// What happened, for the desk.
     pub counts: Counts,
 }
+
+/// What is known of one server.
+struct Server {
+    health: Health,
+    /// What was wrong when it last failed, in words that follow its name; empty if it never has.
+    why: Why,
+}
+
+/// What is wrong with a server.
+type Why = Cow<'static, str>;
 
 /// What happened to requests to a portal. All only ever grow.
 #[derive(Debug, Default)]
@@ -91,10 +115,12 @@ impl Portal {
         );
         Arc::new(Portal {
             slots,
-            health: Mutex::new(vec![Health::new(config.health.fall); servers]),
+            health: Mutex::new((0..servers).map(|_| Server::new(&config)).collect()),
             fell: (0..servers).map(|_| Notify::new()).collect(),
             up: watch::Sender::new(true),
-            exhausted_said: AtomicU64::new(0),
+            tls: tls(&config),
+            exhausted_said: Seldom::new(SAY_AGAIN),
+            broken_said: Seldom::new(SAY_AGAIN),
             counts: Counts::default(),
             config,
         })
@@ -120,110 +146,84 @@ impl Portal {
         self.slots.usage()
     }
 
-    /// Probes one server for as long as the program runs: at the interval while it is up, with
-    /// growing waits while it is down.
-    pub async fn probe_forever(self: Arc<Self>, server: usize) {
-        let health = &self.config.health;
-        let mut dice = fastrand::Rng::with_seed(host::seed());
-        let pool = self.pool(server, health.timeout);
-        // The first probe at once: a portal that is down at the start is known as such soon.
-        loop {
-            let outcome = self.probe(&pool).await;
-            if let Some(outcome) = outcome {
-                self.judged(server, |health| health.probe(outcome, host::now()));
-            }
-            if self.health()[server].is_up() {
-                let interval = health.interval.into();
-                let _ = tokio::time::timeout(interval, self.fell[server].notified()).await;
-            }
-            let wait = {
-                let known = &mut self.health()[server];
-                (!known.is_up())
-                    .then(|| known.next_wait(health.probe_min, health.probe_max, dice.f64()))
-            };
-            if let Some(wait) = wait {
-                tokio::time::sleep(wait.into()).await;
-            }
-        }
+    /// For each server that is down: what was wrong with it last, in words that follow its name.
+    pub fn wrongs(&self) -> Vec<Option<String>> {
+        let wrong = |server: &Server| {
+            let down = !server.health.is_up();
+            down.then(|| server.why.clone().into_owned())
+        };
+        self.health().iter().map(wrong).collect()
     }
 
-    /// Nothing, if we could not even ask.
-    async fn probe(&self, pool: &Arc<Pool>) -> Option<Outcome> {
-        let health = &self.config.health;
-        let request = Request::get(health.path.as_str())
-            .header(http::header::HOST, pool.address().to_string())
-            .header(http::header::USER_AGENT, "preau-probe")
-            .body(RequestBody::none());
-        let Ok(request) = request else {
-            return Some(Outcome::Failed);
-        };
-        let ask = async {
-            let mut sender = pool.connect().await?;
-            let answer = sender.inner.send_request(request).await;
-            answer.map_err(|_| NoConnection::Unreachable)
-        };
-        match tokio::time::timeout(health.timeout.into(), ask).await {
-            Ok(Ok(response)) if !response.status().is_server_error() => Some(Outcome::Answered),
-            Ok(Err(NoConnection::Exhausted)) => {
-                self.log_exhausted();
-                None
-            }
-            _ => Some(Outcome::Failed),
-        }
-    }
-
-    fn request_ended(&self, server: usize, outcome: Outcome) {
-        if self.judged(server, |health| health.request(outcome, host::now())) {
+    fn request_ended(&self, server: usize, outcome: Outcome, why: impl FnOnce() -> Why) {
+        let verdict = |health: &mut Health| health.request(outcome, host::now());
+        if self.judged(server, outcome, why, verdict) {
             self.fell[server].notify_one();
         }
     }
 
     /// Judges a server. If `verdict` says that it has changed, the slots and whoever watches
     /// learn it before the next verdict. Returns whether it has changed.
-    fn judged(&self, server: usize, verdict: impl FnOnce(&mut Health) -> bool) -> bool {
-        let mut health = self.health();
-        if !verdict(&mut health[server]) {
+    fn judged(
+        &self,
+        server: usize,
+        outcome: Outcome,
+        why: impl FnOnce() -> Why,
+        verdict: impl FnOnce(&mut Health) -> bool,
+    ) -> bool {
+        let mut servers = self.health();
+        let judged = &mut servers[server];
+        if outcome != Outcome::Answered {
+            judged.why = why();
+        }
+        if !verdict(&mut judged.health) {
             return false;
         }
-        let up = health[server].is_up();
-        let any = health.iter().any(Health::is_up);
+        let up = judged.health.is_up();
+        let why = judged.why.clone();
+        let any = servers.iter().any(|server| server.health.is_up());
         self.slots.set_up(server, up);
         self.up
             .send_if_modified(|was| std::mem::replace(was, any) != any);
-        drop(health);
-        self.log_change(server, up);
+        drop(servers);
+        self.log_change(server, up, &why);
         true
     }
 
-    fn log_change(&self, server: usize, up: bool) {
+    fn log_change(&self, server: usize, up: bool, why: &str) {
         let (portal, address) = (&self.config.name, &self.config.servers[server]);
         if up {
             tracing::info!(%portal, server = %address, "the server answers again");
         } else {
             self.counts.falls.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(%portal, server = %address, "the server is down: it does not answer, or most answers are errors");
+            tracing::warn!(%portal, server = %address, "the server is down: it {why}");
         }
     }
 
-    /// Says that we are out of something, but not for each request.
+    /// Says that we are out of something.
     fn log_exhausted(&self) {
-        let now = host::now();
-        let said = Millis(self.exhausted_said.load(Ordering::Relaxed));
-        if now.since(said) >= SAY_AGAIN {
-            self.exhausted_said.store(now.0, Ordering::Relaxed);
+        if self.exhausted_said.now() {
             let portal = &self.config.name;
             tracing::warn!(%portal, "no connection to the portal: this process or machine has no open files, ports or memory left. Raise LimitNOFILE, or lower limits.connections");
         }
     }
 
-    fn health(&self) -> MutexGuard<'_, Vec<Health>> {
+    /// Says that a server gave no answer that could be handed on.
+    fn log_broken(&self, server: usize, why: &str) {
+        if self.broken_said.now() {
+            let (portal, address) = (&self.config.name, &self.config.servers[server]);
+            tracing::warn!(%portal, server = %address, "no answer that could be handed on: the server {why}");
+        }
+    }
+
+    fn health(&self) -> MutexGuard<'_, Vec<Server>> {
         // Nothing panics while it is held; if it did, each verdict is still whole.
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pool(&self, server: usize, connect_timeout: Span) -> Arc<Pool> {
-        let address = self.config.servers[server].clone();
-        Pool::new(address, self.config.keep_alive, connect_timeout)
+        let connector = connector(&self.config, self.tls.clone(), server);
+        Pool::new(connector, self.config.keep_alive, connect_timeout)
     }
 
     async fn slot(&self) -> Result<Slot, Failure> {
@@ -246,6 +246,30 @@ impl Portal {
     }
 }
 
+impl Server {
+    fn new(config: &config::Portal) -> Server {
+        Server {
+            health: Health::new(config.health.fall),
+            why: Why::Borrowed(""),
+        }
+    }
+}
+
+fn tls(config: &config::Portal) -> Option<Arc<Tls>> {
+    let any = config.servers.iter().any(|server| server.tls);
+    any.then(|| Arc::new(Tls::new(config)))
+}
+
+/// How connections to one server of a portal are made.
+fn connector(config: &config::Portal, tls: Option<Arc<Tls>>, server: usize) -> Connector {
+    let address = config.servers[server].clone();
+    Connector {
+        tls: tls.filter(|_| address.tls),
+        address,
+        send_proxy: config.send_proxy,
+    }
+}
+
 /// 502, 503 and 504 say "the portal is not well"; a 500 may be one broken page.
 fn judge(status: StatusCode) -> Outcome {
     match status {
@@ -260,6 +284,7 @@ fn judge(status: StatusCode) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Millis;
     use std::sync::Barrier;
     use std::thread;
 
@@ -290,14 +315,17 @@ mod tests {
                 scope.spawn(move || {
                     for _ in 0..ROUNDS {
                         round.wait();
-                        portal.request_ended(server, Outcome::Failed);
+                        portal.request_ended(server, Outcome::Failed, || "fails".into());
                         round.wait();
                     }
                 });
                 scope.spawn(move || {
                     for _ in 0..ROUNDS {
                         round.wait();
-                        portal.judged(server, |health| health.probe(Outcome::Answered, Millis(0)));
+                        let good = Outcome::Answered;
+                        let why = || Why::Borrowed("");
+                        let verdict = |health: &mut Health| health.probe(good, Millis(0));
+                        portal.judged(server, good, why, verdict);
                         round.wait();
                     }
                 });
@@ -305,7 +333,9 @@ mod tests {
             for _ in 0..ROUNDS {
                 round.wait();
                 round.wait();
-                let known: Vec<bool> = portal.health().iter().map(Health::is_up).collect();
+                let known: Vec<bool> = (portal.health().iter())
+                    .map(|server| server.health.is_up())
+                    .collect();
                 let used: Vec<bool> = portal.usage().servers.iter().map(|(up, _)| *up).collect();
                 let agree = known == used && portal.is_up() == known.contains(&true);
                 disagreed += u32::from(!agree);

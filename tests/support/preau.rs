@@ -20,6 +20,7 @@ pub struct Unstarted {
     folder: TempDir,
     listen: SocketAddr,
     admin: SocketAddr,
+    env: Vec<(&'static str, PathBuf)>,
 }
 
 /// How a proxy that would not start has ended.
@@ -51,6 +52,20 @@ impl Preau {
     /// The folder for keys and the store.
     pub fn state(&self) -> PathBuf {
         self.home.state()
+    }
+
+    /// Bytes of memory that the process holds now.
+    pub fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.pid());
+        let status = fs::read_to_string(path).expect("a running process has a status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kib.expect("its memory is a number") * 1024
+    }
+
+    /// What it has printed so far.
+    pub fn printed(&self) -> String {
+        self.process.printed()
     }
 
     /// A new visitor, called `name` in the portal's log, for `room`.
@@ -111,11 +126,6 @@ impl Preau {
         self.process.pid()
     }
 
-    /// What it has said so far.
-    pub fn printed(&self) -> String {
-        self.process.printed()
-    }
-
     /// Waits for the end after [`Preau::ask_to_stop`]; it must be a clean one.
     pub async fn stopped(mut self) -> Unstarted {
         let status = self.process.end().await;
@@ -152,6 +162,7 @@ impl Unstarted {
                 .expect("the temporary folder can be written"),
             listen: free_port(),
             admin: free_port(),
+            env: Vec::new(),
         };
         let (listen, admin) = (unstarted.listen, unstarted.admin);
         let state = unstarted.state();
@@ -159,6 +170,12 @@ impl Unstarted {
             "listen = \"{listen}\"\nadmin = \"{admin}\"\nstate = {state:?}\nthreads = 2\n{tables}"
         ));
         unstarted
+    }
+
+    /// It will find the file `path` in the variable `name` of its environment.
+    pub fn with_env(mut self, name: &'static str, path: &Path) -> Unstarted {
+        self.env.push((name, path.to_owned()));
+        self
     }
 
     /// Replaces the whole configuration file.
@@ -223,7 +240,8 @@ impl Unstarted {
             .arg(self.config())
             .env_remove("STATE_DIRECTORY")
             .env_remove("NOTIFY_SOCKET")
-            .env_remove("RUST_LOG");
+            .env_remove("RUST_LOG")
+            .envs(self.env.iter().map(|(name, path)| (name, path)));
         Process::start("preau", &mut command, &self.output())
     }
 

@@ -86,6 +86,7 @@ tickets_burst = 7
 callbacks_per_minute = 8
 callbacks_burst = 9
 tunnel_idle = "8s"
+tunnels = 9
 [[listener]]
 address = "0.0.0.0:5"
 proxy_from = "2001:db8::/32"
@@ -104,7 +105,13 @@ error_pages = "portal"
 health = { path = "/h?a=1", interval = "1s", timeout = "2s", fall = 3, probe_min = "4s", probe_max = "5s" }
 [[portal]]
 name = "mail"
-servers = "http://b.fr"
+servers = ["https://b.fr", "https://b.fr:8443"]
+tls_name = "c.fr"
+http2 = true
+[[portal]]
+name = "files"
+servers = "http://d.fr"
+send_proxy = "v2"
 [[room]]
 portal = "mail"
 host = "MAIL.fr.example"
@@ -164,7 +171,7 @@ fn every_key_of_the_top_is_read() {
     assert_eq!((limits.tickets_per_minute, limits.tickets_burst), (6, 7));
     let callbacks = (limits.callbacks_per_minute, limits.callbacks_burst);
     assert_eq!(callbacks, (8, 9));
-    assert_eq!(limits.tunnel_idle, Span::secs(8));
+    assert_eq!((limits.tunnel_idle, limits.tunnels), (Span::secs(8), 9));
 }
 
 #[test]
@@ -185,6 +192,47 @@ fn every_key_of_a_portal_is_read() {
     assert_eq!(health.timeout, Span::secs(2));
     assert_eq!(health.probe_min, Span::secs(4));
     assert_eq!(health.probe_max, Span::secs(5));
+    assert!(!portal.http2 && !portal.send_proxy && portal.tls.name.is_none());
+
+    let secure = &config.portals[1];
+    let servers: Vec<String> = secure.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["b.fr:443", "b.fr:8443"]);
+    assert!(secure.servers.iter().all(|server| server.tls) && secure.http2);
+    let name = secure.tls.name.as_ref().map(|name| name.to_str());
+    assert_eq!(name.as_deref(), Some("c.fr"));
+    assert!(config.portals[2].send_proxy);
+}
+
+#[test]
+fn authorities_are_read_with_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        format!(
+            "[[portal]]\nservers = \"https://a.fr\"\nca = {:?}",
+            path.display().to_string()
+        )
+    };
+    let ca = rcgen::generate_simple_self_signed(["a.fr".to_owned()]).unwrap();
+    let config = good(&file("good.pem", &ca.cert.pem()), &[]);
+    assert_eq!(config.portals[0].tls.ca.as_ref().unwrap().0.len(), 1);
+    for (text, words) in [
+        ("", "holds no certificate"),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            "broken",
+        ),
+    ] {
+        let text = file("bad.pem", text);
+        let source = Source {
+            name: "p.toml",
+            text: &text,
+            overrides: &[],
+        };
+        let problems = parse(source).unwrap_err();
+        assert!(problems.to_string().contains(words), "{problems}");
+    }
 }
 
 #[test]
@@ -247,6 +295,8 @@ fn with_shown_defaults(text: &str) -> (usize, String) {
         "threads",
         "access_file",
         "presets",
+        "ca",
+        "tls_name",
         "open",
         "back_channels",
         "callbacks",

@@ -230,6 +230,26 @@ fn each_problem_of_a_portal_stands_at_its_place() {
             ["shorter", "probe_max = \"1s\""],
         ),
         (
+            "ca = \"/does/not/exist\"",
+            "3:6",
+            ["cannot be read", "BEGIN CERTIFICATE"],
+        ),
+        (
+            "tls_name = \"a.fr\"",
+            "3:12",
+            ["no server of this portal is behind TLS", "of no use here"],
+        ),
+        (
+            "http2 = true",
+            "3:9",
+            ["a server is asked for HTTP/2 as TLS begins", "https://"],
+        ),
+        (
+            "send_proxy = \"v1\"",
+            "3:14",
+            ["not one of the words", "\"off\", \"v2\""],
+        ),
+        (
             "nam = \"a\"",
             "3:1",
             ["unknown key `nam` in [[portal]]", "did you mean `name`?"],
@@ -242,7 +262,6 @@ fn each_problem_of_a_portal_stands_at_its_place() {
 #[test]
 fn what_is_no_server_is_refused() {
     for (servers, words) in [
-        ("\"https://a.fr\"", "TLS to portals is not supported yet"),
         ("\"a.fr:80\"", "begins with `http://`"),
         ("\"http://a.fr/b\"", "no path"),
         ("\"http://a.fr?b\"", "no path"),

@@ -27,6 +27,8 @@ pub enum RefusalKind {
     PortalBroken,
     /// The portal did not answer in time.
     PortalSlow,
+    /// The request has come through us before: the portal sends it back to us.
+    Loop,
     /// No slot became free in time.
     Busy,
     /// The operators closed the room.
@@ -132,6 +134,8 @@ static TABLE: &[Row] = &[
         "Portal broken", "The portal's answer could not be understood."),
     row(RefusalKind::PortalSlow, "portal-slow", StatusCode::GATEWAY_TIMEOUT, Some(10),
         "Portal slow", "The portal did not answer in time."),
+    row(RefusalKind::Loop, "loop", StatusCode::LOOP_DETECTED, Some(60),
+        "Loop", "The portal sends requests back to this server. Its operators have to set it right."),
     row(RefusalKind::Busy, "busy", StatusCode::SERVICE_UNAVAILABLE, Some(5),
         "Busy", "The portal is working on too many requests. The visitor is still inside."),
     row(RefusalKind::Closed, "closed", StatusCode::SERVICE_UNAVAILABLE, Some(300),

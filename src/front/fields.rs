@@ -1,0 +1,265 @@
+//! Header fields on their way through: what belongs to one connection, and where a request comes
+//! from.
+
+use super::origin::Origin;
+use crate::upstream::is_trailer;
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, COOKIE, DATE, FORWARDED, HOST, HeaderMap, HeaderName, LOCATION, ORIGIN,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RETRY_AFTER, SET_COOKIE, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, VIA, WWW_AUTHENTICATE,
+};
+use http::{HeaderValue, Uri};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// Fields that say where a request comes from. We say it ourselves.
+const FROM: [HeaderName; 7] = [
+    FORWARDED,
+    FORWARDED_FOR,
+    FORWARDED_HOST,
+    FORWARDED_PROTO,
+    FORWARDED_PORT,
+    HeaderName::from_static("x-forwarded-server"),
+    REAL_IP,
+];
+
+/// Fields that belong to one connection (RFC 9110 §7.6.1), whether it names them or not.
+const HOP_BY_HOP: [HeaderName; 10] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Fields that are meant for whoever is at the end, so that a `Connection` field cannot have them
+/// taken out on the way: an attacker could take away what the portal decides by.
+const END_TO_END: [HeaderName; 19] = [
+    AUTHORIZATION,
+    CACHE_CONTROL,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    COOKIE,
+    DATE,
+    FORWARDED,
+    FORWARDED_FOR,
+    HOST,
+    LOCATION,
+    ORIGIN,
+    REAL_IP,
+    RETRY_AFTER,
+    SET_COOKIE,
+    VIA,
+    WWW_AUTHENTICATE,
+    HeaderName::from_static("content-security-policy"),
+];
+
+/// Takes out what belongs to the connection and what its `Connection` field names.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = nominations(headers)
+            .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
+            .filter(|name| !END_TO_END.contains(name))
+            .collect();
+        named.iter().for_each(|name| drop(headers.remove(name)));
+    }
+    HOP_BY_HOP
+        .iter()
+        .for_each(|name| drop(headers.remove(name)));
+}
+
+/// The fields that `Connection` names.
+pub fn nominations(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    tokens(headers, &CONNECTION)
+}
+
+/// The members of a list, over all fields of its name.
+pub fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+}
+
+/// Whether whoever sent these fields takes trailers (RFC 9110 §10.1.4).
+pub fn takes_trailers(headers: &HeaderMap) -> bool {
+    tokens(headers, &TE).any(|coding| coding.eq_ignore_ascii_case("trailers"))
+}
+
+/// What `Trailer` announces, without what has no place there; `None` if nothing is left.
+pub fn announced_trailers(headers: &HeaderMap) -> Option<HeaderValue> {
+    let names = tokens(headers, &TRAILER)
+        .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
+        .filter(is_trailer);
+    let names: Vec<String> = names.map(|name| name.as_str().to_owned()).collect();
+    let list = (!names.is_empty()).then(|| names.join(", "))?;
+    HeaderValue::try_from(list).ok()
+}
+
+/// Says where the request comes from, in place of whatever it says itself: `Forwarded` (RFC 7239)
+/// and the `X-Forwarded-` fields that most portals read. `Host` is what the portal will see.
+pub fn introduce(headers: &mut HeaderMap, origin: &Origin) {
+    FROM.iter().for_each(|name| drop(headers.remove(name)));
+    let host = headers.get(HOST).cloned();
+    if let Ok(value) = HeaderValue::try_from(forwarded(origin, host.as_ref())) {
+        headers.insert(FORWARDED, value);
+    }
+    if let Ok(value) = HeaderValue::try_from(way(origin)) {
+        headers.insert(FORWARDED_FOR, value);
+    }
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme(origin)));
+    if let Some(host) = host {
+        headers.insert(FORWARDED_HOST, host);
+    }
+}
+
+fn scheme(origin: &Origin) -> &'static str {
+    if origin.secure { "https" } else { "http" }
+}
+
+/// The visitor's address, and the proxies of ours behind it.
+fn way(origin: &Origin) -> String {
+    let mut way = origin.address.to_string();
+    for hop in &origin.hops {
+        let _ = write!(way, ", {hop}");
+    }
+    way
+}
+
+/// The same by RFC 7239 §4, with what the visitor asked for: what is no token is quoted, and an
+/// IPv6 address has brackets.
+fn forwarded(origin: &Origin, host: Option<&HeaderValue>) -> String {
+    let mut forwarded = node(origin.address);
+    let host = host.and_then(|host| host.to_str().ok());
+    // A valid host has neither quotes nor backslashes.
+    if let Some(host) = host.filter(|host| !host.is_empty() && !host.contains(['"', '\\'])) {
+        let _ = match host.contains([':', '[']) {
+            true => write!(forwarded, ";host=\"{host}\""),
+            false => write!(forwarded, ";host={host}"),
+        };
+    }
+    let _ = write!(forwarded, ";proto={}", scheme(origin));
+    for hop in &origin.hops {
+        let _ = write!(forwarded, ", {}", node(*hop));
+    }
+    forwarded
+}
+
+fn node(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(v4) => format!("for={v4}"),
+        IpAddr::V6(v6) => format!("for=\"[{v6}]\""),
+    }
+}
+
+/// The `Host` field to put in, if it is not to stay as it came: an absolute target overrides the
+/// field (RFC 9112 §3.2.2), and the portal must see what we matched.
+pub fn host(target: &Uri, headers: &HeaderMap) -> Option<HeaderValue> {
+    match target.authority() {
+        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        None if headers.contains_key(HOST) => None,
+        // HTTP/1.0 knows none; HTTP/1.1 must have one.
+        None => Some(HeaderValue::from_static("")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn point_04_what_belongs_to_the_connection_is_taken_out() {
+        let mut headers = headers(&[
+            ("connection", "close, x-secret, Host, cookie"),
+            ("x-secret", "1"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("host", "a"),
+            ("cookie", "b=1"),
+            ("x-kept", "2"),
+        ]);
+        strip_hop_by_hop(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["cookie", "host", "x-kept"]);
+    }
+
+    #[test]
+    fn an_absolute_target_overrides_the_host_field() {
+        let cases = [
+            ("http://ent/espace", Some("ent.example.fr"), Some("ent")),
+            ("http://a:8080/", Some("a"), Some("a:8080")),
+            ("/espace", Some("a"), None),
+            ("/espace", None, Some("")),
+        ];
+        for (target, field, expected) in cases {
+            let mut headers = HeaderMap::new();
+            if let Some(field) = field {
+                headers.insert(HOST, HeaderValue::from_static(field));
+            }
+            let put = host(&Uri::from_static(target), &headers);
+            assert_eq!(put, expected.map(HeaderValue::from_static), "{target}");
+        }
+    }
+
+    #[test]
+    fn point_05_where_a_request_comes_from_is_said_by_us_alone() {
+        let introduced = |address: &str, host: &'static str| {
+            let mut headers = headers(&[
+                ("forwarded", "for=1.2.3.4"),
+                ("x-real-ip", "1.2.3.4"),
+                ("host", host),
+            ]);
+            let origin = Origin {
+                address: address.parse().unwrap(),
+                hops: vec!["10.0.0.1".parse().unwrap()],
+                secure: true,
+            };
+            introduce(&mut headers, &origin);
+            assert!(!headers.contains_key(REAL_IP));
+            assert_eq!(headers.get_all(FORWARDED).iter().count(), 1);
+            headers[FORWARDED].to_str().unwrap().to_owned()
+        };
+        let plain = introduced("192.0.2.1", "ent.fr");
+        assert_eq!(plain, "for=192.0.2.1;host=ent.fr;proto=https, for=10.0.0.1");
+        let quoted = introduced("2001:db8::7", "ent.fr:8080");
+        let expected = "for=\"[2001:db8::7]\";host=\"ent.fr:8080\";proto=https, for=10.0.0.1";
+        assert_eq!(quoted, expected);
+        let nameless = introduced("192.0.2.1", "");
+        assert_eq!(nameless, "for=192.0.2.1;proto=https, for=10.0.0.1");
+    }
+
+    #[test]
+    fn point_17_trailers_are_announced_without_what_has_no_place_in_them() {
+        let announced = headers(&[("trailer", "X-Sum, Content-Length"), ("trailer", "x-end")]);
+        let kept = announced_trailers(&announced).unwrap();
+        assert_eq!(kept, "x-sum, x-end");
+        assert_eq!(announced_trailers(&headers(&[("trailer", "host")])), None);
+        assert!(takes_trailers(&headers(&[("te", "gzip;q=1, Trailers")])));
+        assert!(!takes_trailers(&headers(&[("te", "gzip")])));
+    }
+}

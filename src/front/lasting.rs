@@ -1,0 +1,35 @@
+//! What lasts as long as a visitor stays, and so holds no slot: tunnels and streams of events.
+//! They are counted, and bounded by `limits.tunnels`: a tunnel beyond it is refused, a stream
+//! beyond it keeps its slot.
+
+use super::door::House;
+use prometheus::IntGauge;
+use std::sync::Arc;
+
+/// One of them, counted while it lasts.
+pub struct Lasting(IntGauge);
+
+impl Lasting {
+    /// One more tunnel; `None` if there are as many as there may be.
+    pub fn tunnel(house: &Arc<House>) -> Option<Lasting> {
+        Lasting::new(house, &house.metrics.tunnels)
+    }
+
+    /// One more stream of events; `None` if there are as many as there may be.
+    pub fn stream(house: &Arc<House>) -> Option<Lasting> {
+        Lasting::new(house, &house.metrics.streams)
+    }
+
+    fn new(house: &House, gauge: &IntGauge) -> Option<Lasting> {
+        gauge.inc();
+        let one = Lasting(gauge.clone());
+        let all = house.metrics.tunnels.get() + house.metrics.streams.get();
+        (all <= i64::from(house.config.limits.tunnels)).then_some(one)
+    }
+}
+
+impl Drop for Lasting {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

@@ -1,0 +1,161 @@
+//! nginx as a portal, where Apache is not the one to ask: TLS with certificates of a test's own,
+//! HTTP/2, the PROXY protocol.
+
+use super::{Process, accepts, free_port, until};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+const NGINX: &str = "/usr/sbin/nginx";
+
+/// A running nginx with one server. It writes what a request was, one line each, and answers
+/// with `bonjour`.
+pub struct Nginx {
+    address: SocketAddr,
+    folder: TempDir,
+    _process: Process,
+}
+
+/// An authority of a test's own.
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    folder: TempDir,
+}
+
+/// Whether a certificate is still good.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// For a long time.
+    Later,
+    /// It has expired.
+    Past,
+}
+
+/// A certificate and its key, as files.
+pub struct Pair {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+impl Authority {
+    /// A new one, that nobody knows.
+    pub fn new() -> Authority {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Two authorities are not to be taken for each other.
+        let name = format!("authority {:x}", fastrand::u64(..));
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().expect("a key can be made");
+        let issuer = CertifiedIssuer::self_signed(params, key).expect("an authority can be made");
+        let folder = TempDir::new().expect("the temporary folder can be written");
+        fs::write(folder.path().join("ca.pem"), issuer.pem()).expect("it is ours");
+        Authority { issuer, folder }
+    }
+
+    /// The file with its certificate.
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// A certificate for `name`.
+    pub fn certify(&self, name: &str, until: Until) -> Pair {
+        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = match until {
+            Until::Later => date_time_ymd(2090, 1, 1),
+            Until::Past => date_time_ymd(2021, 1, 1),
+        };
+        let key = KeyPair::generate().expect("a key can be made");
+        let signed = params.signed_by(&key, &self.issuer);
+        let signed = signed.expect("an authority can sign");
+        let at = |end: &str| self.folder.path().join(format!("{name}-{end}"));
+        let pair = Pair {
+            cert: at("cert.pem"),
+            key: at("key.pem"),
+        };
+        fs::write(&pair.cert, signed.pem()).expect("it is ours");
+        fs::write(&pair.key, key.serialize_pem()).expect("it is ours");
+        pair
+    }
+}
+
+impl Nginx {
+    /// Starts one that listens with `listen` (such as `ssl http2`) beside its address; `pair` is
+    /// its certificate, and `directives` is what its server says beside.
+    pub async fn start(listen: &str, pair: Option<&Pair>, directives: &str) -> Nginx {
+        assert!(
+            Path::new(NGINX).exists(),
+            "{NGINX} is missing: install the Debian package nginx-light (tests/run does)"
+        );
+        let address = free_port();
+        let folder = TempDir::new().expect("the temporary folder can be written");
+        let root = folder.path().to_str().expect("temporary folders are UTF-8");
+        let certificate = pair.map_or(String::new(), |pair| {
+            format!(
+                "ssl_certificate {}; ssl_certificate_key {};",
+                pair.cert.display(),
+                pair.key.display()
+            )
+        });
+        let text = format!(
+            "daemon off; master_process off; pid {root}/pid; error_log {root}/error.log;\n\
+             events {{ worker_connections 256; }}\n\
+             http {{\n\
+               access_log off;\n\
+               log_format seen '$request_uri $server_protocol $connection $http_host \
+                  $proxy_protocol_addr $ssl_server_name $ssl_session_reused $http_upgrade';\n\
+               client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;\n\
+               fastcgi_temp_path {root}/fastcgi; uwsgi_temp_path {root}/uwsgi;\n\
+               scgi_temp_path {root}/scgi;\n\
+               server {{\n\
+                 listen {address} {listen};\n\
+                 access_log {root}/seen.log seen;\n\
+                 {certificate}\n\
+                 {directives}\n\
+                 location / {{ return 200 bonjour; }}\n\
+               }}\n\
+             }}\n"
+        );
+        let file = folder.path().join("nginx.conf");
+        fs::write(&file, text).expect("a file can be written in a folder of ours");
+        let mut command = Command::new(NGINX);
+        command.arg("-p").arg(root).arg("-c").arg(&file);
+        let process = Process::start("nginx", &mut command, &folder.path().join("output.log"));
+        until("nginx listens", async || accepts(address).then_some(())).await;
+        Nginx {
+            address,
+            folder,
+            _process: process,
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it wrote of requests, without those of probes (`/sante`): path, protocol, number of
+    /// the connection, host, address by the PROXY protocol, name by SNI, `r` if the TLS session
+    /// was resumed, and what it was asked to become; `-` where there is nothing.
+    pub fn seen(&self) -> Vec<Vec<String>> {
+        let text = fs::read_to_string(self.folder.path().join("seen.log")).unwrap_or_default();
+        text.lines()
+            .map(|line| line.split(' ').map(str::to_owned).collect())
+            .filter(|line: &Vec<String>| line[0] != "/sante")
+            .collect()
+    }
+
+    /// The same of probes.
+    pub fn probes(&self) -> Vec<Vec<String>> {
+        let text = fs::read_to_string(self.folder.path().join("seen.log")).unwrap_or_default();
+        text.lines()
+            .map(|line| line.split(' ').map(str::to_owned).collect())
+            .filter(|line: &Vec<String>| line[0] == "/sante")
+            .collect()
+    }
+}
