@@ -1,6 +1,7 @@
 //! The access log: one line per request, without query strings, cookies or whole addresses.
 
-use super::json::{Json, decimal};
+use super::digits;
+use super::json::Json;
 use super::lines::Lines;
 use crate::config::{AccessFormat, Addresses, LogConfig};
 use crate::host;
@@ -174,7 +175,10 @@ impl Entry {
     fn json(&self, line: &mut Vec<u8>) {
         let mut json = Json::begin(line);
         json.text("time", |line| written_time(self.began, line));
-        json.text("address", |line| self.address().write(line));
+        json.text("address", |line| match self.address().0 {
+            Some(address) => digits::address(address, line),
+            None => line.push(b'-'),
+        });
         json.word("method", Some(self.method.as_str()));
         json.word("host", Some(self.texts.host()));
         json.word("path", Some(self.texts.path()));
@@ -231,22 +235,6 @@ pub fn written(address: IpAddr, how: Addresses) -> Address {
             Some(Ipv6Addr::from_bits(v6.to_bits() >> 80 << 80).into())
         }
     })
-}
-
-impl Address {
-    fn write(&self, line: &mut Vec<u8>) {
-        if let Some(IpAddr::V4(v4)) = self.0 {
-            for (at, octet) in v4.octets().into_iter().enumerate() {
-                if at > 0 {
-                    line.push(b'.');
-                }
-                decimal(octet.into(), line);
-            }
-        } else {
-            // Memory takes every write.
-            let _ = write!(line, "{self}");
-        }
-    }
 }
 
 impl Display for Address {

@@ -3,6 +3,7 @@
 //! Numbers and plain texts go straight into memory; a text with anything to escape is left to
 //! serde_json.
 
+use super::digits::decimal;
 use serde_json::to_writer;
 
 /// An object under way. The names of its members are ours: they need no escapes.
@@ -59,22 +60,6 @@ impl<'a> Json<'a> {
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(b"\":");
     }
-}
-
-/// Writes a number in decimal digits.
-pub fn decimal(mut number: u64, out: &mut Vec<u8>) {
-    const DIGITS_MAX: usize = 20;
-    let mut digits = [b'0'; DIGITS_MAX];
-    let mut at = DIGITS_MAX;
-    loop {
-        at -= 1;
-        digits[at] += (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
 }
 
 #[cfg(test)]

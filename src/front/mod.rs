@@ -7,13 +7,14 @@
 //! belongs to it), `own` (`/.preau/`), `flow` (what a request is to its room), `entering` (who is
 //! let in), `forward` (to the portal and back), `fields` (header fields on that way), `tunnel` and
 //! `lasting` (what goes on after an answer), `reply` (our own answers), `page` (their words),
-//! `stream` and `wire` (the socket), `written` (the store), `access`, `json` and
+//! `stream` and `wire` (the socket), `written` (the store), `access`, `json`, `digits` and
 //! `lines` (the log).
 
 mod access;
 mod body;
 mod canonical;
 mod connection;
+mod digits;
 mod door;
 mod entering;
 mod fields;
