@@ -129,6 +129,43 @@ fn the_defaults_of_the_readme_are_those_of_the_program() {
     assert!(compared > 35, "{compared}");
 }
 
+#[test]
+fn the_checklist_names_every_test_of_every_point() {
+    let mut tests: Vec<String> = Vec::new();
+    for folder in ["tests", "src"] {
+        points(&root().join(folder), &mut tests);
+    }
+    tests.sort();
+    let page = read("deploy/http-checklist.md");
+    let names = page.split('`').filter(|code| code.starts_with("point_"));
+    let mut named: Vec<String> = names.map(str::to_owned).collect();
+    named.sort();
+    assert_eq!(named, tests);
+    for point in 1..=34 {
+        let prefix = format!("point_{point:02}_");
+        let row = format!("\n| {point}. ");
+        let (_, rest) = page.split_once(&row).expect(&row);
+        let line = rest.lines().next().unwrap();
+        assert!(line.contains(&prefix), "no test of its own: {line}");
+    }
+}
+
+/// The names of all tests of points of the checklist below `folder`.
+fn points(folder: &Path, into: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            points(&path, into);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let names = text.split("fn point_").skip(1);
+            let names = names.filter_map(|rest| rest.split_once('(')).map(|it| it.0);
+            let name = |it: &str| it.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            into.extend(names.filter(|it| name(it)).map(|it| format!("point_{it}")));
+        }
+    }
+}
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

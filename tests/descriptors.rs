@@ -9,9 +9,12 @@ use preau::config;
 use preau::upstream::{Client, Failure, Portal, RequestBody, Wants};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
-use support::{Process, Unstarted, get, one_room, until};
+use std::time::Duration;
+use support::{Process, Unstarted, get, one_room, sum_of_series, until};
+use tokio::io::AsyncReadExt as _;
 
 /// One test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -69,13 +72,7 @@ async fn the_limit_is_raised_and_no_more_visitors_let_in_than_fit() {
     let _alone = ALONE.lock();
     let unstarted = Unstarted::new(&one_room("http://127.0.0.1:9", "seats = 1"));
     let output = tempfile::NamedTempFile::new().expect("there is a temporary folder");
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", "ulimit -Sn 200; ulimit -Hn 700; exec \"$0\" \"$@\""])
-        .arg(env!("CARGO_BIN_EXE_preau"))
-        .args(["serve", "--config"])
-        .arg(unstarted.config());
-    let process = Process::start("preau", &mut command, output.path());
+    let process = with_few(&unstarted, output.path());
     let limits = until("the desk shows the limits", async || {
         let metrics = get(unstarted.admin(), "/metrics").await.ok()?.text();
         metrics.contains("process_max_fds").then_some(metrics)
@@ -87,4 +84,66 @@ async fn the_limit_is_raised_and_no_more_visitors_let_in_than_fit() {
         said.contains("only 350 connections from visitors instead of 16000"),
         "{said}"
     );
+}
+
+/// More visitors than there are files: those who fit are served, the others hear why or find
+/// nobody who listens, and the desk answers as ever.
+#[tokio::test]
+#[allow(
+    clippy::await_holding_lock,
+    reason = "each test has a runtime of its own"
+)]
+async fn point_28_the_desk_answers_while_visitors_take_every_descriptor() {
+    let _alone = ALONE.lock();
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, all).expect("what is allowed is allowed");
+    let unstarted = Unstarted::new(&one_room("http://127.0.0.1:9", "seats = 1"));
+    let output = tempfile::NamedTempFile::new().expect("there is a temporary folder");
+    let _process = with_few(&unstarted, output.path());
+    let desk = async |path| Some(get(unstarted.admin(), path).await.ok()?.text());
+    until("the desk answers", async || desk("/healthz").await).await;
+    let connect = async || tokio::net::TcpStream::connect(unstarted.address()).await;
+    until("visitors can come", async || connect().await.ok()).await;
+
+    let mut held = Vec::new();
+    let mut told = 0;
+    for _ in 0..1_500 {
+        if let Ok(stream) = connect().await {
+            held.push(stream);
+        }
+        if held.len() % 100 == 0 {
+            assert!(desk("/healthz").await.is_some(), "at {}", held.len());
+            let metrics = desk("/metrics").await.expect("the desk answers");
+            let open = sum_of_series(&metrics, "process_open_fds", &[]);
+            assert!(open.expect("it is shown") < 700.0, "{open:?}");
+        }
+    }
+    for stream in &mut held {
+        let mut start = [0; 12];
+        let read = stream.read_exact(&mut start);
+        let heard = tokio::time::timeout(Duration::from_millis(1), read).await;
+        told += usize::from(matches!(heard, Ok(Ok(_))) && &start == b"HTTP/1.1 503");
+    }
+    assert!(told > 50, "{told} of {} heard why", held.len());
+    drop(held);
+    until("somebody is served again", async || {
+        let answer = get(unstarted.address(), "/.preau/status").await.ok()?;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+}
+
+/// A proxy that may have 700 files open.
+fn with_few(unstarted: &Unstarted, output: &Path) -> Process {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -Sn 200; ulimit -Hn 700; exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_preau"))
+        .args(["serve", "--config"])
+        .arg(unstarted.config());
+    Process::start("preau", &mut command, output)
 }

@@ -4,7 +4,8 @@ use crate::config::Config;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors for all that is neither a visitor's connection nor a portal's: store, logs,
-/// listeners, desk, probes, the threads' own, and visitors who are only told that we are full.
+/// listeners, desk, probes, the threads' own, and visitors who are only told that we are full
+/// (`front` has at most 256 of those at once).
 const RESERVE: u64 = 512;
 
 /// Raises the number of open files as far as it may be, and lets in no more visitors'

@@ -214,12 +214,28 @@ pub struct Limits {
     pub handshake_timeout: Span,
     /// Requests at once over one HTTP/2 connection.
     pub streams: u32,
-    /// From the first byte of a request to the end of its head.
+    /// From a new connection to its first byte; then it is closed.
+    pub first_byte_timeout: Span,
+    /// From the first byte of a request to the end of its head; then it is refused.
     pub header_timeout: Span,
-    /// Bytes of a request's head.
+    /// Between two requests of a connection; then it is closed.
+    pub idle_timeout: Span,
+    /// How long a visitor's body may let us wait: at a stretch, and in all if it comes more
+    /// slowly than `body_rate`.
+    pub body_timeout: Span,
+    /// Bytes a second at which a visitor's body may come for ever.
+    pub body_rate: u32,
+    /// How long a visitor may let an answer wait: without taking a byte, and in all if it is
+    /// taken more slowly than `take_rate`.
+    pub take_timeout: Span,
+    /// Bytes a second at which a visitor may take an answer for ever.
+    pub take_rate: u32,
+    /// Bytes of the fields of a request's head.
     pub header_bytes: usize,
     /// Connections from visitors at once, over all threads.
     pub connections: usize,
+    /// Connections at once from one IPv4 address or IPv6 /64; a whole school is one address.
+    pub connections_per_address: usize,
     /// New tickets a minute from one IPv4 address or IPv6 /64; a whole school is one address.
     pub tickets_per_minute: u32,
     /// New tickets at once from one IPv4 address or IPv6 /64.

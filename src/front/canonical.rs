@@ -3,16 +3,24 @@
 //! What the rules match must be what the portal understands. So the path is matched decoded,
 //! without the `;parameters` of its segments and with runs of slashes as one, and forwarded as
 //! it came; what two servers could read differently (dot segments, also with parameters behind
-//! them, encoded slashes, backslashes, control bytes) is refused.
+//! them, encoded slashes, backslashes, control bytes) is refused. So are fields whose names have
+//! an underscore: a portal that knows fields as variables (CGI, WSGI, PHP) reads `X_Forwarded_For`
+//! as `X-Forwarded-For`, which only we may say.
+//!
+//! How bodies are framed is not seen here any more: [`super::guard`] sees to that.
 
 use super::page::RefusalKind;
 use crate::config::Limits;
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{EXPECT, HOST};
+use http::uri::Authority;
 use http::{HeaderMap, Method, Request, Uri, Version};
 use std::borrow::Cow;
 
 /// Bytes of path and query at most.
 const TARGET_MAX: usize = 16 * 1024;
+
+/// The target of a question about the server itself, not about anything behind it.
+const SERVER: &str = "*";
 
 /// What the rules need to know of a request.
 pub struct Asked {
@@ -34,6 +42,11 @@ struct Forms {
 }
 
 impl Asked {
+    /// Whether it is a question about the server itself: `OPTIONS *` (RFC 9110 §9.3.7).
+    pub fn is_about_server(&self) -> bool {
+        self.target == SERVER
+    }
+
     /// Whether the path is meant for every portal: for those that read parameters (Tomcat) and
     /// for those that take them as part of the name (PHP). What goes around the room asks this.
     pub fn opens(&self, means: impl Fn(&str) -> bool) -> bool {
@@ -46,20 +59,20 @@ impl Asked {
 /// # Errors
 /// The refusal, if it is not a request that we carry.
 pub fn read<B>(request: &Request<B>, limits: &Limits) -> Result<Asked, RefusalKind> {
-    let bytes: usize = request
-        .headers()
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 4)
-        .sum();
-    if bytes > limits.header_bytes {
-        return Err(RefusalKind::HeadersTooLarge);
-    }
+    fields(request.headers(), limits)?;
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(RefusalKind::MethodNotAllowed);
     }
-    framing(request.headers(), request.version())?;
     expectation(request.headers())?;
     let host = host(request)?;
+    if *request.method() == Method::OPTIONS && request.uri().path() == SERVER {
+        return Ok(Asked {
+            host,
+            path: SERVER.to_owned(),
+            spelled: None,
+            target: SERVER.to_owned(),
+        });
+    }
     let target = request
         .uri()
         .path_and_query()
@@ -79,19 +92,19 @@ pub fn read<B>(request: &Request<B>, limits: &Limits) -> Result<Asked, RefusalKi
     })
 }
 
-/// RFC 9112 §6.1 and §6.3: one way to tell where a body ends, or none.
-fn framing(headers: &HeaderMap, version: Version) -> Result<(), RefusalKind> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
-        let lone = codings.next().is_none() && !headers.contains_key(CONTENT_LENGTH);
-        if !lone || version < Version::HTTP_11 {
+/// What holds for every field.
+fn fields(headers: &HeaderMap, limits: &Limits) -> Result<(), RefusalKind> {
+    let mut bytes = 0;
+    for (name, value) in headers {
+        bytes += name.as_str().len() + value.len() + 4;
+        if name.as_str().contains('_') {
             return Err(RefusalKind::BadRequest);
         }
-        if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-            return Err(RefusalKind::NotImplemented);
-        }
     }
-    Ok(())
+    match bytes > limits.header_bytes {
+        true => Err(RefusalKind::HeadersTooLarge),
+        false => Ok(()),
+    }
 }
 
 /// RFC 9110 §10.1.1.
@@ -118,7 +131,11 @@ fn host<B>(request: &Request<B>) -> Result<String, RefusalKind> {
         None => None,
     };
     let authority = request.uri().authority();
-    if authority.is_some_and(|it| it.host().is_empty() || it.as_str().contains('@')) {
+    if authority.is_some_and(|it| it.host().is_empty() || !is_host(it)) {
+        return Err(RefusalKind::BadRequest);
+    }
+    // `GET host:80` is for CONNECT alone (RFC 9112 §3.2.3); read as `/` it would be anything.
+    if authority.is_some() && request.uri().scheme().is_none() {
         return Err(RefusalKind::BadRequest);
     }
     let both = field.zip(authority);
@@ -144,7 +161,16 @@ fn authority(field: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(field).ok()?;
     let uri: Uri = text.parse().ok()?;
     let authority = uri.authority()?;
-    (authority.as_str() == text && !text.contains('@')).then(|| authority.host().to_owned())
+    (authority.as_str() == text && is_host(authority)).then(|| authority.host().to_owned())
+}
+
+/// Host and port and no more: no user, and the port a number if it is there.
+fn is_host(authority: &Authority) -> bool {
+    let rest = authority.as_str().strip_prefix(authority.host());
+    rest.is_some_and(|rest| match rest.strip_prefix(':') {
+        Some(port) => port.bytes().all(|byte| byte.is_ascii_digit()),
+        None => rest.is_empty(),
+    })
 }
 
 /// The path as rules match it; `None` if it could be read in two ways.
@@ -311,19 +337,7 @@ mod tests {
         let get = || Request::get("/").header(HOST, "a");
         let cases = [
             (
-                get()
-                    .header(TRANSFER_ENCODING, "chunked")
-                    .header(CONTENT_LENGTH, "3"),
-                RefusalKind::BadRequest,
-            ),
-            (
-                get().header(TRANSFER_ENCODING, "gzip, chunked"),
-                RefusalKind::NotImplemented,
-            ),
-            (
-                get()
-                    .header(TRANSFER_ENCODING, "chunked")
-                    .header(TRANSFER_ENCODING, "chunked"),
+                get().header("x_forwarded_for", "1.1.1.1"),
                 RefusalKind::BadRequest,
             ),
             (get().header(EXPECT, "foo"), RefusalKind::ExpectationFailed),
@@ -337,6 +351,10 @@ mod tests {
                 RefusalKind::UriTooLong,
             ),
             (Request::get("*").header(HOST, "a"), RefusalKind::BadRequest),
+            (
+                Request::get("a:80").header(HOST, "a"),
+                RefusalKind::BadRequest,
+            ),
         ];
         for (build, kind) in cases {
             assert_eq!(asked(build).err(), Some(kind));

@@ -1,13 +1,17 @@
 //! One connection of a visitor, from its first byte to its last.
 
 use super::access;
+use super::crowd::network;
 use super::door::House;
+use super::farewell;
+use super::guard::LINE_MAX;
 use super::handshake::{self, Session, Unshaken};
 use super::http2;
 use super::origin::Peer;
+use super::page::RefusalKind;
 use super::proxy;
 use super::request;
-use super::serve::{self, Phase, Reception};
+use super::serve::{Phase, Reception};
 use super::stream::Stream;
 use super::wire::Wire;
 use crate::config::Speaks;
@@ -17,12 +21,10 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioTimer;
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -31,29 +33,72 @@ const BUFFER_MAX: usize = 64 * 1024;
 /// What holds for every connection is said in the log no more often than this.
 const SAY_AGAIN: Span = Span::secs(10);
 
+/// Connections beyond a limit that are told so at once: in all, over all threads …
+pub const FAREWELLS_MAX: usize = 256;
+/// … and to one address.
+const FAREWELLS_PER_ADDRESS: usize = 64;
+
 /// A connection, counted while it lasts.
 pub struct Guest {
     house: Arc<House>,
+    /// How many there were when it came, with it.
     number: usize,
+    network: Option<u128>,
+}
+
+/// What a guest may expect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Welcome {
+    /// To be served.
+    Served,
+    /// To hear that there are too many.
+    Told,
+    /// Nothing: even those who are told are too many.
+    Dropped,
 }
 
 impl Guest {
     /// Counts one more.
     pub fn new(house: Arc<House>) -> Guest {
         house.metrics.connections.inc();
-        let number = house.connections.fetch_add(1, Ordering::Relaxed) + 1;
-        Guest { house, number }
+        Guest {
+            number: house.crowd.enter(),
+            house,
+            network: None,
+        }
     }
 
-    /// How many there were when it came, with it.
-    pub fn number(&self) -> usize {
-        self.number
+    /// Whether not even words can be spared for it.
+    pub fn is_beyond(&self) -> bool {
+        self.number > self.house.config.limits.connections + FAREWELLS_MAX
+    }
+
+    /// Counts it for its address, unless that is a proxy's of ours, which speaks for many.
+    /// Returns how many there are from there, with it.
+    pub fn comes_from(&mut self, address: IpAddr) -> usize {
+        if self.network.is_some() || self.house.speaks_for_many(address) {
+            return 0;
+        }
+        let network = network(address);
+        self.network = Some(network);
+        self.house.crowd.enter_from(network)
+    }
+
+    fn welcome(&mut self, address: IpAddr) -> Welcome {
+        let limits = &self.house.config.limits;
+        let most = limits.connections_per_address;
+        let all_taken = self.number > limits.connections;
+        match self.comes_from(address) {
+            near if near > most + FAREWELLS_PER_ADDRESS => Welcome::Dropped,
+            near if near > most || all_taken => Welcome::Told,
+            _ => Welcome::Served,
+        }
     }
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.house.connections.fetch_sub(1, Ordering::Relaxed);
+        self.house.crowd.leave(self.network);
         self.house.metrics.connections.dec();
     }
 }
@@ -61,7 +106,7 @@ impl Drop for Guest {
 /// Serves a connection to its end.
 pub async fn serve(
     reception: Arc<Reception>,
-    _guest: Guest,
+    mut guest: Guest,
     mut socket: TcpStream,
     address: SocketAddr,
 ) {
@@ -73,10 +118,18 @@ pub async fn serve(
         peer = match named(&reception, &mut socket, peer).await {
             Ok(peer) => peer,
             Err(_) => {
-                let words = reception.words[0].answer();
-                return serve::farewell(Stream::Plain(socket), words).await;
+                let words = reception.farewells.say(RefusalKind::BadRequest);
+                return farewell::say(async { Ok(socket) }, &words).await;
             }
         };
+    }
+    let welcome = guest.welcome(peer.address);
+    if welcome != Welcome::Served {
+        guest.house.metrics.connections_refused.inc();
+        if welcome == Welcome::Told {
+            Box::pin(turn_away(&reception, socket)).await;
+        }
+        return;
     }
     if reception.listener.speaks != Speaks::Https {
         return http1(&reception, Stream::Plain(socket), peer, None).await;
@@ -89,36 +142,23 @@ pub async fn serve(
         }
         Ok((stream, session)) => http1(&reception, stream, peer, Some(&session)).await,
         Err(Unshaken::Plain(socket)) => {
-            let words = reception.words[0].answer();
-            serve::farewell(Stream::Plain(socket), words).await;
+            let words = reception.farewells.say(RefusalKind::BadRequest);
+            farewell::say(async { Ok(socket) }, &words).await;
         }
         Err(Unshaken::Gone) => {}
     }
 }
 
-/// A stream for a few words in HTTP/1.1 to a visitor who is not served; the caller bounds the
-/// time.
-///
-/// # Errors
-/// Nobody is there who would understand them.
-pub async fn for_words(
-    reception: &Reception,
-    mut socket: TcpStream,
-    peer: IpAddr,
-) -> io::Result<Stream> {
-    let listener = &reception.listener;
-    if listener.speaks != Speaks::Https {
-        return Ok(Stream::Plain(socket));
-    }
-    if !listener.proxy_from.is_empty() {
-        let peer = Peer {
-            address: peer,
-            secure: true,
-        };
-        let named = named(reception, &mut socket, peer).await;
-        named.map_err(|why| io::Error::other(why.to_string()))?;
-    }
-    handshake::for_words(reception, socket).await
+/// Says that there are too many, over what the listener speaks.
+async fn turn_away(reception: &Reception, socket: TcpStream) {
+    let words = reception.farewells.say(RefusalKind::TooManyConnections);
+    let stream = async {
+        match reception.listener.speaks {
+            Speaks::Https => handshake::for_words(reception, socket).await,
+            _ => Ok(Stream::Plain(socket)),
+        }
+    };
+    farewell::say(stream, &words).await;
 }
 
 /// Whom a proxy in front of us names.
@@ -150,7 +190,7 @@ fn unnamed(house: &House, address: IpAddr, why: &proxy::Wrong) {
 async fn http1(reception: &Reception, stream: Stream, peer: Peer, session: Option<&Session>) {
     let thread = &reception.thread;
     let limits = &thread.house.config.limits;
-    let wire = Wire::new(stream, reception.words.clone());
+    let wire = Wire::new(stream, reception.farewells.clone(), limits);
     let mark = wire.mark();
     let service = service_fn(|request: Request<Incoming>| {
         let busy = mark.begin(request.version());
@@ -162,9 +202,9 @@ async fn http1(reception: &Reception, stream: Stream, peer: Peer, session: Optio
         })
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from(limits.header_timeout))
-        .max_buf_size(limits.header_bytes.max(BUFFER_MAX))
+        // The wire's guard and clock know what is a head and what is a pause; hyper does not.
+        .header_read_timeout(None)
+        .max_buf_size((LINE_MAX + limits.header_bytes).max(BUFFER_MAX))
         .half_close(false)
         .serve_connection(wire, service)
         .with_upgrades();

@@ -1,6 +1,7 @@
 //! A door: a room and what belongs to it; the house: all doors and what they share.
 
 use super::access::AccessLog;
+use super::crowd::{Crowd, network};
 use super::page::{Pages, RefusalKind};
 use super::written::Written;
 use crate::config::{Config, RoomConfig, Routes};
@@ -16,7 +17,7 @@ use jiff::tz::TimeZone;
 use prometheus::IntCounter;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::task::TaskTracker;
 
@@ -38,7 +39,7 @@ pub struct House {
     pub tls: Option<Tls>,
     pub(super) pages: Pages,
     pub(super) zone: TimeZone,
-    pub(super) connections: AtomicUsize,
+    pub(super) crowd: Crowd,
     draining: AtomicBool,
     routes: Routes,
     newcomers: DefaultKeyedRateLimiter<u128>,
@@ -131,7 +132,7 @@ impl House {
             written: Written::new(metrics.store_late.clone()),
             pages: Pages::new(),
             zone: TimeZone::system(),
-            connections: AtomicUsize::new(0),
+            crowd: Crowd::default(),
             draining: AtomicBool::new(false),
             doors,
             portals,
@@ -180,8 +181,9 @@ impl House {
         may
     }
 
-    /// A proxy that does not say whom it speaks for speaks for everybody.
-    fn speaks_for_many(&self, address: IpAddr) -> bool {
+    /// Whether a proxy of ours is at this address. One that does not say whom it speaks for
+    /// speaks for everybody.
+    pub(super) fn speaks_for_many(&self, address: IpAddr) -> bool {
         let trust = &self.config.trust;
         let unnamed = trust.proxies.is_empty() && self.config.cookie.secure && is_near(address);
         unnamed || trust.covers(address)
@@ -273,16 +275,5 @@ fn is_near(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.is_loopback() || v4.is_private(),
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local(),
-    }
-}
-
-/// What counts as one address: an IPv4 address, an IPv6 /64.
-fn network(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(v4) => u128::from(v4.to_bits()),
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => u128::from(v4.to_bits()),
-            None => v6.to_bits() >> 64 << 64,
-        },
     }
 }

@@ -42,11 +42,8 @@ const OUR_RESETS_MAX: usize = 256;
 const PING_AFTER: Duration = Duration::from_secs(20);
 /// … and is gone if no answer comes for this long.
 const PING_PATIENCE: Duration = Duration::from_secs(10);
-/// A visitor who takes nothing of an answer for this long is not waited for (up to twice as long).
-const TAKE_MAX: Duration = Duration::from_secs(60);
-/// A connection without a request is closed after this long …
-const IDLE_MAX: Duration = Duration::from_secs(75);
-/// … and is cut if it is still there this long after we have said so.
+/// A connection without a request is cut if it is still there this long after we have said that
+/// it is closed.
 const GOODBYE: Duration = Duration::from_secs(5);
 /// Fields may be this many times as large as we take before h2 refuses them without words.
 const WORDS_UP_TO: u32 = 2;
@@ -54,7 +51,9 @@ const WORDS_UP_TO: u32 = 2;
 /// Serves a connection to its end.
 pub async fn serve(reception: Arc<Reception>, stream: Stream, peer: Peer, session: Session) {
     let mut phase = reception.phase.clone();
-    let streams = Streams::new();
+    let limits = &reception.thread.house.config.limits;
+    let idle_timeout = limits.idle_timeout.into();
+    let streams = Streams::new(limits.take_timeout.into());
     let builder = builder(&reception, streams.clone());
     let session = Arc::new(session);
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -70,7 +69,7 @@ pub async fn serve(reception: Arc<Reception>, stream: Stream, peer: Peer, sessio
     let mut connection = std::pin::pin!(connection);
     let mut leaving = false;
     loop {
-        let patience = if leaving { GOODBYE } else { IDLE_MAX };
+        let patience = if leaving { GOODBYE } else { idle_timeout };
         tokio::select! {
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
@@ -128,15 +127,19 @@ fn join_crumbs(headers: &mut HeaderMap) {
 #[derive(Clone)]
 struct Streams {
     open: Arc<watch::Sender<usize>>,
+    /// A visitor who takes nothing of an answer for this long is not waited for (up to twice as
+    /// long).
+    take_timeout: Duration,
 }
 
 /// One of them, until it has ended.
 struct Open(Streams);
 
 impl Streams {
-    fn new() -> Streams {
+    fn new(take_timeout: Duration) -> Streams {
         Streams {
             open: Arc::new(watch::Sender::new(0)),
+            take_timeout,
         }
     }
 
@@ -157,9 +160,10 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, request: F) {
         self.open.send_modify(|open| *open += 1);
         let open = Open(self.clone());
+        let take_timeout = self.take_timeout;
         tokio::spawn(async move {
             // Dropping a request takes it back: its stream is reset, its slot is free.
-            taking::bounded(request, TAKE_MAX).await;
+            taking::bounded(request, take_timeout).await;
             drop(open);
         });
     }
@@ -191,7 +195,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_with_a_request_is_not_idle() {
         const MOST: Duration = Duration::from_millis(50);
-        let streams = Streams::new();
+        let streams = Streams::new(MOST);
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         streams.execute(async move { drop(ended.await) });
         let idle = streams.clone();

@@ -7,28 +7,37 @@
 //! belongs to it), `own` (`/.preau/`), `flow` (what a request is to its room), `entering` (who is
 //! let in), `forward` (to the portal and back), `fields` (header fields on that way), `tunnel` and
 //! `lasting` (what goes on after an answer), `reply` (our own answers), `page` (their words),
-//! `stream` and `wire` (the socket), `written` (the store), `access`, `json`, `digits` and
-//! `lines` (the log).
+//! `written` (the store), `access`, `json`, `digits` and `lines` (the log).
+//!
+//! The socket: `stream` (the bytes), `wire` (what stands between them and hyper), [`guard`] (where
+//! requests begin and end), `held`, `clock` and `pace` (bytes, timer and patience of a wire),
+//! `crowd` (how many there are), `farewell` (answers that end a connection).
 
 mod access;
 mod body;
 mod canonical;
+mod clock;
 mod connection;
+mod crowd;
 mod digits;
 mod door;
 mod entering;
+mod farewell;
 mod fields;
 mod flow;
 mod forward;
 #[cfg(fuzzing)]
 pub mod fuzz;
+pub mod guard;
 mod handshake;
+mod held;
 mod http2;
 mod json;
 mod lasting;
 mod lines;
 mod origin;
 mod own;
+mod pace;
 pub mod page;
 mod proxy;
 mod redirect;

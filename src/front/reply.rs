@@ -22,6 +22,9 @@ const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control
 /// Bytes that our JSON rarely exceeds.
 const JSON_BYTES: usize = 512;
 
+/// The methods that are named to those who ask.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 /// How the asker wants to be answered.
 #[derive(Clone, Copy, Debug)]
 pub struct Manner {
@@ -220,9 +223,18 @@ pub fn refusal(
         headers.insert(RETRY_AFTER, retry.into());
     }
     if kind == RefusalKind::MethodNotAllowed {
-        let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-        headers.insert(ALLOW, methods);
+        headers.insert(ALLOW, HeaderValue::from_static(METHODS));
     }
+    response
+}
+
+/// What `OPTIONS *` asks: the methods of the server itself, for nothing behind it.
+pub fn about_server() -> Response<Body> {
+    let mut response = Response::new(Body::ours(""));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static(METHODS));
+    not_stored(headers);
     response
 }
 

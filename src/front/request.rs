@@ -59,6 +59,7 @@ pub(super) async fn answer(
         Ok(asked) if let Speaks::Redirect(port) = reception.listener.speaks => {
             redirect::answer(house, manner, &asked, port)
         }
+        Ok(asked) if asked.is_about_server() => reply::about_server(),
         Ok(asked) => admit(thread, &origin, &asked, manner, request, &mut logged).await,
         Err(kind) => {
             // Whoever frames a request wrongly may have framed the next one wrongly too.

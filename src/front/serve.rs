@@ -2,9 +2,7 @@
 
 use super::connection::{self, Guest};
 use super::door::{House, Thread};
-use super::page::{Lang, RefusalKind, RefusalView};
-use super::stream::Stream;
-use super::wire::{self, Words};
+use super::farewell::Farewells;
 use crate::config::Listener;
 use http::HeaderValue;
 use socket2::{SockFilter, SockRef};
@@ -12,7 +10,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -23,10 +20,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const GATHER_LULL: Duration = Duration::from_millis(20);
 /// … and for this long at most.
 const GATHER_MAX: Duration = Duration::from_millis(500);
-/// Time to write the words to a visitor beyond the limit of connections.
-const FAREWELL: Duration = Duration::from_secs(2);
-/// Connections beyond the limit that are told so at once, per thread and listener.
-const FAREWELLS_MAX: usize = 256;
 
 /// How far the house is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,12 +36,11 @@ pub enum Phase {
 pub(super) struct Reception {
     pub thread: Arc<Thread>,
     pub listener: Listener,
-    pub words: Arc<[Words; 3]>,
+    pub farewells: Arc<Farewells>,
     pub phase: watch::Receiver<Phase>,
     /// `Strict-Transport-Security`, if it is to be said.
     pub hsts: Option<HeaderValue>,
     connections: TaskTracker,
-    farewells: TaskTracker,
 }
 
 /// Serves visitors until the phase says otherwise, and ends when the last has gone.
@@ -58,7 +50,8 @@ pub async fn serve(
     phase: watch::Receiver<Phase>,
 ) {
     let thread = Arc::new(thread);
-    let words = wire::words(&thread.house.pages);
+    let (pages, metrics) = (&thread.house.pages, &thread.house.metrics);
+    let farewells = Arc::new(Farewells::new(pages, metrics));
     let connections = TaskTracker::new();
     let acceptors: Vec<_> = listeners
         .into_iter()
@@ -66,11 +59,10 @@ pub async fn serve(
             let reception = Arc::new(Reception {
                 thread: thread.clone(),
                 listener,
-                words: words.clone(),
+                farewells: farewells.clone(),
                 phase: phase.clone(),
                 hsts: hsts(&thread.house),
                 connections: connections.clone(),
-                farewells: TaskTracker::new(),
             });
             tokio::spawn(accept(reception, socket))
         })
@@ -132,26 +124,12 @@ impl Reception {
     fn welcome(self: &Arc<Self>, socket: TcpStream, address: SocketAddr) {
         let house = &self.thread.house;
         let guest = Guest::new(house.clone());
-        if guest.number() <= house.config.limits.connections {
-            let served = connection::serve(self.clone(), guest, socket, address);
-            self.connections.spawn(served);
+        if guest.is_beyond() {
+            house.metrics.connections_refused.inc();
             return;
         }
-        house.metrics.connections_refused.inc();
-        house.refused(RefusalKind::Busy);
-        if self.farewells.len() < FAREWELLS_MAX {
-            let answer = full(house);
-            let reception = self.clone();
-            self.farewells.spawn(async move {
-                let words = async {
-                    let stream = connection::for_words(&reception, socket, address.ip()).await?;
-                    farewell(stream, &answer).await;
-                    Ok::<_, io::Error>(())
-                };
-                let _ = tokio::time::timeout(FAREWELL, words).await;
-                drop(guest);
-            });
-        }
+        let served = connection::serve(self.clone(), guest, socket, address);
+        self.connections.spawn(served);
     }
 }
 
@@ -177,39 +155,6 @@ fn hold_back(listener: &TcpListener) -> io::Result<()> {
     ])
 }
 
-/// The words for a visitor beyond the limit of connections.
-fn full(house: &House) -> Vec<u8> {
-    let kind = RefusalKind::Busy;
-    let retry = kind.retry();
-    let view = RefusalView {
-        kind,
-        retry_after_secs: retry,
-        room: None,
-        again: None,
-    };
-    let page = house.pages.refusal(Lang::Fr, &view);
-    let mut answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\nretry-after: {}\r\ncontent-type: text/html; charset=utf-8\r\n\
-         content-length: {}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n",
-        retry.unwrap_or(1),
-        page.len(),
-    )
-    .into_bytes();
-    answer.extend_from_slice(&page);
-    answer
-}
-
-/// Says something to a visitor whose request we do not read, and closes.
-pub(super) async fn farewell(mut stream: Stream, answer: &[u8]) {
-    let say = async {
-        stream.write_all(answer).await?;
-        stream.shutdown().await?;
-        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
-    };
-    // Whoever does not listen goes without.
-    let _ = tokio::time::timeout(FAREWELL, say).await;
-}
-
 fn hsts(house: &House) -> Option<HeaderValue> {
     let length = house.config.tls.hsts?;
     HeaderValue::try_from(format!("max-age={}", length.ceil_secs())).ok()
@@ -230,7 +175,9 @@ mod tests {
 
         let (mut socket, _) = listener.accept().await.unwrap();
         drop(listener);
-        socket.write_all(b"words").await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut socket, b"words")
+            .await
+            .unwrap();
         drop(socket);
         let mut heard = Vec::new();
         tokio::io::AsyncReadExt::read_to_end(&mut early, &mut heard)

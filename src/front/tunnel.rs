@@ -50,9 +50,11 @@ pub fn open(
     if let Some(protocol) = upgrade {
         parts.headers.insert(UPGRADE, protocol);
     }
+    let mut guest = Guest::new(errand.house.clone());
+    guest.comes_from(errand.origin.address);
     let held = Held {
         _lasting: lasting,
-        _guest: Guest::new(errand.house.clone()),
+        _guest: guest,
         _visit: errand.visit.take(),
     };
     let idle = errand.house.config.limits.tunnel_idle.into();

@@ -1,7 +1,18 @@
-//! The visitor's socket, with three things that hyper does not know, and a limit to patience.
+//! The visitor's socket over HTTP/1.1, with what hyper does not know: a guard, manners, patience.
 //!
-//! *Words*: hyper answers what is not HTTP with a bare status. Such an answer is known by its
-//! exact form, at a moment when no answer of ours is under way, and goes out with a page.
+//! *A guard*: hyper gets one whole request at a time, after [`super::guard`] has read it; never a
+//! part of a head, nor a byte of the next request while an answer is under way. Until then what
+//! comes is read ahead, up to [`READ_AHEAD`], so that a visitor who leaves is seen to leave:
+//! the answer is dropped, slot and server are free. Whoever sends more than that behind a request
+//! (no browser does) could not be seen to leave, and is taken to have left. So is who closes
+//! their sending side: browsers do not, and it looks like leaving.
+//!
+//! *Words*: what the guard refuses or what comes too slowly is told why, with a page, before the
+//! connection ends; as long as nothing of another answer has gone out. So are hyper's own bare
+//! answers, known by their exact form at a moment when no answer of ours is under way. Without
+//! words ends a connection on which no request has begun (it is idle, or its first byte does not
+//! come: browsers open such in advance and expect just that), one whose visitor has left, and
+//! one whose answer was begun and is not taken: nothing could be said there.
 //!
 //! *A soft close*: closing a socket while bytes of the visitor are unread makes the kernel send
 //! a reset, which can destroy the answer that is still on its way (RFC 9112 §9.6). So after our
@@ -11,13 +22,22 @@
 //! §2.3). The first bytes of such an answer are its version; they are written anew. hyper sends
 //! nothing in it that HTTP/1.0 does not know.
 //!
-//! *Patience*: an answer holds a slot of the portal until the visitor has taken it. Whoever takes
-//! nothing for [`STALL_MAX`] is disconnected by the kernel, which sees progress byte by byte where
-//! we would see it by the buffer.
+//! *Patience*: a body that is waited for and an answer that is not taken hold a slot of the
+//! portal. Each has a [`Pace`]; a visitor who takes nothing at all is disconnected by the kernel,
+//! which sees progress byte by byte where we see it by the buffer. So that this is not by much,
+//! the kernel takes little more from us than it can send ([`UNSENT_MAX`]).
 
-use super::page::{Lang, Pages, RefusalKind, RefusalView};
+use super::clock::Clock;
+use super::farewell::Farewells;
+use super::guard::{Guard, Verdict};
+use super::held::Held;
+use super::pace::Pace;
+use super::page::RefusalKind;
 use super::stream::Stream;
-use http::{StatusCode, Version};
+use crate::config::Limits;
+use crate::host;
+use crate::time::{Millis, Span};
+use http::Version;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use std::future::Future;
@@ -30,25 +50,65 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+/// Bytes read ahead behind a request whose answer is under way.
+pub const READ_AHEAD: usize = 64 * 1024;
+/// Bytes of an answer that the kernel holds before it sends them: at the poorest link that we
+/// bear with, it takes less than `take_timeout` until there is room again.
+const UNSENT_MAX: u32 = 16 * 1024;
 /// How long we read on after our last byte.
 const LINGER: Duration = Duration::from_secs(5);
 /// Bytes read on at most: a refused upload is to hear why.
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
-/// A visitor who takes no byte of an answer for this long is let go.
-const STALL_MAX: Duration = Duration::from_secs(60);
-
 /// Bytes of hyper's bare answers at most.
 const BARE_MAX: usize = 256;
 
 /// The visitor's socket.
 pub struct Wire {
     stream: Stream,
-    pages: Arc<[Words; 3]>,
+    farewells: Arc<Farewells>,
     state: Arc<State>,
+    guard: Guard,
+    held: Held,
+    clock: Clock,
+    head: Awaited,
+    body: Pace,
+    take: Pace,
+    /// Something of the answer to the current request has gone out.
+    begun: bool,
+    /// No more requests, and how that is told.
+    end: Option<End>,
     /// Words that go out before anything else.
     words: Option<(bytes::Bytes, usize)>,
     lingering: Option<Pin<Box<Sleep>>>,
     lingered: usize,
+}
+
+/// How a connection ends that we end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// With words in place of whatever else would be said.
+    Words,
+    /// Without: nobody has asked for anything.
+    Silent,
+}
+
+/// The head that is waited for.
+struct Awaited {
+    first_byte: Span,
+    whole: Span,
+    next: Span,
+    stage: Stage,
+    since: Millis,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The connection is new.
+    First,
+    /// It is idle, after a request.
+    Next,
+    /// The head has begun.
+    Begun,
 }
 
 /// Nothing of ours is under way: what is written now is hyper's.
@@ -79,26 +139,28 @@ pub struct Mark(Arc<State>);
 /// Held while an answer of ours is under way.
 pub struct Busy(Arc<State>);
 
-/// An answer with words for one of hyper's bare ones.
-pub struct Words {
-    status: StatusCode,
-    answer: bytes::Bytes,
-}
-
-impl Words {
-    /// The whole answer, head and page.
-    pub fn answer(&self) -> &[u8] {
-        &self.answer
-    }
-}
-
 impl Wire {
-    pub fn new(stream: Stream, pages: Arc<[Words; 3]>) -> Wire {
-        bound_stalls(&stream, STALL_MAX);
+    /// A wire on which the first byte is awaited from now on.
+    pub fn new(stream: Stream, farewells: Arc<Farewells>, limits: &Limits) -> Wire {
+        bound_stalls(&stream, limits.take_timeout.into());
         Wire {
             stream,
-            pages,
+            farewells,
             state: Arc::default(),
+            guard: Guard::new(limits.header_bytes),
+            held: Held::default(),
+            clock: Clock::default(),
+            head: Awaited {
+                first_byte: limits.first_byte_timeout,
+                whole: limits.header_timeout,
+                next: limits.idle_timeout,
+                stage: Stage::First,
+                since: host::now(),
+            },
+            body: Pace::new(limits.body_timeout, limits.body_rate),
+            take: Pace::new(limits.take_timeout, limits.take_rate),
+            begun: false,
+            end: None,
             words: None,
             lingering: None,
             lingered: 0,
@@ -110,15 +172,81 @@ impl Wire {
         Mark(self.state.clone())
     }
 
+    fn state(&self) -> u8 {
+        self.state.phase.load(Ordering::Relaxed)
+    }
+
+    /// A part of a request may go on to hyper.
+    fn pass(&mut self, bytes: usize, was_head: bool) {
+        self.held.pass(bytes);
+        if was_head {
+            self.begun = false;
+            self.body.renew();
+            self.take.renew();
+            self.head.stage = Stage::Next;
+        } else {
+            self.body.moved(bytes, host::now);
+        }
+    }
+
+    /// Whoever is on the other end has not sent what we wait for: for how long yet?
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let now = host::now();
+        let until = if self.guard.in_body() {
+            match self.body.wait(now) {
+                Some(until) => until,
+                None => return self.refuse(RefusalKind::TooSlow),
+            }
+        } else if self.state() == IDLE {
+            let until = self.head.until(self.held.len() > 0, now);
+            match self.head.stage {
+                _ if now < until => until,
+                Stage::Begun => return self.refuse(RefusalKind::TooSlow),
+                Stage::First | Stage::Next => {
+                    self.end = Some(End::Silent);
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        } else {
+            // The portal is waited for, which is not this visitor's fault.
+            return Poll::Pending;
+        };
+        self.clock.wake_by(until, now, context);
+        Poll::Pending
+    }
+
+    /// No more of this visitor's bytes are read as requests, and words say why. To hyper this is
+    /// the end of the connection, or of a body that broke off.
+    fn refuse(&mut self, kind: RefusalKind) -> Poll<io::Result<()>> {
+        let in_body = self.guard.in_body();
+        if !(in_body && self.begun) {
+            self.words = Some((self.farewells.say(kind), 0));
+            self.end = Some(End::Words);
+        }
+        Poll::Ready(match in_body {
+            true => Err(io::Error::new(io::ErrorKind::InvalidData, kind.name())),
+            false => Ok(()),
+        })
+    }
+
+    /// The answer is out: the next request may come, or is here already.
+    fn rest(&mut self, context: &mut Context<'_>) {
+        let now = host::now();
+        self.head.since = now;
+        match self.held.len() {
+            // hyper looks again only when it is woken.
+            1.. => context.waker().wake_by_ref(),
+            0 => self.clock.wake_by(now + self.head.next, now, context),
+        }
+    }
+
     fn words_for(&self, bare: &[u8]) -> Option<bytes::Bytes> {
         let bare_form =
             bare.len() < BARE_MAX && bare.starts_with(b"HTTP/1.1 4") && bare.ends_with(b"\r\n\r\n");
-        if !bare_form || self.state.phase.load(Ordering::Relaxed) != IDLE {
+        if !bare_form || self.state() != IDLE {
             return None;
         }
-        let status = StatusCode::from_bytes(bare.get(9..12)?).ok()?;
-        let words = self.pages.iter().find(|words| words.status == status)?;
-        Some(words.answer.clone())
+        self.farewells.say_status(bare.get(9..12)?)
     }
 
     /// Writes what is left of the words.
@@ -132,6 +260,31 @@ impl Wire {
             *sent += ready!(wrote)?;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// What became of an attempt to write `first` and what follows it.
+    fn wrote(
+        &mut self,
+        wrote: Poll<io::Result<usize>>,
+        first: &[u8],
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        match wrote {
+            Poll::Ready(Ok(bytes)) => {
+                // An interim answer leaves the last word open.
+                self.begun |= !first.starts_with(b"HTTP/1.1 1");
+                self.take.moved(bytes, host::now);
+            }
+            Poll::Pending if self.state() != TUNNEL => {
+                let now = host::now();
+                let Some(until) = self.take.wait(now) else {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                };
+                self.clock.wake_by(until, now, context);
+            }
+            _ => {}
+        }
+        wrote
     }
 
     fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -152,6 +305,21 @@ impl Wire {
                 return Poll::Ready(());
             }
         }
+    }
+}
+
+impl Awaited {
+    /// Until when it may take. `begun`: some bytes of it are here.
+    fn until(&mut self, begun: bool, now: Millis) -> Millis {
+        if begun && self.stage != Stage::Begun {
+            (self.stage, self.since) = (Stage::Begun, now);
+        }
+        self.since
+            + match self.stage {
+                Stage::First => self.first_byte,
+                Stage::Next => self.next,
+                Stage::Begun => self.whole,
+            }
     }
 }
 
@@ -180,59 +348,65 @@ impl Drop for Busy {
     }
 }
 
-fn step(state: &State, from: u8, to: u8) {
-    // Another phase than `from` stays as it is.
+/// From `from` to `to`; another state stays as it is. Returns whether it was `from`.
+fn step(state: &State, from: u8, to: u8) -> bool {
     let relaxed = Ordering::Relaxed;
-    let _ = state.phase.compare_exchange(from, to, relaxed, relaxed);
+    let stepped = state.phase.compare_exchange(from, to, relaxed, relaxed);
+    stepped.is_ok()
 }
 
-/// Has the kernel end the connection when data stays untaken for `most` (RFC 5482).
+/// Has the kernel end the connection when data stays untaken for `most` (RFC 5482), and tell us
+/// early how much it has sent.
 fn bound_stalls(stream: &Stream, most: Duration) {
-    if let Err(error) = stream.socket().set_tcp_user_timeout(Some(most)) {
+    let socket = stream.socket();
+    let bound = socket.set_tcp_user_timeout(Some(most));
+    if let Err(error) = bound.and_then(|()| socket.set_tcp_notsent_lowat(UNSENT_MAX)) {
         tracing::debug!(%error, "a visitor's connection has no bound for stalls");
     }
 }
 
-/// The answers for 400, 414 and 431, whole. In both languages' stead: whoever sends what is not
-/// HTTP has not told us a language.
-pub fn words(pages: &Pages) -> Arc<[Words; 3]> {
-    let kinds = [
-        RefusalKind::BadRequest,
-        RefusalKind::UriTooLong,
-        RefusalKind::HeadersTooLarge,
-    ];
-    Arc::new(kinds.map(|kind| {
-        let view = RefusalView {
-            kind,
-            retry_after_secs: None,
-            room: None,
-            again: None,
-        };
-        let page = pages.refusal(Lang::Fr, &view);
-        let status = kind.status();
-        let mut answer = format!(
-            "HTTP/1.1 {} {}\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\n\
-             cache-control: no-store\r\nconnection: close\r\n\r\n",
-            status.as_u16(),
-            status.canonical_reason().unwrap_or("Refused"),
-            page.len(),
-        )
-        .into_bytes();
-        answer.extend_from_slice(&page);
-        Words {
-            status,
-            answer: answer.into(),
-        }
-    }))
-}
-
 impl Read for Wire {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut TokioIo::new(&mut self.stream)).poll_read(context, buffer)
+        let wire = self.get_mut();
+        if wire.state() == TUNNEL {
+            wire.held.pass(wire.held.len());
+        }
+        loop {
+            if wire.held.hand_over(&mut buffer) || wire.end.is_some() {
+                return Poll::Ready(Ok(()));
+            }
+            let state = wire.state();
+            if state == TUNNEL {
+                return Pin::new(&mut TokioIo::new(&mut wire.stream)).poll_read(context, buffer);
+            }
+            let in_body = wire.guard.in_body();
+            if in_body || state == IDLE {
+                match wire.guard.judge(wire.held.bytes()) {
+                    Ok(Verdict::Pass(bytes)) => {
+                        wire.pass(bytes, !in_body);
+                        continue;
+                    }
+                    Ok(Verdict::Skip(bytes)) => {
+                        wire.held.skip(bytes);
+                        continue;
+                    }
+                    Ok(Verdict::More) => {}
+                    Err(kind) => return wire.refuse(kind),
+                }
+            } else if wire.held.len() >= READ_AHEAD {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+            match wire.held.fill(&mut wire.stream, context) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return wire.wait(context),
+            }
+        }
     }
 }
 
@@ -243,22 +417,29 @@ impl Write for Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_words(context))?;
+        if self.end == Some(End::Words) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         if let Some(answer) = self.words_for(bytes) {
             self.words = Some((answer, 0));
             return Poll::Ready(Ok(bytes.len()));
         }
         if self.state.old.swap(false, Ordering::Relaxed) && bytes.starts_with(OLD) {
             self.words = Some((bytes::Bytes::from_static(OURS), 0));
+            self.begun = true;
             return Poll::Ready(Ok(OLD.len()));
         }
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let wrote = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(wrote, bytes, context)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_words(context))?;
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
         // hyper flushes a wire only after it has written all that it holds.
-        step(&self.state, ENDED, IDLE);
+        if step(&self.state, ENDED, IDLE) {
+            self.rest(context);
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -267,11 +448,10 @@ impl Write for Wire {
             ready!(self.poll_words(context))?;
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
         }
-        if self.state.phase.load(Ordering::Relaxed) == TUNNEL {
-            // The other direction goes on: what still comes is not ours to throw away.
-            return Poll::Ready(Ok(()));
+        // In a tunnel the other direction goes on: what still comes is not ours to throw away.
+        if self.end != Some(End::Silent) && self.state() != TUNNEL {
+            ready!(self.poll_linger(context));
         }
-        ready!(self.poll_linger(context));
         Poll::Ready(Ok(()))
     }
 
@@ -292,63 +472,14 @@ impl Write for Wire {
             }
             _ => {}
         }
-        Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
+        if self.end == Some(End::Words) {
+            return Poll::Ready(Ok(buffers.iter().map(|buffer| buffer.len()).sum()));
+        }
+        let wrote = Pin::new(&mut self.stream).poll_write_vectored(context, buffers);
+        let first = buffers.first().map_or(&[][..], |first| first);
+        self.wrote(wrote, first, context)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::net::{TcpListener, TcpStream};
-
-    async fn wire(patience: Duration) -> (Wire, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let visitor = TcpStream::connect(listener.local_addr().unwrap());
-        let (visitor, accepted) = tokio::join!(visitor, listener.accept());
-        let wire = Wire::new(Stream::Plain(accepted.unwrap().0), words(&Pages::new()));
-        let bound = wire.stream.socket().tcp_user_timeout();
-        assert_eq!(bound.unwrap(), Some(STALL_MAX), "every wire is bound");
-        bound_stalls(&wire.stream, patience);
-        (wire, visitor.unwrap())
-    }
-
-    #[tokio::test]
-    async fn an_answer_that_has_ended_is_ours_until_it_is_flushed() {
-        let (mut wire, _visitor) = wire(STALL_MAX).await;
-        let bare = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
-        let flush = |wire: &mut Wire| {
-            let mut context = Context::from_waker(std::task::Waker::noop());
-            assert!(Pin::new(wire).poll_flush(&mut context).is_ready());
-        };
-        assert!(wire.words_for(bare).is_some(), "hyper's own");
-        let busy = wire.mark().begin(Version::HTTP_11);
-        flush(&mut wire);
-        assert!(wire.words_for(bare).is_none(), "while it is under way");
-        drop(busy);
-        assert!(wire.words_for(bare).is_none(), "before it went out");
-        flush(&mut wire);
-        assert!(wire.words_for(bare).is_some(), "after it went out");
-        wire.mark().begin(Version::HTTP_11).for_good();
-        flush(&mut wire);
-        assert!(wire.words_for(bare).is_none(), "in a tunnel");
-        assert_eq!(Arc::strong_count(&wire.state), 1, "nothing is left behind");
-    }
-
-    #[tokio::test]
-    async fn a_visitor_who_takes_nothing_is_let_go() {
-        let (mut wire, visitor) = wire(Duration::from_secs(1)).await;
-        let chunk = vec![0; 64 * 1024];
-        let send = async {
-            loop {
-                let write =
-                    |context: &mut Context<'_>| Pin::new(&mut wire).poll_write(context, &chunk);
-                if let Err(error) = std::future::poll_fn(write).await {
-                    return error.kind();
-                }
-            }
-        };
-        let ended = tokio::time::timeout(Duration::from_secs(20), send).await;
-        assert_eq!(ended.expect("not for ever"), io::ErrorKind::TimedOut);
-        drop(visitor);
-    }
-}
+mod tests;

@@ -79,8 +79,15 @@ field = "forwarded"
 handshake_timeout = "3s"
 streams = 9
 header_timeout = "2s"
+first_byte_timeout = "3s"
+idle_timeout = "4s"
+body_timeout = "5s"
+body_rate = 6
+take_timeout = "7s"
+take_rate = 8
 header_bytes = "16KiB"
 connections = 5
+connections_per_address = 4
 tickets_per_minute = 6
 tickets_burst = 7
 callbacks_per_minute = 8
@@ -168,6 +175,15 @@ fn every_key_of_the_top_is_read() {
     let limits = &config.limits;
     assert_eq!(limits.header_timeout, Span::secs(2));
     assert_eq!((limits.header_bytes, limits.connections), (16 * 1024, 5));
+    let spans = [
+        limits.first_byte_timeout,
+        limits.idle_timeout,
+        limits.body_timeout,
+        limits.take_timeout,
+    ];
+    assert_eq!(spans, [3, 4, 5, 7].map(Span::secs));
+    assert_eq!((limits.body_rate, limits.take_rate), (6, 8));
+    assert_eq!(limits.connections_per_address, 4);
     assert_eq!((limits.tickets_per_minute, limits.tickets_burst), (6, 7));
     let callbacks = (limits.callbacks_per_minute, limits.callbacks_burst);
     assert_eq!(callbacks, (8, 9));

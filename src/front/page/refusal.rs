@@ -43,6 +43,12 @@ pub enum RefusalKind {
     Internal,
     /// A request that takes no place came from somebody who is not inside.
     NotInside,
+    /// The visitor took too long to send the request.
+    TooSlow,
+    /// Something that speaks TLS came to a port that does not.
+    PlainPort,
+    /// As many connections are open as may be, in all or from one address.
+    TooManyConnections,
 }
 
 /// How a refusal is answered.
@@ -150,6 +156,12 @@ static TABLE: &[Row] = &[
         "Internal error", "The waiting room failed to handle this request."),
     row(RefusalKind::NotInside, "not-inside", StatusCode::SERVICE_UNAVAILABLE, Some(5),
         "Not inside", "This request takes no place in the line. Open a page of the portal first."),
+    row(RefusalKind::TooSlow, "too-slow", StatusCode::REQUEST_TIMEOUT, None,
+        "Too slow", "The request did not arrive in time."),
+    row(RefusalKind::PlainPort, "plain-port", StatusCode::BAD_REQUEST, None,
+        "Not an HTTPS port", "This port speaks HTTP, not HTTPS."),
+    row(RefusalKind::TooManyConnections, "too-many-connections", StatusCode::SERVICE_UNAVAILABLE, Some(5),
+        "Too many connections", "As many connections are open as this server takes, in all or from this network address."),
 ];
 
 #[cfg(test)]
@@ -162,7 +174,7 @@ mod tests {
             assert_eq!(row.kind as usize, index, "{}", row.name);
             assert_eq!(row.kind.name(), row.name);
         }
-        assert_eq!(RefusalKind::NotInside as usize, TABLE.len() - 1);
+        assert_eq!(RefusalKind::TooManyConnections as usize, TABLE.len() - 1);
     }
 
     #[test]

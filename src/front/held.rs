@@ -1,0 +1,129 @@
+//! Bytes of a visitor that have come and not gone on yet.
+//!
+//! A connection holds memory only while it holds bytes: mostly they go on in the same moment in
+//! which they came, and the thread's one spare buffer serves all its connections in turn.
+
+use hyper::rt::ReadBufCursor;
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::AsyncRead;
+use tokio_util::io::poll_read_buf;
+
+/// Bytes read at once.
+const READ: usize = 16 * 1024;
+/// A buffer that has grown beyond this is not kept.
+const SPARE_MAX: usize = 64 * 1024;
+
+thread_local! {
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// What is held of one connection.
+#[derive(Default)]
+pub struct Held {
+    bytes: Vec<u8>,
+    /// These have gone on.
+    gone: usize,
+    /// So many of the rest may go on.
+    passed: usize,
+}
+
+impl Held {
+    /// All that has not gone on.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[self.gone..]
+    }
+
+    /// How many bytes that is.
+    pub fn len(&self) -> usize {
+        self.bytes.len() - self.gone
+    }
+
+    /// Lets the first `bytes` go on.
+    pub fn pass(&mut self, bytes: usize) {
+        self.passed = bytes.min(self.len());
+    }
+
+    /// Takes the first `bytes` away.
+    pub fn skip(&mut self, bytes: usize) {
+        self.gone += bytes.min(self.len());
+        self.give_back();
+    }
+
+    /// Hands over what may go on, as far as there is room. Returns whether that was anything.
+    pub fn hand_over(&mut self, to: &mut ReadBufCursor<'_>) -> bool {
+        let bytes = self.passed.min(to.remaining());
+        if bytes == 0 {
+            return false;
+        }
+        to.put_slice(&self.bytes[self.gone..self.gone + bytes]);
+        self.gone += bytes;
+        self.passed -= bytes;
+        self.give_back();
+        true
+    }
+
+    /// Reads more, behind what is held; none means the end.
+    pub fn fill(
+        &mut self,
+        from: &mut (impl AsyncRead + Unpin),
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if self.bytes.capacity() == 0 {
+            self.bytes = SPARE.take();
+        }
+        self.bytes.drain(..self.gone);
+        self.gone = 0;
+        self.bytes.reserve(READ);
+        let read = poll_read_buf(Pin::new(from), context, &mut self.bytes);
+        self.give_back();
+        read
+    }
+
+    fn give_back(&mut self) {
+        if self.len() > 0 {
+            return;
+        }
+        let mut spare = std::mem::take(&mut self.bytes);
+        self.gone = 0;
+        spare.clear();
+        if spare.capacity() <= SPARE_MAX {
+            SPARE.set(spare);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::rt::ReadBuf;
+
+    fn handed(held: &mut Held, room: usize) -> Vec<u8> {
+        let mut space = vec![0; room];
+        let mut buffer = ReadBuf::new(&mut space);
+        held.hand_over(&mut buffer.unfilled());
+        buffer.filled().to_vec()
+    }
+
+    #[test]
+    fn only_what_passed_goes_on_and_nothing_is_kept() {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let mut held = Held::default();
+        let mut source: &[u8] = b"abcdef";
+        assert!(held.fill(&mut source, &mut context).is_ready());
+        assert_eq!(handed(&mut held, 10), b"", "nothing has passed");
+        held.skip(1);
+        held.pass(3);
+        assert_eq!(handed(&mut held, 2), b"bc");
+        assert_eq!(handed(&mut held, 2), b"d");
+        assert_eq!(held.bytes(), b"ef");
+        let mut more: &[u8] = b"gh";
+        assert!(held.fill(&mut more, &mut context).is_ready());
+        held.pass(4);
+        assert_eq!(handed(&mut held, 10), b"efgh");
+        assert_eq!((held.len(), held.bytes.capacity()), (0, 0));
+        assert!(SPARE.take().capacity() >= READ, "for the next");
+    }
+}
