@@ -24,8 +24,6 @@ pub struct Metrics {
     pub connections_unnamed: IntCounter,
     /// Tunnels (WebSocket) that are open.
     pub tunnels: IntGauge,
-    /// Callbacks of sign-ons beyond the rate of one address.
-    pub callbacks_limited: IntCounter,
     /// Answers that last as long as their visitor stays (server-sent events).
     pub streams: IntGauge,
     /// Portals' 5xx answers that we gave words to.
@@ -36,28 +34,28 @@ pub struct Metrics {
     pub store_late: IntCounter,
     /// Commits that failed; they are tried again.
     pub store_errors: IntCounter,
-    /// TLS handshakes of visitors.
-    pub handshakes: Handshakes,
-    /// Changed certificates that were taken.
-    pub certificates_taken: IntCounter,
-    /// Changed certificates that were no good, so that the old ones were kept.
-    pub certificates_kept: IntCounter,
+    /// TLS to visitors.
+    pub tls: TlsMeters,
     requests: IntCounterVec,
     refusals: IntCounterVec,
     cookies: IntCounterVec,
     seconds: HistogramVec,
 }
 
-/// TLS handshakes, by what came of them.
-pub struct Handshakes {
-    /// From the beginning.
+/// The counters of TLS to visitors.
+pub struct TlsMeters {
+    /// Handshakes from the beginning.
     pub full: IntCounter,
-    /// Of visitors who came back.
+    /// Handshakes of visitors who came back.
     pub resumed: IntCounter,
-    /// Not finished: no TLS, nothing in common, or given up.
+    /// Handshakes not finished: no TLS, nothing in common, or given up.
     pub failed: IntCounter,
-    /// Not finished in time.
+    /// Handshakes not finished in time.
     pub late: IntCounter,
+    /// Changed certificates that were taken.
+    pub taken: IntCounter,
+    /// Changed certificates that were no good, so that the old ones were kept.
+    pub kept: IntCounter,
 }
 
 /// The counters of one room.
@@ -86,16 +84,6 @@ impl Metrics {
         let counter = |name, help| counter(&registry, name, help);
         let gauge = |name, help| gauge(&registry, name, help);
         let counters = |name, help, labels: &[&str]| counters(&registry, name, help, labels);
-        let handshakes = counters(
-            "preau_tls_handshakes_total",
-            "TLS handshakes, by what came of them",
-            &["result"],
-        );
-        let reloads = counters(
-            "preau_certificate_reloads_total",
-            "Changed certificates that were taken, or no good, so that the old one was kept",
-            &["result"],
-        );
         Metrics {
             connections: gauge("preau_connections", "Connections of visitors"),
             connections_refused: counter(
@@ -107,10 +95,6 @@ impl Metrics {
                 "Connections without the PROXY header that `listener.proxy_from` asks for, closed",
             ),
             tunnels: gauge("preau_tunnels", "Tunnels (WebSocket)"),
-            callbacks_limited: counter(
-                "preau_callbacks_limited_total",
-                "Callbacks of sign-ons beyond `limits.callbacks_per_minute`, treated as newcomers",
-            ),
             streams: gauge("preau_event_streams", "Streams of events that hold no slot"),
             pages_given_words: counter(
                 "preau_error_pages_total",
@@ -125,9 +109,7 @@ impl Metrics {
                 "preau_store_errors_total",
                 "Commits to the store that failed and are tried again",
             ),
-            handshakes: Handshakes::new(&handshakes),
-            certificates_taken: reloads.with_label_values(&["taken"]),
-            certificates_kept: reloads.with_label_values(&["kept"]),
+            tls: TlsMeters::new(&registry),
             requests: counters(
                 "preau_requests_total",
                 "Requests by room and what was done",
@@ -182,14 +164,27 @@ impl Default for Metrics {
     }
 }
 
-impl Handshakes {
-    fn new(counters: &IntCounterVec) -> Handshakes {
-        let result = |name: &str| counters.with_label_values(&[name]);
-        Handshakes {
-            full: result("full"),
-            resumed: result("resumed"),
-            failed: result("failed"),
-            late: result("late"),
+impl TlsMeters {
+    fn new(registry: &Registry) -> TlsMeters {
+        let handshakes = counters(
+            registry,
+            "preau_tls_handshakes_total",
+            "TLS handshakes, by what came of them",
+            &["result"],
+        );
+        let reloads = counters(
+            registry,
+            "preau_certificate_reloads_total",
+            "Changed certificates that were taken, or no good, so that the old one was kept",
+            &["result"],
+        );
+        TlsMeters {
+            full: handshakes.with_label_values(&["full"]),
+            resumed: handshakes.with_label_values(&["resumed"]),
+            failed: handshakes.with_label_values(&["failed"]),
+            late: handshakes.with_label_values(&["late"]),
+            taken: reloads.with_label_values(&["taken"]),
+            kept: reloads.with_label_values(&["kept"]),
         }
     }
 }

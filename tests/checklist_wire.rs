@@ -294,7 +294,7 @@ async fn point_07_a_client_of_http_1_0_gets_what_it_understands() {
     for path in ["/length", "/chunks"] {
         let answer = say(&preau, format!("GET {path} HTTP/1.0\r\nHost: x\r\n\r\n")).await;
         let lower = answer.to_lowercase();
-        assert!(lower.starts_with("http/1.0 200 "), "{answer}");
+        assert!(lower.starts_with("http/1.1 200 "), "{answer}");
         assert!(!lower.contains("transfer-encoding"), "{answer}");
         assert!(
             answer.ends_with("\r\n\r\nhello"),

@@ -49,7 +49,7 @@ const SERIES: [&str; 33] = [
     "preau_header_bytes_max",
     "preau_newcomers_per_minute_max",
     "preau_callbacks_per_minute_max",
-    "preau_callbacks_limited_total",
+    "preau_room_callbacks_limited_total",
     "preau_error_pages_total",
     "preau_store_errors_total",
     "preau_store_late_total",

@@ -287,3 +287,33 @@ async fn point_29_an_answer_that_nobody_takes_is_bounded() {
     .await;
     scene.others_are_served().await;
 }
+
+/// The connection lives, and nothing of the answer is taken: its slot is not held for ever.
+#[tokio::test]
+async fn point_26_an_answer_that_nobody_takes_is_taken_back() {
+    let scene = Scene::start("[limits]\ntake_timeout = \"5s\"\n").await;
+    let mut frames = scene.frames(&[(4, 0)]).await;
+    let part = get(1, "/telechargement?octets=100000000");
+    frames.send(&part).await.expect("it is taken");
+    let taken_back = frames.until(|frame| frame.kind == RST_STREAM).await;
+    assert_eq!(taken_back.expect("it is taken back").stream, 1);
+    until("the slot is free", async || {
+        let busy = scene.preau.metric("preau_portal_in_flight", &[]).await;
+        (busy == 0.0).then_some(())
+    })
+    .await;
+    // Only that answer: the connection goes on.
+    frames
+        .send(&get(3, "/.preau/style.css"))
+        .await
+        .expect("it is taken");
+    let next = frames.until(|frame| frame.stream == 3).await;
+    assert_eq!(next.expect("an answer").kind, HEADERS);
+}
+
+#[tokio::test]
+async fn point_26_an_idle_connection_hears_goodbye() {
+    let scene = Scene::start("[limits]\nidle_timeout = \"2s\"\n").await;
+    let mut idle = scene.frames(&[]).await;
+    assert_eq!(idle.goodbye().await, Some(0), "without an error");
+}

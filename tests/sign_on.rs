@@ -264,7 +264,9 @@ async fn too_many_callbacks_from_one_address_are_newcomers() {
     assert_waits(&answer);
     assert_eq!(times(&portal, "trois", "POST", "/auth/saml/acs"), 0);
     assert_eq!(
-        preau.metric("preau_callbacks_limited_total", &[]).await,
+        preau
+            .metric("preau_room_callbacks_limited_total", &[])
+            .await,
         1.0
     );
     // Whoever is inside, and shows it, is not counted.

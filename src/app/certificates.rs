@@ -29,12 +29,12 @@ pub fn look(house: &House, asked: bool) {
     for change in tls.shelf.look(asked) {
         match change {
             Change::Taken(certificate) => {
-                house.metrics.certificates_taken.inc();
+                house.metrics.tls.taken.inc();
                 tracing::info!(name = certificate.name, "a new certificate is in use");
                 warn_of_end(&certificate);
             }
             Change::Kept(error) => {
-                house.metrics.certificates_kept.inc();
+                house.metrics.tls.kept.inc();
                 tracing::error!("the old certificate is kept: {error}");
             }
         }

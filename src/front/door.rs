@@ -170,15 +170,9 @@ impl House {
         self.speaks_for_many(address) || self.newcomers.check_key(&network(address)).is_ok()
     }
 
-    /// Whether one more callback may come from this address now without a seat; if not, it is
-    /// counted.
+    /// Whether one more callback may come from this address now without a seat.
     pub(super) fn may_call_back(&self, address: IpAddr) -> bool {
-        let may =
-            self.speaks_for_many(address) || self.callbacks.check_key(&network(address)).is_ok();
-        if !may {
-            self.metrics.callbacks_limited.inc();
-        }
-        may
+        self.speaks_for_many(address) || self.callbacks.check_key(&network(address)).is_ok()
     }
 
     /// Whether a proxy of ours is at this address. One that does not say whom it speaks for

@@ -13,7 +13,8 @@ use super::tunnel;
 use crate::config::ErrorPages;
 use crate::cookie;
 use crate::host;
-use crate::upstream::{self, Client, Failure, RequestBody, ResponseBody, Wants};
+use crate::time::Span;
+use crate::upstream::{self, Client, Failure, Pace, RequestBody, ResponseBody, Wants};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
@@ -33,6 +34,8 @@ const FIRST_BYTES_MAX: Duration = Duration::from_secs(5);
 /// The one protocol that connections may become. A tunnel of requests (h2c) would go around the
 /// room.
 const WEBSOCKET: &str = "websocket";
+/// By how much a wire, which has words for it, is the first to lose patience with a body.
+const WIRE_FIRST: Span = Span::secs(1);
 
 /// What is needed to forward one request.
 pub struct Errand<'a> {
@@ -141,7 +144,13 @@ fn outgoing(
         // Without it, a body on a method that rarely has one would be dropped.
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    Request::from_parts(parts, RequestBody::streamed(body))
+    Request::from_parts(parts, RequestBody::streamed(body, pace(errand.house)))
+}
+
+/// Patience with a visitor's body. Over HTTP/1.1 the wire has the same, and the first word.
+fn pace(house: &House) -> Pace {
+    let limits = &house.config.limits;
+    Pace::new(limits.body_timeout + WIRE_FIRST, limits.body_rate)
 }
 
 /// The portal's answer as the visitor gets it.

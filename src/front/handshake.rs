@@ -61,7 +61,7 @@ pub async fn shake(
     socket: TcpStream,
 ) -> Result<(Stream, Session), Unshaken> {
     let house = &reception.thread.house;
-    let counts = &house.metrics.handshakes;
+    let counts = &house.metrics.tls;
     let Some(tls) = &house.tls else {
         return Err(Unshaken::Gone);
     };

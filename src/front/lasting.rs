@@ -1,6 +1,7 @@
 //! What lasts as long as a visitor stays, and so holds no slot: tunnels and streams of events.
 //! They are counted, and bounded by `limits.tunnels`: a tunnel beyond it is refused, a stream
-//! beyond it keeps its slot.
+//! beyond it keeps its slot. A long poll is no such thing: it is a request that waits for the head of
+//! its answer, holds a slot meanwhile, and is given up after `portal.response_timeout`.
 
 use super::door::House;
 use prometheus::IntGauge;

@@ -10,8 +10,8 @@
 //! `written` (the store), `access`, `json`, `digits` and `lines` (the log).
 //!
 //! The socket: `stream` (the bytes), `wire` (what stands between them and hyper), [`guard`] (where
-//! requests begin and end), `held`, `mark`, `clock` and `pace` (bytes, state, timer and patience of
-//! a wire), `crowd` (how many there are), `farewell` (answers that end a connection).
+//! requests begin and end), `held`, `mark` and `clock` (bytes, state and timer of a wire), `crowd`
+//! (how many there are), `farewell` (answers that end a connection).
 
 mod access;
 mod body;
@@ -38,7 +38,6 @@ mod lines;
 mod mark;
 mod origin;
 mod own;
-mod pace;
 pub mod page;
 mod proxy;
 mod redirect;

@@ -203,8 +203,9 @@ fn decide(
 ) -> Result<Decision, RefusalKind> {
     let mut room = door.room();
     let now = host::now();
-    if ask.callback && !room.holds_seat(visitor) {
-        ask.callback = house.may_call_back(address);
+    if ask.callback && !room.holds_seat(visitor) && !house.may_call_back(address) {
+        ask.callback = false;
+        room.limited_callback();
     }
     // A dead cookie is worth no more than none.
     let new = !ask.takes_nothing() && !room.knows(visitor, now);

@@ -7,8 +7,8 @@
 //! not have seen. Beyond the reserve the one request passes, and the next page waits.
 //!
 //! A seat of the reserve becomes an ordinary one as soon as one of those is free and nobody waits
-//! for it. While somebody waits it does not: else a steady stream of callbacks would take every seat
-//! that falls free, and the line would stand still.
+//! for it, or with a restart of ours. While somebody waits it does not: else a steady stream of
+//! callbacks would take every seat that falls free, and the line would stand still.
 
 use super::*;
 
@@ -23,6 +23,11 @@ impl Room {
         }
         self.line.end(number);
         self.call(now);
+    }
+
+    /// A callback was one too many from its address, and arrives as any other request.
+    pub fn limited_callback(&mut self) {
+        self.counts.callbacks_limited += 1;
     }
 
     /// A callback passes, with a seat of its reserve if one is left. `number`: that of the visitor's

@@ -18,6 +18,7 @@ pub struct Counts {
     pub callbacks: u64,
     pub callbacks_only: u64,
     pub callbacks_known: u64,
+    pub callbacks_limited: u64,
     pub no_shows: u64,
     pub passed_over: u64,
     pub ghosts: u64,
@@ -44,7 +45,7 @@ pub type Series = (&'static str, &'static str, fn(&Counts) -> u64);
 impl Counts {
     /// Every count.
     #[rustfmt::skip]
-    pub const SERIES: [Series; 27] = [
+    pub const SERIES: [Series; 28] = [
         ("tickets", "Tickets given out", |counts| counts.tickets),
         ("straight", "Visitors who went straight in", |counts| counts.straight),
         ("calls", "Tickets called", |counts| counts.calls),
@@ -54,6 +55,7 @@ impl Counts {
         ("callbacks", "Callbacks of sign-ons that took a seat of their reserve", |counts| counts.callbacks),
         ("callbacks_only", "Callbacks of sign-ons passed without a seat", |counts| counts.callbacks_only),
         ("callbacks_known", "Seats of callbacks given back because their visitors had one already", |counts| counts.callbacks_known),
+        ("callbacks_limited", "Callbacks of sign-ons beyond the rate of their address, treated as newcomers", |counts| counts.callbacks_limited),
         ("no_shows", "Calls that nobody took within the claim window", |counts| counts.no_shows),
         ("passed_over", "Tickets passed over because their poll was overdue", |counts| counts.passed_over),
         ("ghosts", "Tickets never shown again", |counts| counts.ghosts),

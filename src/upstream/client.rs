@@ -1,10 +1,11 @@
 //! One request, sent to a server of the portal.
 
 use super::answer;
-use super::body::{Lease, Progress, RequestBody, ResponseBody};
+use super::body::{Lease, ResponseBody};
 use super::connect::NoConnection;
 use super::pool::{Pool, Sender, Wanted};
 use super::slots::Slot;
+use super::upload::{Progress, RequestBody};
 use super::{Failure, Outcome, Portal, judge};
 use crate::host;
 use crate::time::Span;

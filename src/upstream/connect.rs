@@ -1,9 +1,9 @@
 //! A new connection to a server: the socket, what is said before anything else, TLS, and which
 //! HTTP is spoken.
 
-use super::body::RequestBody;
 use super::socket::{Socket, Stream};
 use super::tls::Tls;
+use super::upload::RequestBody;
 use crate::config::ServerAddress;
 use crate::host;
 use crate::time::Millis;

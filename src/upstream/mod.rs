@@ -5,18 +5,22 @@ mod body;
 mod client;
 mod connect;
 mod health;
+mod pace;
 mod pool;
 mod probe;
 mod slots;
 mod socket;
 mod tls;
+mod upload;
 mod via;
 
-pub use body::{BodyError, RequestBody, ResponseBody, is_trailer};
+pub use body::{BodyError, ResponseBody, is_trailer};
 pub use client::{Client, Wants};
 pub use health::Outcome;
+pub use pace::Pace;
 pub use probe::try_server;
 pub use slots::{Slot, Usage};
+pub use upload::RequestBody;
 pub use via::{add as add_via, came_back};
 
 use crate::config;

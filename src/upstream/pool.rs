@@ -10,8 +10,8 @@
 //! *With the PROXY protocol* a connection belongs to one visitor's address, and is not kept: to
 //! keep some for each visitor would hold the server's workers idle.
 
-use super::body::RequestBody;
 use super::connect::{Connection, Connector, Http1, Http2, NoConnection, OpenStream};
+use super::upload::RequestBody;
 use crate::config::ServerAddress;
 use crate::host;
 use crate::time::{Millis, Span};

@@ -1,9 +1,9 @@
 //! Asking servers whether they are there, when nobody else asks.
 
-use super::body::RequestBody;
 use super::connect::NoConnection;
 use super::health::Outcome;
 use super::pool::{Pool, Wanted};
+use super::upload::RequestBody;
 use super::{Portal, Why, connector, tls, via};
 use crate::config;
 use crate::host;

@@ -1,7 +1,8 @@
 //! HTTP/2 to portals: by ALPN, within what the server allows, and sent again only where the server
 //! says that it has not worked on it (point 24).
 
-use crate::support::{Authority, Nginx, PATIENCE, Pair, Preau, Until};
+use crate::support::tls::{Authority, Files};
+use crate::support::{Nginx, PATIENCE, Preau};
 use crate::{ask_text, assert_words, get, tables};
 use bytes::Bytes;
 use h2::Reason;
@@ -18,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 const NAME: &str = "ent.example.fr";
 
 fn keys(authority: &Authority) -> String {
-    let ca = authority.file().display().to_string();
+    let ca = authority.root_file().display().to_string();
     format!("http2 = true\nca = {ca:?}\ntls_name = \"{NAME}\"\nslots = 100")
 }
 
@@ -36,7 +37,7 @@ async fn one_thread(address: SocketAddr, authority: &Authority) -> Preau {
 #[tokio::test]
 async fn requests_share_a_connection_to_nginx() {
     let authority = Authority::new();
-    let pair = authority.certify(NAME, Until::Later);
+    let pair = authority.issue("ent", &[NAME], 2090);
     let nginx = Nginx::start("ssl http2", Some(&pair), "").await;
     let preau = one_thread(nginx.address(), &authority).await;
     let asked = (0..20).map(|_| ask_text(&preau, get("/")));
@@ -60,7 +61,7 @@ async fn requests_share_a_connection_to_nginx() {
 #[tokio::test]
 async fn a_server_without_http_2_is_spoken_to_as_before() {
     let authority = Authority::new();
-    let pair = authority.certify(NAME, Until::Later);
+    let pair = authority.issue("ent", &[NAME], 2090);
     let nginx = Nginx::start("ssl", Some(&pair), "").await;
     let preau = one_thread(nginx.address(), &authority).await;
     for _ in 0..3 {
@@ -75,7 +76,7 @@ async fn a_server_without_http_2_is_spoken_to_as_before() {
 #[tokio::test]
 async fn a_websocket_goes_by_http_1() {
     let authority = Authority::new();
-    let pair = authority.certify(NAME, Until::Later);
+    let pair = authority.issue("ent", &[NAME], 2090);
     let nginx = Nginx::start("ssl http2", Some(&pair), "").await;
     let preau = one_thread(nginx.address(), &authority).await;
     let upgrade = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\n\
@@ -122,7 +123,7 @@ impl Server {
     /// `script` gets the number of the request, over all connections, and the request; it returns
     /// whether the connection is to be closed gently (GOAWAY).
     async fn start(
-        pair: &Pair,
+        pair: &Files,
         streams: u32,
         script: impl Fn(usize, Request<h2::RecvStream>, Answer) -> bool + Send + Sync + 'static,
     ) -> Server {
@@ -195,7 +196,7 @@ fn say(mut answer: Answer, body: &'static str) {
 #[tokio::test]
 async fn point_24_what_a_server_refused_unseen_is_sent_again() {
     let authority = Authority::new();
-    let pair = authority.certify(NAME, Until::Later);
+    let pair = authority.issue("ent", &[NAME], 2090);
     let server = Server::start(&pair, 100, |number, request, mut answer| {
         match request.uri().path() {
             "/worked-on" => answer.send_reset(Reason::INTERNAL_ERROR),
@@ -248,7 +249,7 @@ async fn point_24_what_a_server_refused_unseen_is_sent_again() {
 #[tokio::test]
 async fn point_24_a_server_that_says_goodbye_loses_nobody() {
     let authority = Authority::new();
-    let pair = authority.certify(NAME, Until::Later);
+    let pair = authority.issue("ent", &[NAME], 2090);
     let server = Server::start(&pair, 100, |number, _, answer| {
         say(answer, "good");
         number % 3 == 2
@@ -266,7 +267,7 @@ async fn point_24_a_server_that_says_goodbye_loses_nobody() {
 #[tokio::test]
 async fn no_more_streams_than_the_server_allows() {
     let authority = Authority::new();
-    let pair = authority.certify(NAME, Until::Later);
+    let pair = authority.issue("ent", &[NAME], 2090);
     // They wait for each other: with four, two connections of two streams are needed.
     let waiting = Arc::new(Mutex::new(Vec::new()));
     let server = Server::start(&pair, 2, move |_, request, answer| {
@@ -294,7 +295,7 @@ async fn no_more_streams_than_the_server_allows() {
 #[tokio::test]
 async fn point_17_trailers_and_point_12_truncation_come_through_from_http_2() {
     let authority = Authority::new();
-    let pair = authority.certify(NAME, Until::Later);
+    let pair = authority.issue("ent", &[NAME], 2090);
     let server = Server::start(&pair, 100, |_, request, mut answer| {
         assert_eq!(request.method(), Method::GET);
         let response = Response::builder().header("trailer", "x-sum");

@@ -4,7 +4,7 @@ use crate::support::{Portal, Scripted, until};
 use crate::{ask_text, assert_words, connect, get, in_front_of, read_until, say, talk};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood";
 
@@ -72,6 +72,38 @@ async fn point_24_only_what_is_safe_and_bodyless_is_sent_again_and_only_once() {
         let retries = preau.metric("preau_portal_retries_total", &[]).await;
         assert_eq!(retries, if again { 1.0 } else { 0.0 }, "{request}");
     }
+}
+
+#[tokio::test]
+async fn point_24_a_form_does_not_meet_a_kept_connection_that_the_portal_has_closed() {
+    let (told, tell) = mpsc::channel();
+    let told = Mutex::new(told);
+    // It closes each connection after one answer, without having said so.
+    let portal = Scripted::start(move |heard, stream| {
+        let mut body = vec![0; heard.length()];
+        let _ = stream.read_exact(&mut body);
+        say(stream, GOOD);
+        let _ = stream.shutdown(Shutdown::Both);
+        told.lock()
+            .expect("no panic")
+            .send(())
+            .expect("the test waits");
+        false
+    });
+    let preau = in_front_of(&portal.url()).await;
+    let address = preau.address();
+    talk(move || {
+        let mut visitor = connect(address);
+        for n in 0..50 {
+            let request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab";
+            visitor.write_all(request.as_bytes()).expect("it listens");
+            let answer = read_until(&mut visitor, b"good");
+            assert!(answer.starts_with(b"HTTP/1.1 200 "), "{n}: {answer:?}");
+            tell.recv().expect("the portal goes on");
+        }
+    })
+    .await;
+    assert_eq!(portal.heard().len(), 50, "each once");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! TLS to portals, and what is said before anything else: the PROXY protocol.
 
-use crate::support::{Authority, Nginx, Preau, Until, until};
+use crate::support::tls::Authority;
+use crate::support::{Nginx, Preau, until};
 use crate::{ask_text, assert_words, get, tables};
 use std::process::Command;
 
@@ -8,7 +9,7 @@ use std::process::Command;
 fn trusting(authority: &Authority, name: &str) -> String {
     format!(
         "ca = {:?}\ntls_name = \"{name}\"",
-        authority.file().display().to_string()
+        authority.root_file().display().to_string()
     )
 }
 
@@ -19,7 +20,7 @@ fn https(nginx: &Nginx) -> String {
 #[tokio::test]
 async fn tls_to_a_portal_whose_authority_is_given() {
     let authority = Authority::new();
-    let pair = authority.certify("ent.example.fr", Until::Later);
+    let pair = authority.issue("ent", &["ent.example.fr"], 2090);
     // Each request has a connection of its own, so that there is a session to resume.
     let nginx = Nginx::start("ssl", Some(&pair), "keepalive_timeout 0;").await;
     let preau = Preau::start(&tables(
@@ -53,24 +54,24 @@ async fn a_portal_that_cannot_prove_who_it_is_is_down_with_a_reason() {
         (
             &ours,
             "autre.example.fr",
-            Until::Later,
+            2090,
             "for another name, not for ent.example.fr",
         ),
         (
             &other,
             "ent.example.fr",
-            Until::Later,
+            2090,
             "an authority that is not known here",
         ),
         (
             &ours,
             "ent.example.fr",
-            Until::Past,
+            2021,
             "a certificate that has expired",
         ),
     ];
-    for (authority, name, until_when, words) in cases {
-        let pair = authority.certify(name, until_when);
+    for (authority, name, year, words) in cases {
+        let pair = authority.issue(name, &[name], year);
         let nginx = Nginx::start("ssl", Some(&pair), "").await;
         let text = tables(&https(&nginx), &trusting(&ours, "ent.example.fr"));
         refused(&text, words).await;
@@ -91,14 +92,14 @@ async fn a_portal_that_does_not_speak_tls_is_down_with_a_reason() {
 #[tokio::test]
 async fn without_an_authority_the_machines_own_are_asked() {
     let authority = Authority::new();
-    let pair = authority.certify("localhost", Until::Later);
+    let pair = authority.issue("local", &["localhost"], 2090);
     let nginx = Nginx::start("ssl", Some(&pair), "").await;
     let url = format!("https://localhost:{}", nginx.address().port());
     refused(&tables(&url, ""), "an authority that is not known here").await;
     // The machine's own, as OpenSSL names it to every program.
     let proxy = crate::support::Unstarted::new(&tables(&url, ""));
     let preau = proxy
-        .with_env("SSL_CERT_FILE", &authority.file())
+        .with_env("SSL_CERT_FILE", &authority.root_file())
         .start()
         .await;
     let answer = ask_text(&preau, get("/")).await;
@@ -163,7 +164,7 @@ async fn the_proxy_protocol_tells_a_server_who_the_visitor_is() {
 #[tokio::test]
 async fn the_proxy_protocol_comes_before_tls() {
     let authority = Authority::new();
-    let pair = authority.certify("ent.example.fr", Until::Later);
+    let pair = authority.issue("ent", &["ent.example.fr"], 2090);
     let nginx = Nginx::start("ssl proxy_protocol", Some(&pair), "").await;
     let keys = format!(
         "send_proxy = \"v2\"\n{}",

@@ -1,12 +1,13 @@
 //! Tunnels: points 21 and 22.
 
-use crate::support::{Preau, Scripted, until};
+use crate::support::{PATIENCE, Preau, Scripted, until};
 use crate::{
     ask_text, assert_words, connect, in_front_of, read_head, read_until, say, tables, talk,
 };
 use preau::host;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 const TAKEN: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\
@@ -125,51 +126,56 @@ async fn point_22_what_was_sent_together_with_the_head_is_kept() {
 
 #[tokio::test]
 async fn point_22_either_side_may_end_first_and_still_hear_the_other() {
-    let portal = Scripted::start(|heard, stream| {
+    let (told, tell) = mpsc::channel();
+    let told = Mutex::new(told);
+    let portal = Scripted::start(move |heard, stream| {
         say(stream, TAKEN.as_bytes());
-        let mut rest = Vec::new();
-        if heard.path() == "/portal-first" {
+        let first = heard.path() == "/portal-first";
+        if first {
             say(stream, b"adieu");
             stream.shutdown(Shutdown::Write).expect("it is open");
-            let read = stream.read_to_end(&mut rest);
-            assert!(read.is_ok() && rest == b"and after", "{read:?} {rest:?}");
-        } else {
-            let read = stream.read_to_end(&mut rest);
-            assert!(read.is_ok() && rest == b"adieu", "{read:?} {rest:?}");
+        }
+        let mut rest = String::new();
+        let read = stream.read_to_string(&mut rest);
+        if !first {
             say(stream, b"and after");
         }
+        let told = told.lock().expect("no panic");
+        told.send(read.map(|_| rest)).expect("the test waits");
         false
     });
     let preau = in_front_of(&portal.url()).await;
     let address = preau.address();
-    let ended = talk(move || {
-        let mut tunnel = connect(address);
-        tunnel
-            .write_all(upgrade("/visitor-first").as_bytes())
-            .expect("it listens");
-        read_head(&mut tunnel);
-        tunnel.write_all(b"adieu").expect("it is open");
-        tunnel.shutdown(Shutdown::Write).expect("it is open");
-        let mut rest = String::new();
-        tunnel.read_to_string(&mut rest).expect("it ends");
-        rest
-    });
-    assert_eq!(ended.await, "and after");
-    let ended = talk(move || {
-        let mut tunnel = connect(address);
-        tunnel
-            .write_all(upgrade("/portal-first").as_bytes())
-            .expect("it listens");
-        read_head(&mut tunnel);
-        let mut rest = String::new();
-        tunnel.read_to_string(&mut rest).expect("it ends");
-        // The portal has ended, and still listens: its own check is in its script.
-        tunnel
-            .write_all(b"and after")
-            .expect("this direction is open");
-        rest
-    });
-    assert_eq!(ended.await, "adieu");
+    for (path, at_visitor, at_portal) in [
+        ("/visitor-first", "and after", "adieu"),
+        ("/portal-first", "adieu", "and after"),
+    ] {
+        let heard = talk(move || {
+            let mut tunnel = connect(address);
+            tunnel
+                .write_all(upgrade(path).as_bytes())
+                .expect("it listens");
+            read_head(&mut tunnel);
+            let mut heard = String::new();
+            if path == "/visitor-first" {
+                tunnel.write_all(b"adieu").expect("it is open");
+                tunnel.shutdown(Shutdown::Write).expect("it is open");
+                tunnel.read_to_string(&mut heard).expect("it ends");
+            } else {
+                tunnel.read_to_string(&mut heard).expect("it ends");
+                tunnel
+                    .write_all(b"and after")
+                    .expect("this direction is open");
+            }
+            heard
+        })
+        .await;
+        assert_eq!(heard, at_visitor, "{path}");
+        let heard = tell
+            .recv_timeout(PATIENCE)
+            .expect("the portal heard the end");
+        assert_eq!(heard.expect("an end, not a break"), at_portal, "{path}");
+    }
     gone(&preau).await;
 }
 

@@ -29,7 +29,7 @@ pub use apache::{Portal, Seen};
 pub use chromium::{Browser, JavaScript};
 pub use haproxy::HaProxy;
 pub use http::{Answer, Broken, get, over, raw, send};
-pub use nginx::{Authority, Nginx, Pair, Until};
+pub use nginx::Nginx;
 pub use port::{accepts, free_port};
 pub use preau::{Preau, Refusal, Unstarted, one_room, sum_of_series};
 pub use process::Process;

@@ -1,13 +1,11 @@
 //! nginx as a portal, where Apache is not the one to ask: TLS with certificates of a test's own,
 //! HTTP/2, the PROXY protocol.
 
+use super::tls::Files;
 use super::{Process, accepts, free_port, until};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
-};
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -21,76 +19,13 @@ pub struct Nginx {
     _process: Process,
 }
 
-/// An authority of a test's own.
-pub struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    folder: TempDir,
-}
-
-/// Whether a certificate is still good.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Until {
-    /// For a long time.
-    Later,
-    /// It has expired.
-    Past,
-}
-
-/// A certificate and its key, as files.
-pub struct Pair {
-    pub cert: PathBuf,
-    pub key: PathBuf,
-}
-
-impl Authority {
-    /// A new one, that nobody knows.
-    pub fn new() -> Authority {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Two authorities are not to be taken for each other.
-        let name = format!("authority {:x}", fastrand::u64(..));
-        params.distinguished_name.push(DnType::CommonName, name);
-        let key = KeyPair::generate().expect("a key can be made");
-        let issuer = CertifiedIssuer::self_signed(params, key).expect("an authority can be made");
-        let folder = TempDir::new().expect("the temporary folder can be written");
-        fs::write(folder.path().join("ca.pem"), issuer.pem()).expect("it is ours");
-        Authority { issuer, folder }
-    }
-
-    /// The file with its certificate.
-    pub fn file(&self) -> PathBuf {
-        self.folder.path().join("ca.pem")
-    }
-
-    /// A certificate for `name`.
-    pub fn certify(&self, name: &str, until: Until) -> Pair {
-        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
-        params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = match until {
-            Until::Later => date_time_ymd(2090, 1, 1),
-            Until::Past => date_time_ymd(2021, 1, 1),
-        };
-        let key = KeyPair::generate().expect("a key can be made");
-        let signed = params.signed_by(&key, &self.issuer);
-        let signed = signed.expect("an authority can sign");
-        let at = |end: &str| self.folder.path().join(format!("{name}-{end}"));
-        let pair = Pair {
-            cert: at("cert.pem"),
-            key: at("key.pem"),
-        };
-        fs::write(&pair.cert, signed.pem()).expect("it is ours");
-        fs::write(&pair.key, key.serialize_pem()).expect("it is ours");
-        pair
-    }
-}
-
 impl Nginx {
     /// Starts one that listens with `listen` (such as `ssl http2`) beside its address; `pair` is
     /// its certificate, and `directives` is what its server says beside.
-    pub async fn start(listen: &str, pair: Option<&Pair>, directives: &str) -> Nginx {
+    pub async fn start(listen: &str, pair: Option<&Files>, directives: &str) -> Nginx {
         assert!(
             Path::new(NGINX).exists(),
-            "{NGINX} is missing: install the Debian package nginx-light (tests/run does)"
+            "{NGINX} is missing: install the Debian package nginx (tests/run does)"
         );
         let address = free_port();
         let folder = TempDir::new().expect("the temporary folder can be written");

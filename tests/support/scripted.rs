@@ -32,28 +32,16 @@ impl Scripted {
     pub fn start(
         script: impl Fn(&Heard, &mut TcpStream) -> bool + Send + Sync + 'static,
     ) -> Scripted {
-        Scripted::within(Some, script)
-    }
-
-    /// The same, where `accept` deals with each connection before its first request.
-    pub fn within(
-        accept: impl Fn(TcpStream) -> Option<TcpStream> + Send + Sync + 'static,
-        script: impl Fn(&Heard, &mut TcpStream) -> bool + Send + Sync + 'static,
-    ) -> Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
         let heard = Arc::new(Mutex::new(Vec::new()));
         let log = heard.clone();
-        let work = Arc::new((accept, script));
+        let script = Arc::new(script);
         let count = Arc::new(AtomicUsize::new(0));
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (work, log, count) = (work.clone(), log.clone(), count.clone());
-                std::thread::spawn(move || {
-                    if let Some(stream) = work.0(stream) {
-                        serve(stream, &work.1, &log, &count);
-                    }
-                });
+                let (script, log, count) = (script.clone(), log.clone(), count.clone());
+                std::thread::spawn(move || serve(stream, &*script, &log, &count));
             }
         });
         Scripted { address, heard }

@@ -41,9 +41,11 @@ impl Authority {
         let key = KeyPair::generate().expect("a key can be made");
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "Tests of preau");
+        // Two of them are not to be taken for each other.
+        params.distinguished_name.push(
+            DnType::CommonName,
+            format!("Tests of preau {}", fastrand::u64(..)),
+        );
         let root = params.self_signed(&key).expect("a root can be made");
         Authority {
             root: root.der().clone(),

@@ -122,6 +122,18 @@ fn callbacks_take_no_seat_from_those_who_wait() {
 }
 
 #[test]
+fn a_seat_that_falls_free_while_nobody_is_called_is_kept_for_the_line() {
+    let (mut room, inside, ticket) = saturated();
+    call_back(&mut room, Visitor::Newcomer, 1);
+    room.set_mode(Mode::Hold, at(2));
+    room.leave(inside, at(3));
+    assert_eq!(taken(&mut room, 4), (0, 1));
+    room.set_mode(Mode::Queue, at(5));
+    assert!(told(&mut room, ticket, 5).called.is_some());
+    clean(&mut room, 5);
+}
+
+#[test]
 fn its_seat_becomes_an_ordinary_one_when_one_is_free_and_nobody_waits() {
     let (mut room, inside, ticket) = saturated();
     call_back(&mut room, Visitor::Newcomer, 1);

@@ -4,7 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use preau::config::{Source, parse};
+use http::Method;
+use preau::config::{Flows, Seen, Source, parse};
 
 fuzz_target!(|text: &str| {
     // The last line is taken for a value given on the command line.
@@ -24,6 +25,16 @@ fuzz_target!(|text: &str| {
             assert!(!config.listeners.is_empty());
             for room in &config.rooms {
                 assert!(room.portal < config.portals.len());
+                // The text stands in for a request, too.
+                let (path, query) = text.split_once('?').unwrap_or((text, ""));
+                let seen = Seen {
+                    method: &Method::POST,
+                    path,
+                    query,
+                };
+                for (_, list) in Flows::LISTS {
+                    list(&room.flows).contains(seen);
+                }
             }
         }
         Err(problems) => assert!(!problems.render(false).is_empty()),

@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
     // What is forwarded is what was matched, read as any portal reads it.
     let raw = asked.target.split('?').next().unwrap_or("");
     assert!(!raw.to_ascii_lowercase().contains("%2f"));
-    if asked.opens(&OPEN) {
+    if asked.opens(|path| OPEN.contains(path)) {
         let lower = raw.trim_start_matches('/').to_ascii_lowercase();
         assert!(!lower.contains("..") || lower.split(['/', ';']).all(|it| !it.ends_with("/..")));
         assert!(asked.path.starts_with("/assets/") || asked.path == "/logo.png");

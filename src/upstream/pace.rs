@@ -30,6 +30,11 @@ impl Pace {
         }
     }
 
+    /// For how long at a stretch.
+    pub fn most(&self) -> Span {
+        self.most
+    }
+
     /// Begins anew.
     pub fn renew(&mut self) {
         self.left = self.most;
