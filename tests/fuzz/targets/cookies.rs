@@ -36,7 +36,10 @@ fuzz_target!(|bytes: &[u8]| {
         callback: None,
     };
     assert_eq!(held, nothing);
-    assert!(rejected <= 2 * 5, "the number of candidates under each of the two names is bounded");
+    assert!(
+        rejected <= 2 * 5,
+        "the number of candidates under each of the two names is bounded"
+    );
 
     let before = pairs(&asked);
     strip_request(&mut asked);
