@@ -117,13 +117,12 @@ pub async fn serve(
         address: address.ip(),
         secure: reception.listener.speaks == Speaks::Https,
     };
+    // Boxes, here and below, so that a connection does not take as much memory as the largest of
+    // what it may never need.
     if !reception.listener.proxy_from.is_empty() {
-        peer = match named(&reception, &mut socket, peer).await {
+        peer = match Box::pin(named(&reception, &mut socket, peer)).await {
             Ok(peer) => peer,
-            Err(_) => {
-                let words = reception.farewells.say(RefusalKind::BadRequest);
-                return farewell::say(async { Ok(socket) }, &words).await;
-            }
+            Err(_) => return Box::pin(not_understood(&reception, socket)).await,
         };
     }
     let welcome = guest.welcome(peer.address);
@@ -137,19 +136,21 @@ pub async fn serve(
     if reception.listener.speaks != Speaks::Https {
         return http1(&reception, Stream::Plain(socket), peer, None).await;
     }
-    // Boxes, so that a plain connection does not take as much memory as the largest of these.
     let shaken = Box::pin(handshake::shake(&reception, socket)).await;
     match shaken {
         Ok((stream, session)) if session.http2 => {
             Box::pin(http2::serve(reception, stream, peer, session)).await;
         }
         Ok((stream, session)) => http1(&reception, stream, peer, Some(&session)).await,
-        Err(Unshaken::Plain(socket)) => {
-            let words = reception.farewells.say(RefusalKind::BadRequest);
-            farewell::say(async { Ok(socket) }, &words).await;
-        }
+        Err(Unshaken::Plain(socket)) => Box::pin(not_understood(&reception, socket)).await,
         Err(Unshaken::Gone) => {}
     }
+}
+
+/// Says that this is not what is spoken here.
+async fn not_understood(reception: &Reception, socket: TcpStream) {
+    let words = reception.farewells.say(RefusalKind::BadRequest);
+    farewell::say(async { Ok(socket) }, &words).await;
 }
 
 /// Says that there are too many, over what the listener speaks.

@@ -58,11 +58,12 @@ pub async fn serve(reception: Arc<Reception>, stream: Stream, peer: Peer, sessio
     let session = Arc::new(session);
     let service = service_fn(move |mut request: Request<Incoming>| {
         let (reception, session) = (reception.clone(), session.clone());
-        async move {
+        // A box: what follows is moved several times before it is a task.
+        Box::pin(async move {
             join_crumbs(request.headers_mut());
             let response = request::answer(&reception, peer, Some(&session), request, None).await;
             Ok::<_, Infallible>(response.map(Taken::by_this_task))
-        }
+        })
     });
     let together = BufWriter::with_capacity(TOGETHER, stream);
     let connection = builder.serve_connection(TokioIo::new(together), service);
