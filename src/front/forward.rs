@@ -19,7 +19,6 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
-use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -127,8 +126,8 @@ fn outgoing(
         _ => parts.headers.contains_key(TRANSFER_ENCODING),
     };
     let host = fields::host(&parts.uri, &parts.headers);
-    let target: Result<PathAndQuery, _> = errand.asked.target.parse();
-    parts.uri = target.map_or_else(|_| Uri::from_static("/"), Uri::from);
+    let target = parts.uri.path_and_query().cloned();
+    parts.uri = target.map_or_else(|| Uri::from_static("/"), Uri::from);
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     let headers = &mut parts.headers;

@@ -13,6 +13,7 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::client::conn::TrySendError;
 use std::error::Error as _;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -113,7 +114,8 @@ impl Client {
             Again::Always(unsent) => unsent.map(|unsent| *unsent).or(copy),
         };
         match second {
-            Some(request) => self.once_more(lost.slot, request, wanted, wants).await,
+            // A box: it is rare, and every request would hold room for it.
+            Some(request) => Box::pin(self.once_more(lost.slot, request, wanted, wants)).await,
             None => Err(self.lost(lost.slot, lost.failure, lost.why)),
         }
     }
@@ -167,14 +169,17 @@ impl Client {
         wants: Wants,
     ) -> Result<Answer, Lost> {
         let progress = request.body().progress();
-        let answer = sender.send(request);
+        let answer = {
+            let answer = std::pin::pin!(sender.send(request));
+            in_time(answer, &progress, self.portal.config.response_timeout).await
+        };
         let lost = |slot, failure, again, why| Lost {
             slot,
             failure,
             again,
             why,
         };
-        match in_time(answer, &progress, self.portal.config.response_timeout).await {
+        match answer {
             Ok(Ok(mut answer)) => {
                 if let Err(wrong) = answer::check(&mut answer, wants.upgrade) {
                     let why = format!("sends what is not HTTP: its answer {wrong}");
@@ -288,12 +293,11 @@ fn words(error: &hyper::Error) -> String {
 
 /// What `answer` gives, unless the server or the visitor lets us wait for too long.
 async fn in_time<T>(
-    answer: impl Future<Output = T>,
+    mut answer: Pin<&mut impl Future<Output = T>>,
     progress: &Progress,
     patience: Span,
 ) -> Result<T, Failure> {
     progress.begin(host::now());
-    let mut answer = std::pin::pin!(answer);
     loop {
         let wait = progress.wait(patience, host::now())?;
         if let Ok(answer) = tokio::time::timeout(wait.into(), answer.as_mut()).await {
