@@ -61,7 +61,8 @@ async fn point_05_spoofed_origin_fields_are_dropped() {
     let preau = Preau::start(&one_room(&portal.url(), "seats = 50")).await;
     let spoofed = "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 7.7.7.7\r\n\
         X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\n\
-        X-Forwarded-Server: evil\r\nX-Real-IP: 6.6.6.6\r\nForwarded: for=6.6.6.6;host=evil\r\n";
+        X-Forwarded-Server: evil\r\nX-Forwarded-User: evil\r\nX-Forwarded-Prefix: /evil\r\n\
+        X-Original-URL: /evil\r\nX-Rewrite-URL: /evil\r\nX-Client-IP: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nForwarded: for=6.6.6.6;host=evil\r\n";
     let answer = from_visitor(preau.address(), &page(spoofed)).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let seen = seen(&portal, 1).await;

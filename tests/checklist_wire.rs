@@ -425,6 +425,9 @@ async fn point_20_a_body_that_was_not_read_is_never_read_as_a_request() {
             let found = statuses(&answer);
             assert_eq!(found.first(), Some(&status), "{request}: {answer}");
             assert!(!answer.contains("smuggled"), "{request}: {answer}");
+            let (head, _) = answer.split_once("\r\n\r\n").unwrap();
+            let closes = head.to_lowercase().contains("connection: close");
+            assert!(closes || request == whole, "{request}: {answer}");
             // Behind a body that came whole, the next request may be one: it has to wait, too.
             let most = if request == whole { 2 } else { 1 };
             assert!(found.len() <= most, "{request}: {answer}");

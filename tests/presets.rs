@@ -104,7 +104,10 @@ const TABLE: &[(&str, &str, Fate)] = &[
 const LOGOUTS: [(&str, &str); 9] = [
     ("cas", "/cas/logout"),
     ("saml", "/Shibboleth.sso/Logout"),
-    ("oidc", "/realms/ent/protocol/openid-connect/logout"),
+    (
+        "oidc",
+        "/realms/ent/protocol/openid-connect/logout?id_token_hint=x",
+    ),
     ("lemonldap", "/?logout=1"),
     ("entcore", "/auth/logout"),
     ("skolengo", "/logout"),
@@ -177,10 +180,15 @@ async fn each_list_of_each_preset_does_what_it_says() {
 /// by the series.
 fn fate_of(preset: &str, answer: &Answer, seen: usize) -> Fate {
     let ours = answer.our_cookies();
+    // A form from another site gets the second cookie.
+    let given = |name: &str| {
+        let main = format!("preau-{preset}");
+        name == main || name == format!("{main}.beside")
+    };
     match (seen, &ours[..]) {
         (1, []) => Open,
-        (1, [name]) if *name == format!("preau-{preset}.callback") => Callback,
-        (0, [name]) if *name == format!("preau-{preset}") => Waits,
+        (1, [name]) if given(name) => Callback,
+        (0, [name]) if given(name) => Waits,
         (0, []) => Nothing,
         other => panic!("{preset}: {other:?}: {answer:?}"),
     }
@@ -210,6 +218,8 @@ async fn ask(preau: &Preau, preset: &str, request: &str, agent: &str) -> Answer 
         .header(header::HOST, format!("{preset}.example.fr"))
         .header(header::USER_AGENT, agent)
         .header(header::ACCEPT, "text/html,*/*;q=0.8")
+        // As browsers do with a form; another server's call is one all the same.
+        .header(header::ORIGIN, "https://idp.example.org")
         .body(Bytes::new())
         .expect("the request is well-formed");
     send(preau.address(), request).await.expect("an answer")

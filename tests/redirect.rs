@@ -88,3 +88,12 @@ async fn nothing_else_is_repeated_to_anybody() {
         assert!(!answer.to_lowercase().contains("location:"), "{answer}");
     }
 }
+
+#[tokio::test]
+async fn what_is_asked_about_the_server_is_not_sent_elsewhere() {
+    let portal = Portal::start().await;
+    let (_preau, plain) = start(&portal, "https").await;
+    let question = b"OPTIONS * HTTP/1.1\r\nHost: ent.example.fr\r\nConnection: close\r\n\r\n";
+    let answer = raw(plain, question).await;
+    assert!(answer.starts_with(b"HTTP/1.1 204"), "{answer:?}");
+}

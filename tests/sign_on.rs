@@ -276,3 +276,34 @@ async fn too_many_callbacks_from_one_address_are_newcomers() {
     }
     preau.assert_nothing_forbidden().await;
 }
+
+/// A browser shows neither pass nor ticket with a form from another site, whatever its address.
+#[tokio::test]
+async fn a_form_from_elsewhere_takes_nobody_s_seat_or_place_away() {
+    let portal = Portal::start().await;
+    let preau = start(&portal, FULL).await;
+    let mut anna = inside(&preau, "anna").await;
+    let mut bea = waiting(&preau, "bea").await;
+    let _carl = waiting(&preau, "carl").await;
+    for surfer in [&mut anna, &mut bea] {
+        let returned = surfer.post("www.example.fr/paiement", "ok=1", From::Elsewhere);
+        assert_waits(&returned.await);
+    }
+    let place = bea.get("www.example.fr/.preau/status").await.json();
+    assert_eq!(
+        (&place["state"], &place["position"]),
+        (&"waiting".into(), &1.into())
+    );
+    let page = anna.get("www.example.fr/ent").await;
+    assert_ne!(page.status, StatusCode::SERVICE_UNAVAILABLE, "{page:?}");
+    // Somebody new keeps what they got.
+    let mut dora = Surfer::new(preau.address(), "dora");
+    assert_waits(
+        &dora
+            .post("www.example.fr/paiement", "ok=1", From::Elsewhere)
+            .await,
+    );
+    let place = dora.get("www.example.fr/.preau/status").await.json();
+    assert_eq!(place["state"], "waiting");
+    preau.assert_nothing_forbidden().await;
+}

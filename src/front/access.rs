@@ -7,7 +7,7 @@ use crate::config::{AccessFormat, Addresses, LogConfig};
 use crate::host;
 use crate::time::Millis;
 use http::header::{HOST, HeaderMap, HeaderName, REFERER, USER_AGENT};
-use http::{Method, StatusCode};
+use http::{Method, Request, StatusCode, Version};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::cell::RefCell;
@@ -47,6 +47,7 @@ pub struct Entry {
     began: Millis,
     address: IpAddr,
     method: Method,
+    version: Version,
     texts: Texts,
     room: Option<Arc<str>>,
     outcome: &'static str,
@@ -85,20 +86,15 @@ impl AccessLog {
     }
 
     /// The line of a request that has just come.
-    pub fn begin(
-        &self,
-        address: IpAddr,
-        method: &Method,
-        path: &str,
-        headers: &HeaderMap,
-    ) -> Option<Entry> {
+    pub fn begin<B>(&self, address: IpAddr, request: &Request<B>) -> Option<Entry> {
         let log = self.shared.clone()?;
         Some(Entry {
-            texts: Texts::of(path, headers, log.format),
+            texts: Texts::of(request, log.format),
             log,
             began: host::now(),
             address,
-            method: method.clone(),
+            method: request.method().clone(),
+            version: request.version(),
             room: None,
             outcome: "refused",
             status: 0,
@@ -108,9 +104,12 @@ impl AccessLog {
 }
 
 impl Texts {
-    fn of(path: &str, headers: &HeaderMap, format: AccessFormat) -> Texts {
-        let path = cut(path, PATH_MAX);
-        let host = field(headers, &HOST);
+    fn of<B>(request: &Request<B>, format: AccessFormat) -> Texts {
+        let (target, headers) = (request.uri(), request.headers());
+        let path = cut(target.path(), PATH_MAX);
+        // HTTP/2 has no field for it, and an absolute target overrides the field.
+        let host = target.host().unwrap_or_else(|| field(headers, &HOST));
+        let host = cut(host, FIELD_MAX);
         let agent = field(headers, &USER_AGENT);
         let referrer = match format {
             AccessFormat::Combined => field(headers, &REFERER),
@@ -196,11 +195,11 @@ impl Entry {
         let time = time.strftime("%d/%b/%Y:%H:%M:%S %z");
         let texts = &self.texts;
         let [path, agent, referrer] = [texts.path(), texts.agent(), texts.referrer()].map(quoted);
-        let (address, method) = (self.address(), &self.method);
+        let (address, method, version) = (self.address(), &self.method, self.version);
         let (status, bytes) = (self.status, self.bytes);
         let _ = write!(
             line,
-            "{address} - - [{time}] \"{method} {path} HTTP/1.1\" {status} {bytes} \"{referrer}\" \"{agent}\""
+            "{address} - - [{time}] \"{method} {path} {version:?}\" {status} {bytes} \"{referrer}\" \"{agent}\""
         );
     }
 
@@ -319,7 +318,9 @@ mod tests {
             addresses: Addresses::Truncated,
         };
         let log = AccessLog::new(&config, lines);
-        let mut headers = HeaderMap::new();
+        let request = Request::get("/espace;S1/a;jsessionid=S1").body(());
+        let mut request = request.unwrap();
+        let headers = request.headers_mut();
         headers.insert(USER_AGENT, "Mozilla \"x\"".parse().unwrap());
         headers.insert(
             REFERER,
@@ -327,14 +328,7 @@ mod tests {
         );
         headers.insert(http::header::COOKIE, "secret=1".parse().unwrap());
         let address = "192.0.2.77".parse().unwrap();
-        let mut entry = log
-            .begin(
-                address,
-                &Method::GET,
-                "/espace;S1/a;jsessionid=S1",
-                &headers,
-            )
-            .unwrap();
+        let mut entry = log.begin(address, &request).unwrap();
         entry.answered(StatusCode::OK);
         entry.add(12);
         let mut line = Vec::new();

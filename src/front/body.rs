@@ -61,6 +61,11 @@ impl Body {
         }
     }
 
+    /// Whether it is an answer of our own.
+    pub fn is_ours(&self) -> bool {
+        matches!(self.content, Content::Ours(_))
+    }
+
     /// The visit, and a stream of events, last until this body has ended.
     pub fn hold(&mut self, visit: Option<Visit>, lasting: Option<Lasting>) {
         self.visit = visit;

@@ -16,18 +16,21 @@ use std::net::IpAddr;
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// Fields that say where a request comes from. We say it ourselves.
-static FROM: [HeaderName; 7] = [
+/// What proxies say of a request begins so.
+const FORWARDED_BY: &str = "x-forwarded-";
+/// Fields beside those that say where a request comes from, or that portals take for the address
+/// which was asked for. The first we say ourselves, the second would go around the rules.
+static FROM: [HeaderName; 8] = [
     FORWARDED,
-    FORWARDED_FOR,
-    FORWARDED_HOST,
-    FORWARDED_PROTO,
-    FORWARDED_PORT,
-    HeaderName::from_static("x-forwarded-server"),
     REAL_IP,
+    HeaderName::from_static("x-client-ip"),
+    HeaderName::from_static("x-cluster-client-ip"),
+    HeaderName::from_static("true-client-ip"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+    HeaderName::from_static("x-original-host"),
 ];
 
 /// Fields that belong to one connection (RFC 9110 §7.6.1), whether it names them or not.
@@ -125,6 +128,11 @@ pub fn announced_trailers(headers: &HeaderMap) -> Option<HeaderValue> {
 /// and the `X-Forwarded-` fields that most portals read. `Host` is what the portal will see.
 pub fn introduce(headers: &mut HeaderMap, origin: &Origin) {
     take_out(headers, &FROM);
+    let told: Vec<HeaderName> = (headers.keys())
+        .filter(|name| name.as_str().starts_with(FORWARDED_BY))
+        .cloned()
+        .collect();
+    told.iter().for_each(|name| drop(headers.remove(name)));
     let host = headers.get(HOST).cloned();
     if let Ok(value) = HeaderValue::try_from(forwarded(origin, host.as_ref())) {
         headers.insert(FORWARDED, value);

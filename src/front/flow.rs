@@ -7,6 +7,7 @@ use super::canonical::Asked;
 use super::door::Door;
 use crate::config::{RequestSet, Seen};
 use crate::room::Ask;
+use crate::upstream::Claim;
 use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, COOKIE, HOST, HeaderMap, HeaderName, ORIGIN, REFERER,
 };
@@ -76,6 +77,21 @@ impl Flow {
             leaves_around: leaves && surely(&flows.logout),
             unseen: ask.work && is_from_elsewhere(headers),
             ask,
+        }
+    }
+}
+
+impl Flow {
+    /// Whether it works once: what a sign-on has brought, or the question whether that is good.
+    pub fn works_once(&self) -> bool {
+        self.ask.callback || self.around == Some(Around::BackChannel)
+    }
+
+    /// Who asks for its slot.
+    pub fn claim(&self) -> Claim {
+        match self.around {
+            Some(Around::BackChannel) => Claim::BackChannel,
+            _ => Claim::Visitor,
         }
     }
 }

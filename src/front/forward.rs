@@ -58,6 +58,10 @@ pub struct Errand<'a> {
 /// Sends the request to the portal, and its answer to the visitor.
 pub async fn run(errand: Errand<'_>, mut request: Request<Incoming>) -> Response<Body> {
     let upgrade = upgrade_wanted(&request);
+    if upgrade && errand.house.is_draining() {
+        // It would only hold up the stop, to be cut at its end.
+        return refused(&errand, RefusalKind::Draining);
+    }
     let lasting = match upgrade.then(|| Lasting::tunnel(errand.house)) {
         Some(None) => return refused(&errand, RefusalKind::Busy),
         Some(lasting) => lasting,

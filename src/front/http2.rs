@@ -10,6 +10,7 @@ use super::request;
 use super::serve::{Phase, Reception};
 use super::stream::Stream;
 use super::taking::{self, Taken};
+use crate::upstream::Pace;
 use http::header::{COOKIE, HeaderMap};
 use http::{HeaderValue, Request};
 use hyper::body::Incoming;
@@ -38,10 +39,9 @@ const TOGETHER: usize = 8 * 1024;
 const RESETS_MAX: usize = 20;
 /// Requests that we took back because the visitor broke the rules ("made you reset").
 const OUR_RESETS_MAX: usize = 256;
-/// A visitor from whom nothing was heard is asked after this long …
+/// A visitor from whom nothing was heard is asked after this long. The question stands behind what
+/// is on its way already: there is as much time for an answer as to take that.
 const PING_AFTER: Duration = Duration::from_secs(20);
-/// … and is gone if no answer comes for this long.
-const PING_PATIENCE: Duration = Duration::from_secs(10);
 /// A connection without a request is cut if it is still there this long after we have said that
 /// it is closed.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -53,7 +53,8 @@ pub async fn serve(reception: Arc<Reception>, stream: Stream, peer: Peer, sessio
     let mut phase = reception.phase.clone();
     let limits = &reception.thread.house.config.limits;
     let idle_timeout = limits.idle_timeout.into();
-    let streams = Streams::new(limits.take_timeout.into());
+    stream.bound_stalls(limits.take_timeout.into());
+    let streams = Streams::new(Pace::new(limits.take_timeout, limits.take_rate));
     let builder = builder(&reception, streams.clone());
     let session = Arc::new(session);
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -102,7 +103,7 @@ fn builder(reception: &Reception, streams: Streams) -> http2::Builder<Streams> {
         .max_pending_accept_reset_streams(RESETS_MAX)
         .max_local_error_reset_streams(OUR_RESETS_MAX)
         .keep_alive_interval(PING_AFTER)
-        .keep_alive_timeout(PING_PATIENCE);
+        .keep_alive_timeout(limits.take_timeout.into());
     builder
 }
 
@@ -128,19 +129,18 @@ fn join_crumbs(headers: &mut HeaderMap) {
 #[derive(Clone)]
 struct Streams {
     open: Arc<watch::Sender<usize>>,
-    /// A visitor who takes nothing of an answer for this long is not waited for (up to twice as
-    /// long).
-    take_timeout: Duration,
+    /// Patience with a visitor who does not take an answer.
+    pace: Pace,
 }
 
 /// One of them, until it has ended.
 struct Open(Streams);
 
 impl Streams {
-    fn new(take_timeout: Duration) -> Streams {
+    fn new(pace: Pace) -> Streams {
         Streams {
             open: Arc::new(watch::Sender::new(0)),
-            take_timeout,
+            pace,
         }
     }
 
@@ -161,10 +161,10 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, request: F) {
         self.open.send_modify(|open| *open += 1);
         let open = Open(self.clone());
-        let take_timeout = self.take_timeout;
+        let pace = self.pace;
         tokio::spawn(async move {
             // Dropping a request takes it back: its stream is reset, its slot is free.
-            taking::bounded(request, take_timeout).await;
+            taking::bounded(request, pace).await;
             drop(open);
         });
     }
@@ -196,7 +196,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_with_a_request_is_not_idle() {
         const MOST: Duration = Duration::from_millis(50);
-        let streams = Streams::new(MOST);
+        let streams = Streams::new(Pace::new(MOST.into(), 1));
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         streams.execute(async move { drop(ended.await) });
         let idle = streams.clone();

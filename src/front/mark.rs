@@ -19,6 +19,16 @@ pub struct State {
     pub phase: AtomicU8,
     /// The next bytes are the beginning of an answer to a request by HTTP/1.0.
     pub old: AtomicBool,
+    /// The answer may end with the connection, as HTTP/1.0 has it.
+    open_end: AtomicBool,
+}
+
+impl State {
+    /// Whether the connection ends in the middle of an answer that could end so.
+    pub fn is_cut_open(&self) -> bool {
+        let phase = self.phase.load(Ordering::Relaxed);
+        self.open_end.load(Ordering::Relaxed) && matches!(phase, ANSWERING | ENDED)
+    }
 }
 
 /// What a wire carries, as the service that answers on it sees it.
@@ -40,6 +50,8 @@ impl Mark {
         let idle = self.0.phase.swap(ANSWERING, Ordering::Relaxed) == IDLE;
         let old = idle && version < Version::HTTP_11;
         self.0.old.store(old, Ordering::Relaxed);
+        let open_end = version < Version::HTTP_11;
+        self.0.open_end.store(open_end, Ordering::Relaxed);
         Busy(self.0.clone())
     }
 }

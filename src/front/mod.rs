@@ -1,7 +1,7 @@
 //! The front: what visitors meet.
 //!
 //! [`serve`] accepts connections on one thread; `connection` is what happens on one of them, after
-//! its `handshake` over TLS, and `http2` if that is spoken; [`request::answer`] is the way of a
+//! its `handshake` over TLS, and `http2` if that is spoken (with `taking`, how an answer is taken); [`request::answer`] is the way of a
 //! request, top to bottom. Around it: `redirect` (from http to https), `canonical` (one reading of
 //! a request, or a refusal), `origin` and `proxy` (where it comes from), `door` (a room and what
 //! belongs to it), `own` (`/.preau/`), `flow` (what a request is to its room), `entering` (who is

@@ -17,10 +17,11 @@ use super::reply::{self, Manner};
 use super::serve::Reception;
 use crate::config::Speaks;
 use crate::host;
-use crate::room::{Ask, Decision, Refusal, Visitor};
-use crate::upstream::{self, Claim};
+use crate::room::{Ask, Decision, Refusal, Ticket, Visitor};
+use crate::upstream;
 use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use std::sync::Arc;
 
@@ -40,13 +41,12 @@ pub(super) async fn answer(
     let thread = &*reception.thread;
     let house = &*thread.house;
     let origin = Origin::of(peer, request.headers(), &house.config);
-    let path = request.uri().path();
-    let mut logged =
-        (house.access).begin(origin.address, request.method(), path, request.headers());
+    let mut logged = house.access.begin(origin.address, &request);
     let manner = Manner::of(request.method(), request.headers());
     // HTTP/2 has no word for it in an answer: the connection is told (RFC 9113 §8.2.2).
     let can_close = request.version() < Version::HTTP_2;
     let mut close = house.is_draining();
+    let has_body = !request.body().is_end_stream();
     let asked = match upstream::came_back(request.headers()) {
         true => Err(RefusalKind::Loop),
         false => canonical::read(&request, &house.config.limits),
@@ -55,10 +55,10 @@ pub(super) async fn answer(
         Ok(asked) if session.is_some_and(|session| !session.serves(&asked.host)) => {
             reply::refusal(house, manner, RefusalKind::OtherConnection, None, None)
         }
+        Ok(asked) if asked.is_about_server() => reply::about_server(),
         Ok(asked) if let Speaks::Redirect(port) = reception.listener.speaks => {
             redirect::answer(house, manner, &asked, port)
         }
-        Ok(asked) if asked.is_about_server() => reply::about_server(),
         Ok(asked) => admit(thread, &origin, &asked, manner, request, &mut logged).await,
         Err(kind) => {
             // Whoever frames a request wrongly may have framed the next one wrongly too.
@@ -66,6 +66,8 @@ pub(super) async fn answer(
             reply::refusal(house, manner, kind, None, None)
         }
     };
+    // Of a body that nobody has read, the rest is not read as a request (RFC 9112 §9.6).
+    close |= has_body && response.body().is_ours();
     if close && can_close {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
@@ -119,11 +121,8 @@ async fn admit(
         manner,
         origin,
         tunnels: &thread.tunnels,
-        once: flow.ask.callback || flow.around == Some(Around::BackChannel),
-        claim: match flow.around {
-            Some(Around::BackChannel) => Claim::BackChannel,
-            _ => Claim::Visitor,
-        },
+        once: flow.works_once(),
+        claim: flow.claim(),
         visit,
     };
     if let Some(around) = flow.around {
@@ -155,15 +154,19 @@ async fn admit(
             if !holds(met.visitor, ticket.number) {
                 house.written.wait(house.written.round()).await;
             }
-            let beside = flow.unseen && met.visitor == Visitor::Newcomer;
-            let cookie = fresh.then(|| match beside {
-                true => door.cookie.beside(Visitor::Ticket(ticket)),
-                false => door.cookie.ticket(ticket),
-            });
+            let cookie = fresh.then(|| ticket_cookie(door, ticket, met.visitor, flow.unseen));
             reply::waiting(house, door, manner, &waiting, cookie, &asked.target)
         }
         Ok(Decision::Refuse(why)) => refused(house, door, manner, kind(why), asked),
         Err(kind) => refused(house, door, manner, kind, asked),
+    }
+}
+
+/// The cookie of a ticket; beside what the visitor may hold `unseen`.
+fn ticket_cookie(door: &Door, ticket: Ticket, shown: Visitor, unseen: bool) -> HeaderValue {
+    match unseen && shown == Visitor::Newcomer {
+        true => door.cookie.beside(Visitor::Ticket(ticket)),
+        false => door.cookie.ticket(ticket),
     }
 }
 

@@ -4,6 +4,8 @@ use super::connection::{self, Guest};
 use super::door::{House, Thread};
 use super::farewell::Farewells;
 use crate::config::Listener;
+use crate::host::Seldom;
+use crate::time::Span;
 use http::HeaderValue;
 use socket2::{SockFilter, SockRef};
 use std::io;
@@ -14,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+/// An accept that fails is said in the log no more often than this.
+const SAY_AGAIN: Span = Span::secs(10);
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// At a stop, connections are still taken in until none came for this long …
@@ -93,14 +97,17 @@ async fn accept(reception: Arc<Reception>, listener: TcpListener) {
     loop {
         let accepted = tokio::select! {
             biased;
-            accepted = listener.accept() => accepted,
             _ = phase.wait_for(|phase| *phase > Phase::Open) => break,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((socket, address)) => reception.welcome(socket, address),
             Err(error) => {
-                let address = reception.listener.address;
-                tracing::warn!(%error, %address, "a connection could not be accepted");
+                static SAID: Seldom = Seldom::new(SAY_AGAIN);
+                if SAID.now() {
+                    let address = reception.listener.address;
+                    tracing::warn!(%error, %address, "connections cannot be accepted");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

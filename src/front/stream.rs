@@ -4,9 +4,14 @@ use socket2::SockRef;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+
+/// Bytes of an answer that the kernel holds before it sends them: at the poorest link that we
+/// bear with, it takes less than `take_timeout` until there is room again.
+const UNSENT_MAX: u32 = 16 * 1024;
 
 /// The visitor's bytes, whatever they come over.
 pub enum Stream {
@@ -22,6 +27,18 @@ impl Stream {
         match self {
             Stream::Plain(socket) => SockRef::from(socket),
             Stream::Tls(stream) => SockRef::from(stream.get_ref().0),
+        }
+    }
+}
+
+impl Stream {
+    /// Has the kernel end the connection when data stays untaken for `most` (RFC 5482), and tell
+    /// us early how much it has sent.
+    pub fn bound_stalls(&self, most: Duration) {
+        let socket = self.socket();
+        let bound = socket.set_tcp_user_timeout(Some(most));
+        if let Err(error) = bound.and_then(|()| socket.set_tcp_notsent_lowat(UNSENT_MAX)) {
+            tracing::debug!(%error, "a visitor's connection has no bound for stalls");
         }
     }
 }

@@ -3,18 +3,17 @@
 //! An answer holds a slot of the portal until the visitor has taken it. Over HTTP/1.1 the kernel
 //! sees when nothing is taken; over HTTP/2 a visitor can keep the connection alive and just not
 //! open the window of one answer (RFC 9113 §5.2). So a body is handed on in pieces, and a request
-//! of which no piece was taken for too long is dropped. What counts is the visitor's time alone:
+//! whose pieces are taken too slowly is dropped. What counts is the visitor's time alone:
 //! while the portal has the word, or the answer has not begun, nothing is counted.
 
 use super::body::Body;
-use crate::upstream::BodyError;
+use crate::host;
+use crate::upstream::{BodyError, Pace};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 /// Bytes of a piece: even over a very slow link one is taken in seconds.
 const PIECE_MAX: usize = 16 * 1024;
@@ -25,44 +24,64 @@ tokio::task_local! {
 }
 
 /// How far a visitor has come with an answer.
-#[derive(Default)]
-struct Taking(AtomicU64);
+struct Taking(Mutex<Turn>);
+
+struct Turn {
+    pace: Pace,
+    /// It is the visitor that is waited for.
+    visitors: bool,
+}
 
 impl Taking {
-    /// It is not the visitor that is waited for.
-    const ELSEWHERE: u64 = 0;
-
-    /// The visitor has the word; `pieces` were taken before.
-    fn visitor(&self, pieces: u64) {
-        self.0.store(pieces + 1, Ordering::Relaxed);
+    /// The visitor has taken `bytes`, and has the word.
+    fn visitor(&self, bytes: usize) {
+        let mut turn = self.turn();
+        turn.pace.moved(bytes, host::now);
+        turn.visitors = true;
+        turn.pace.wait(host::now());
     }
 
-    fn elsewhere(&self) {
-        self.0.store(Taking::ELSEWHERE, Ordering::Relaxed);
+    /// The visitor has taken `bytes`, and somebody else is waited for.
+    fn elsewhere(&self, bytes: usize) {
+        let mut turn = self.turn();
+        turn.pace.moved(bytes, host::now);
+        turn.visitors = false;
     }
 
-    /// Returns when the visitor has taken nothing for `most` (up to twice as long).
-    async fn stalled(&self, most: Duration) {
-        let mut before = Taking::ELSEWHERE;
+    /// Returns when the visitor has been too slow (seen up to twice as late).
+    async fn stalled(&self) {
         loop {
-            let now = self.0.load(Ordering::Relaxed);
-            if now != Taking::ELSEWHERE && now == before {
-                return;
-            }
-            before = now;
-            tokio::time::sleep(most).await;
+            let pause = {
+                let mut turn = self.turn();
+                let now = host::now();
+                match turn.visitors {
+                    true => match turn.pace.wait(now) {
+                        Some(until) => until.since(now),
+                        None => return,
+                    },
+                    false => turn.pace.most(),
+                }
+            };
+            tokio::time::sleep(pause.into()).await;
         }
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Turn> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Runs `request` to its end, or until the visitor has taken nothing for `most`.
-pub async fn bounded(request: impl Future<Output = ()>, most: Duration) {
-    let taking = Arc::new(Taking::default());
+/// Runs `request` to its end, or until the visitor has been slower with it than `pace` bears.
+pub async fn bounded(request: impl Future<Output = ()>, pace: Pace) {
+    let taking = Arc::new(Taking(Mutex::new(Turn {
+        pace,
+        visitors: false,
+    })));
     let request = TAKING.scope(taking.clone(), request);
     tokio::select! {
         biased;
         () = request => {}
-        () = taking.stalled(most) => {
+        () = taking.stalled() => {
             tracing::debug!("a visitor does not take an answer: it is taken back");
         }
     }
@@ -72,7 +91,8 @@ pub async fn bounded(request: impl Future<Output = ()>, most: Duration) {
 pub struct Taken {
     body: Body,
     rest: Bytes,
-    pieces: u64,
+    /// Bytes of the piece that was handed on last.
+    last: usize,
     taking: Option<Arc<Taking>>,
 }
 
@@ -85,7 +105,7 @@ impl Taken {
         Taken {
             body,
             rest: Bytes::new(),
-            pieces: 0,
+            last: 0,
             taking,
         }
     }
@@ -119,11 +139,15 @@ impl http_body::Body for Taken {
                 other => other,
             },
         };
-        taken.pieces += 1;
+        // Whoever asks for a piece has taken the one before.
+        let before = std::mem::take(&mut taken.last);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            taken.last = frame.data_ref().map_or(0, Bytes::len);
+        }
         if let Some(taking) = &taken.taking {
             match polled.is_ready() {
-                true => taking.visitor(taken.pieces),
-                false => taking.elsewhere(),
+                true => taking.visitor(before),
+                false => taking.elsewhere(before),
             }
         }
         polled
@@ -149,6 +173,8 @@ mod tests {
     use super::*;
     use http_body::Body as _;
     use std::future::poll_fn;
+
+    use std::time::Duration;
 
     const MOST: Duration = Duration::from_millis(50);
 
@@ -181,7 +207,7 @@ mod tests {
             said.send(()).unwrap();
             std::future::pending().await
         };
-        tokio::time::timeout(MOST * 200, bounded(slow, MOST))
+        tokio::time::timeout(MOST * 200, bounded(slow, Pace::new(MOST.into(), 1)))
             .await
             .expect("a visitor who takes nothing is not");
         saying.await.expect("the answer had begun");

@@ -56,15 +56,16 @@ use tokio::time::Sleep;
 
 /// Bytes read ahead behind a request whose answer is under way.
 pub const READ_AHEAD: usize = 64 * 1024;
-/// Bytes of an answer that the kernel holds before it sends them: at the poorest link that we
-/// bear with, it takes less than `take_timeout` until there is room again.
-const UNSENT_MAX: u32 = 16 * 1024;
+/// Bytes that TLS holds for the socket (rustls' own bound).
+const SEALED_MAX: u64 = 64 * 1024;
 /// A connection that has been idle for so long rests.
 const REST_AFTER: Span = Span::secs(1);
 /// How long we read on after our last byte.
 const LINGER: Duration = Duration::from_secs(5);
 /// Bytes read on at most: a refused upload is to hear why.
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
+/// What hyper asks for a body with.
+const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Bytes of hyper's bare answers at most.
 const BARE_MAX: usize = 256;
 
@@ -79,6 +80,9 @@ pub struct Wire {
     head: Awaited,
     body: Pace,
     take: Pace,
+    /// Patience until the last of what was written is out. Over TLS up to [`SEALED_MAX`] bytes of
+    /// it are still on our side.
+    last: Pace,
     /// Something of the answer to the current request has gone out.
     begun: bool,
     /// No more requests, and how that is told.
@@ -126,7 +130,8 @@ const OURS: &[u8] = b"HTTP/1.1 ";
 impl Wire {
     /// A wire on which the first byte is awaited from now on.
     pub fn new(stream: Stream, farewells: Arc<Farewells>, limits: &Limits) -> Wire {
-        bound_stalls(&stream, limits.take_timeout.into());
+        stream.bound_stalls(limits.take_timeout.into());
+        let last = limits.take_timeout + Span::secs(SEALED_MAX / u64::from(limits.take_rate));
         Wire {
             stream,
             farewells,
@@ -143,6 +148,7 @@ impl Wire {
             },
             body: Pace::new(limits.body_timeout, limits.body_rate),
             take: Pace::new(limits.take_timeout, limits.take_rate),
+            last: Pace::new(last, 1),
             begun: false,
             end: None,
             words: None,
@@ -265,10 +271,30 @@ impl Wire {
                 self.words = None;
                 break;
             }
-            let wrote = Pin::new(&mut self.stream).poll_write(context, &answer[*sent..]);
-            *sent += ready!(wrote)?;
+            match Pin::new(&mut self.stream).poll_write(context, &answer[*sent..]) {
+                Poll::Ready(wrote) => *sent += wrote?,
+                Poll::Pending => return self.out(Poll::Pending, context),
+            }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// What became of an attempt to have everything go out that was written.
+    fn out(
+        &mut self,
+        out: Poll<io::Result<()>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if out.is_ready() {
+            self.last.renew();
+        } else if self.state() != TUNNEL {
+            let now = host::now();
+            let Some(until) = self.last.wait(now) else {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            };
+            self.clock.wake_by(until, now, context);
+        }
+        out
     }
 
     /// What became of an attempt to write `first` and what follows it.
@@ -281,7 +307,7 @@ impl Wire {
         match wrote {
             Poll::Ready(Ok(bytes)) => {
                 // An interim answer leaves the last word open.
-                self.begun |= !first.starts_with(b"HTTP/1.1 1");
+                self.begun |= first != INTERIM;
                 self.take.moved(bytes, host::now);
             }
             Poll::Pending if self.state() != TUNNEL => {
@@ -317,6 +343,16 @@ impl Wire {
     }
 }
 
+impl Drop for Wire {
+    /// An answer that ends with the connection, and was not ended, must not look as if it were.
+    fn drop(&mut self) {
+        if self.begun && self.state.is_cut_open() {
+            // If the socket is gone already, there is nobody to tell.
+            let _ = self.stream.socket().set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
 impl Awaited {
     /// Until when it may take. `begun`: some bytes of it are here.
     fn until(&mut self, begun: bool, now: Millis) -> Millis {
@@ -329,16 +365,6 @@ impl Awaited {
                 Stage::Next => self.next,
                 Stage::Begun => self.whole,
             }
-    }
-}
-
-/// Has the kernel end the connection when data stays untaken for `most` (RFC 5482), and tell us
-/// early how much it has sent.
-fn bound_stalls(stream: &Stream, most: Duration) {
-    let socket = stream.socket();
-    let bound = socket.set_tcp_user_timeout(Some(most));
-    if let Err(error) = bound.and_then(|()| socket.set_tcp_notsent_lowat(UNSENT_MAX)) {
-        tracing::debug!(%error, "a visitor's connection has no bound for stalls");
     }
 }
 
@@ -412,7 +438,8 @@ impl Write for Wire {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_words(context))?;
-        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        ready!(self.out(flushed, context))?;
         // hyper flushes a wire only after it has written all that it holds.
         if mark::step(&self.state, ENDED, IDLE) {
             self.rest(context);
@@ -426,7 +453,8 @@ impl Write for Wire {
         }
         if self.lingering.is_none() {
             ready!(self.poll_words(context))?;
-            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            let shut = Pin::new(&mut self.stream).poll_shutdown(context);
+            ready!(self.out(shut, context))?;
         }
         // In a tunnel the other direction goes on: what still comes is not ours to throw away.
         if self.end != Some(End::Silent) && self.state() != TUNNEL {

@@ -370,4 +370,19 @@ mod tests {
         assert_eq!(sent.err(), None);
         assert!(client.portal().is_up());
     }
+
+    #[tokio::test]
+    async fn what_works_once_is_sent_once() {
+        for (once, retries) in [(false, 1), (true, 0)] {
+            let client = Client::new(portal(&closing_server().await, ""));
+            let request = || Request::new(RequestBody::none());
+            let page = client.send(request(), WANTS).await.ok().unwrap();
+            page.into_body().collect().await.unwrap();
+            // On the kept connection, which the server closes when it has read the request.
+            let sent = client.send(request(), Wants { once, ..WANTS }).await;
+            assert_eq!(sent.err(), once.then_some(Failure::Broken));
+            let sent_again = client.portal().counts.retries.load(Ordering::Relaxed);
+            assert_eq!(sent_again, retries);
+        }
+    }
 }

@@ -8,7 +8,7 @@
 use crate::time::{Millis, Span};
 
 /// The patience that is left with somebody.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Pace {
     most: Span,
     /// Bytes a second.

@@ -96,6 +96,35 @@ async fn point_12_what_breaks_off_at_the_portal_breaks_off_at_the_visitor() {
     assert_eq!(preau.metric("preau_portal_broken_total", &[]).await, 4.0);
 }
 
+/// Without chunks an answer ends with the connection: then that must not end well.
+#[tokio::test]
+async fn point_12_what_breaks_off_does_not_look_whole_to_an_old_visitor() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let portal = Scripted::start(|heard, stream| {
+        let answer: &[u8] = match heard.path().as_str() {
+            "/whole" => {
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+            }
+            _ => b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        };
+        say(stream, answer);
+        false
+    });
+    let preau = in_front_of(&portal.url()).await;
+    for (path, whole) in [("/whole", true), ("/cut", false)] {
+        let mut visitor = tokio::net::TcpStream::connect(preau.address())
+            .await
+            .unwrap();
+        let request = format!("GET {path} HTTP/1.0\r\nHost: x\r\n\r\n");
+        visitor.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(PATIENCE, visitor.read_to_end(&mut answer));
+        let ended = read.await.expect("the connection ends");
+        assert_eq!(ended.is_ok(), whole, "{path}: {ended:?}");
+        assert!(!whole || answer.ends_with(b"hello"));
+    }
+}
+
 #[tokio::test]
 async fn point_12_an_answer_that_stands_still_is_cut_and_holds_no_slot() {
     let portal = Scripted::start(|_, stream| {

@@ -82,13 +82,22 @@ impl Surfer {
             .map(|cookie| format!("{}={}", cookie.name, cookie.value))
             .collect();
         let mut request = Request::builder()
-            .method(method)
+            .method(&method)
             .uri(path)
             .header(header::HOST, host)
             .header(header::USER_AGENT, &self.name)
             .header(header::ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8")
             .header("sec-fetch-dest", "document")
             .header("sec-fetch-mode", "navigate");
+        if method != Method::GET {
+            let (origin, site) = match from {
+                From::Here => (format!("http://{host}"), "same-origin"),
+                From::Elsewhere => ("https://idp.example.org".to_owned(), "cross-site"),
+            };
+            request = request
+                .header(header::ORIGIN, origin)
+                .header("sec-fetch-site", site);
+        }
         if !cookies.is_empty() {
             request = request.header(header::COOKIE, cookies.join("; "));
         }

@@ -18,7 +18,7 @@ async fn wire(patience: Duration) -> (Wire, TcpStream) {
     let bound = wire.stream.socket().tcp_user_timeout();
     let most = limits.take_timeout.into();
     assert_eq!(bound.unwrap(), Some(most), "every wire is bound");
-    bound_stalls(&wire.stream, patience);
+    wire.stream.bound_stalls(patience);
     (wire, visitor.unwrap())
 }
 
