@@ -78,8 +78,8 @@ impl Guest {
 
     /// Counts it for its address, unless that is a proxy's of ours, which speaks for many.
     /// Returns how many there are from there, with it.
-    pub fn comes_from(&mut self, address: IpAddr) -> usize {
-        if self.network.is_some() || self.house.speaks_for_many(address) {
+    pub fn comes_from(&mut self, address: IpAddr, proven: bool) -> usize {
+        if self.network.is_some() || self.house.speaks_for_many(address, proven) {
             return 0;
         }
         let network = network(address);
@@ -87,11 +87,11 @@ impl Guest {
         self.house.crowd.enter_from(network)
     }
 
-    fn welcome(&mut self, address: IpAddr) -> Welcome {
+    fn welcome(&mut self, peer: Peer) -> Welcome {
         let limits = &self.house.config.limits;
         let most = limits.connections_per_address;
         let all_taken = self.number > limits.connections;
-        match self.comes_from(address) {
+        match self.comes_from(peer.address, peer.proven) {
             near if near > most + FAREWELLS_PER_ADDRESS => Welcome::Dropped,
             near if near > most || all_taken => Welcome::Told,
             _ => Welcome::Served,
@@ -113,9 +113,11 @@ pub async fn serve(
     mut socket: TcpStream,
     address: SocketAddr,
 ) {
+    let secure = reception.listener.speaks == Speaks::Https;
     let mut peer = Peer {
         address: address.ip(),
-        secure: reception.listener.speaks == Speaks::Https,
+        secure,
+        proven: secure,
     };
     // Boxes, here and below, so that a connection does not take as much memory as the largest of
     // what it may never need.
@@ -125,7 +127,7 @@ pub async fn serve(
             Err(_) => return Box::pin(not_understood(&reception, socket)).await,
         };
     }
-    let welcome = guest.welcome(peer.address);
+    let welcome = guest.welcome(peer);
     if welcome != Welcome::Served {
         guest.house.metrics.connections_refused.inc();
         if welcome == Welcome::Told {

@@ -258,6 +258,7 @@ mod tests {
             let origin = Origin {
                 address: address.parse().unwrap(),
                 hops: vec!["10.0.0.1".parse().unwrap()],
+                proven: true,
                 secure: true,
             };
             introduce(&mut headers, &origin);

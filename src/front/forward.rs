@@ -14,7 +14,7 @@ use crate::config::ErrorPages;
 use crate::cookie;
 use crate::host;
 use crate::time::Span;
-use crate::upstream::{self, Client, Failure, Pace, RequestBody, ResponseBody, Wants};
+use crate::upstream::{self, Claim, Client, Failure, Pace, RequestBody, ResponseBody, Wants};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
@@ -47,6 +47,10 @@ pub struct Errand<'a> {
     pub origin: &'a Origin,
     /// Where tunnels run, so that a stop knows of them.
     pub tunnels: &'a TaskTracker,
+    /// It works once: a callback, or another server's call about one.
+    pub once: bool,
+    /// Who asks for the slot.
+    pub claim: Claim,
     /// Held until the answer has ended.
     pub visit: Option<Visit>,
 }
@@ -65,6 +69,8 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Incoming>) -> Response
     let wants = Wants {
         visitor: errand.origin.address,
         upgrade,
+        once: errand.once,
+        claim: errand.claim,
     };
     let began = host::now();
     let answer = errand.client.send(outgoing, wants).await;

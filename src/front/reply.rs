@@ -4,7 +4,7 @@ use super::body::Body;
 use super::door::{Door, House};
 use super::page::{CONTENT_SECURITY_POLICY, Lang, RefusalKind, RefusalView, WaitingView};
 use crate::host;
-use crate::room::{Promise, Ticket, Waiting};
+use crate::room::{Promise, Waiting};
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_LANGUAGE, ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE,
@@ -131,7 +131,7 @@ pub fn waiting(
     door: &Door,
     manner: Manner,
     told: &Waiting,
-    fresh: Option<Ticket>,
+    fresh: Option<HeaderValue>,
     address: &str,
 ) -> Response<Body> {
     let name = &door.config.name;
@@ -157,10 +157,8 @@ pub fn waiting(
         )
     };
     response.headers_mut().insert(RETRY_AFTER, after.into());
-    if let Some(ticket) = fresh {
-        response
-            .headers_mut()
-            .append(SET_COOKIE, door.cookie.ticket(ticket));
+    if let Some(cookie) = fresh {
+        response.headers_mut().append(SET_COOKIE, cookie);
     }
     response
 }

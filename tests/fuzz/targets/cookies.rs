@@ -33,7 +33,7 @@ fuzz_target!(|bytes: &[u8]| {
     let held = ROOM.read(&asked, Millis(1_700_000_000_000), |_| rejected += 1);
     let nothing = Held {
         visitor: Visitor::Newcomer,
-        callback: None,
+        beside: Visitor::Newcomer,
     };
     assert_eq!(held, nothing);
     assert!(

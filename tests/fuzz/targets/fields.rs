@@ -63,6 +63,7 @@ fn believed(mut headers: HeaderMap) {
         let peer = |address: &str| Peer {
             address: address.parse().expect("good"),
             secure: false,
+            proven: false,
         };
         let stranger = Origin::of(peer("192.0.2.7"), &headers, config);
         assert_eq!(stranger.address, peer("192.0.2.7").address);
