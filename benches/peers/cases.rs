@@ -11,9 +11,6 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-/// Connections that are said to be idle have been so for this long.
-const STAND: Duration = Duration::from_secs(4);
-
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -165,8 +162,9 @@ const fn case(name: &'static str, target: Target, how: How, who: &'static [Who],
 pub struct Effort {
     /// Seconds of load for one measurement.
     pub seconds: u64,
-    /// Connections that stand idle.
+    /// Connections that stand idle, and for how long.
     pub idle: u64,
+    pub stand: Duration,
     /// Requests a second at half load.
     pub half: f64,
 }
@@ -189,7 +187,7 @@ impl Case {
         let running = stage.enter(who)?;
         let fields = self.fields(who, &running)?;
         if self.how == How::Idle {
-            return self.idle(who, &running, &fields, effort.idle);
+            return self.idle(who, &running, &fields, effort);
         }
         let tree = running.tree();
         let before = tree.cpu_nanos()?;
@@ -286,20 +284,26 @@ impl Case {
     }
 
     /// Many connections, each used once and then kept: what they hold.
-    fn idle(&self, who: Who, running: &Running, fields: &[String], count: u64) -> Outcome<Sample> {
+    fn idle(
+        &self,
+        who: Who,
+        running: &Running,
+        fields: &[String],
+        effort: Effort,
+    ) -> Outcome<Sample> {
         let (port, fields) = (running.ports.plain, as_lines(fields));
         let mut kept = vec![client::connect(port)?];
         client::ask(&mut kept[0], self.path(who), &fields)?;
         let before = running.tree().resident()?;
-        for _ in 0..count {
+        for _ in 0..effort.idle {
             let mut stream = client::connect(port)?;
             client::ask(&mut stream, self.path(who), &fields)?;
             kept.push(stream);
         }
-        thread::sleep(STAND);
+        thread::sleep(effort.stand);
         let resident = running.tree().resident()?;
         Ok(Sample {
-            figure: resident.saturating_sub(before) as f64 / 1024.0 / count as f64,
+            figure: resident.saturating_sub(before) as f64 / 1024.0 / effort.idle as f64,
             loaded: None,
             resident,
         })
