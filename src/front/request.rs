@@ -20,7 +20,7 @@ use crate::host;
 use crate::room::{Ask, Decision, Refusal, Visitor};
 use crate::upstream;
 use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY};
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -56,6 +56,9 @@ pub(super) async fn answer(
         Ok(asked) if session.is_some_and(|session| !session.serves(&asked.host)) => {
             reply::refusal(house, manner, RefusalKind::OtherConnection, None, None)
         }
+        Ok(asked) if let Some(proof) = proof(house, session, request.method(), &asked) => {
+            reply::proof(proof)
+        }
         Ok(asked) if let Speaks::Redirect(port) = reception.listener.speaks => {
             redirect::answer(house, manner, &asked, port)
         }
@@ -87,6 +90,19 @@ pub(super) async fn answer(
     };
     response.body_mut().log(logged, busy);
     response
+}
+
+/// What an authority wants to see before it gives us a certificate: it asks without TLS, at exactly
+/// this address. Nothing else is taken from the portal.
+fn proof(
+    house: &House,
+    session: Option<&Session>,
+    method: &Method,
+    asked: &Asked,
+) -> Option<String> {
+    let tls = house.tls.as_ref().filter(|_| session.is_none())?;
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    tls.proofs.at(&asked.target).filter(|_| reads)
 }
 
 /// From one canonical request to its answer.
