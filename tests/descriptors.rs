@@ -6,7 +6,7 @@ mod support;
 
 use http::Request;
 use preau::config;
-use preau::upstream::{Client, Failure, Portal, RequestBody, Wants};
+use preau::upstream::{Claim, Client, Failure, Portal, RequestBody, Wants};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
@@ -38,6 +38,8 @@ fn the_server_is_not_blamed_for_our_own_want() {
         .build()
         .expect("there are descriptors yet");
     let wants = Wants {
+        once: false,
+        claim: Claim::Visitor,
         visitor: Ipv4Addr::LOCALHOST.into(),
         upgrade: false,
     };

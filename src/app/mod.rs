@@ -14,7 +14,7 @@ mod log_file;
 use crate::admin::{self, Desk};
 use crate::config::{AccessFormat, Config, LogConfig, Speaks};
 use crate::cookie::{KeyError, Keys};
-use crate::front::{self, AccessLog, House, Phase, Thread};
+use crate::front::{self, AccessLog, House, Lines, Phase, Thread, Writing};
 use crate::host;
 use crate::metrics::Metrics;
 use crate::room::{self, Room};
@@ -35,7 +35,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
-use tracing_appender::non_blocking::WorkerGuard;
 
 /// How long connections without a request stay open during a stop, so that whoever sends one in
 /// this moment is still answered.
@@ -112,7 +111,7 @@ pub struct Running {
     keeping: Keeping,
     reopen: Reopen,
     /// Lets the access log's writer finish.
-    _log: Option<WorkerGuard>,
+    _log: Option<Writing>,
 }
 
 /// Starts everything; returns when visitors can come.
@@ -322,19 +321,19 @@ fn make_state(path: &Path) -> Result<(), StartError> {
 fn access_log(
     config: &LogConfig,
     reopen: &Reopen,
-) -> Result<(AccessLog, Option<WorkerGuard>), StartError> {
+) -> Result<(AccessLog, Option<Writing>), StartError> {
     if config.access == AccessFormat::Off {
         return Ok((AccessLog::off(), None));
     }
-    let (writer, guard) = match &config.access_file {
-        None => tracing_appender::non_blocking(io::stdout()),
+    let written = match &config.access_file {
+        None => Lines::to(io::stdout()),
         Some(path) => {
-            let file = LogFile::open(path, reopen.clone())
-                .map_err(|error| StartError::AccessLog(path.clone(), error))?;
-            tracing_appender::non_blocking(file)
+            let file = LogFile::open(path, reopen.clone());
+            Lines::to(file.map_err(|error| StartError::AccessLog(path.clone(), error))?)
         }
     };
-    Ok((AccessLog::new(config, writer), Some(guard)))
+    let (lines, writing) = written.map_err(StartError::Thread)?;
+    Ok((AccessLog::new(config, lines), Some(writing)))
 }
 
 fn addresses(listeners: &[Listeners]) -> Vec<SocketAddr> {

@@ -27,6 +27,8 @@ use http::Method;
 use std::collections::HashSet;
 use std::fmt::{self, Display, Formatter};
 
+/// Pairs of a query that are looked at; no sign-on has as many, and each costs time.
+const MAX_QUERY_PAIRS: usize = 128;
 /// Bytes of a parameter's pattern.
 const MAX_PARAMETER_BYTES: usize = 256;
 
@@ -140,6 +142,9 @@ impl Parameter {
     /// Whether `query` has the parameter exactly once, with such a value. Twice is not meant:
     /// one portal would read the first, another the last.
     fn is_in(&self, query: &str) -> bool {
+        if query.bytes().filter(|byte| *byte == b'&').count() > MAX_QUERY_PAIRS {
+            return false;
+        }
         let pairs = form_urlencoded::parse(query.as_bytes());
         let mut values = pairs.filter(|(name, _)| *name == *self.name);
         let (Some((_, value)), None) = (values.next(), values.next()) else {

@@ -15,12 +15,11 @@ const CANDIDATES_MAX: usize = 4;
 const OURS: &[u8] = b"preau-";
 const PREFIXES: [&[u8]; 2] = [b"__Host-", b"__Secure-"];
 
-/// What the name of the second cookie ends in: a pass that came with a callback. No name of a room
-/// has a dot in it.
-const CALLBACK: &str = ".callback";
+/// What the name of the second cookie ends in. No name of a room has a dot in it.
+const BESIDE: &str = ".beside";
 
-/// The cookies of one room: a ticket or a pass, and beside it, for a moment, the pass that came with
-/// a callback.
+/// The cookies of one room: a ticket or a pass, and beside it, for a moment, the one that was given
+/// to a form from another site.
 ///
 /// Browsers send no cookie of ours with a form from another site (`SameSite=Lax`), such as the
 /// response of a SAML identity provider. Whoever sends it may be somebody new, or have a ticket or a
@@ -29,7 +28,7 @@ pub struct RoomCookie {
     keys: Arc<Keys>,
     room: u32,
     name: String,
-    callback_name: String,
+    beside_name: String,
     attributes: String,
     pass_max: Span,
 }
@@ -51,8 +50,8 @@ pub struct RoomCookies<'a> {
 pub struct Held {
     /// The ticket or the pass.
     pub visitor: Visitor,
-    /// The pass that came with a callback.
-    pub callback: Option<Pass>,
+    /// What came with a form from another site; [`Visitor::Newcomer`]: nothing.
+    pub beside: Visitor,
 }
 
 /// The cookies under one name, as far as they are read.
@@ -77,7 +76,7 @@ impl RoomCookie {
         RoomCookie {
             keys,
             room: room_id(room),
-            callback_name: format!("{name}{CALLBACK}"),
+            beside_name: format!("{name}{BESIDE}"),
             name,
             attributes: format!("{domain}; Path=/; HttpOnly; SameSite=Lax{secure}"),
             pass_max: cookies.pass_max,
@@ -99,11 +98,11 @@ impl RoomCookie {
         now: Millis,
         mut rejected: impl FnMut(Rejected),
     ) -> Held {
-        let (mut main, mut callback) = (Reading::new(), Reading::new());
+        let (mut main, mut beside) = (Reading::new(), Reading::new());
         for (name, value) in pairs(headers) {
             let reading = match name {
                 name if name == self.name.as_bytes() => &mut main,
-                name if name == self.callback_name.as_bytes() => &mut callback,
+                name if name == self.beside_name.as_bytes() => &mut beside,
                 _ => continue,
             };
             let read = || open(&self.keys, self.room, value, self.pass_max, now);
@@ -111,10 +110,7 @@ impl RoomCookie {
         }
         Held {
             visitor: main.visitor(),
-            callback: match callback.visitor() {
-                Visitor::Pass(pass) => Some(pass),
-                _ => None,
-            },
+            beside: beside.visitor(),
         }
     }
 
@@ -133,15 +129,15 @@ impl RoomCookie {
         self.header(&self.name, "", Span::ZERO)
     }
 
-    /// The `Set-Cookie` that gives the pass that came with a callback.
-    pub fn callback_pass(&self, pass: Pass) -> HeaderValue {
-        let value = seal(&self.keys, self.room, &Visitor::Pass(pass)).unwrap_or_default();
-        self.header(&self.callback_name, &value, self.pass_max)
+    /// The `Set-Cookie` that gives either to whoever has sent a form from another site.
+    pub fn beside(&self, given: Visitor) -> HeaderValue {
+        let value = seal(&self.keys, self.room, &given).unwrap_or_default();
+        self.header(&self.beside_name, &value, self.pass_max)
     }
 
     /// The `Set-Cookie` that takes it away.
-    pub fn clear_callback(&self) -> HeaderValue {
-        self.header(&self.callback_name, "", Span::ZERO)
+    pub fn clear_beside(&self) -> HeaderValue {
+        self.header(&self.beside_name, "", Span::ZERO)
     }
 
     fn set(&self, visitor: &Visitor, max_age: Span) -> HeaderValue {
@@ -426,15 +422,18 @@ mod tests {
         };
         let (held, beside) = (
             value(&cookie.ticket(ticket(7))),
-            value(&cookie.callback_pass(pass)),
+            value(&cookie.beside(Visitor::Pass(pass))),
         );
         let read = cookie.read(&sent(&[&held, &beside]), NOW, |reason| panic!("{reason:?}"));
         assert_eq!(read.visitor, Visitor::Ticket(ticket(7)));
-        assert_eq!(read.callback, Some(pass));
+        assert_eq!(read.beside, Visitor::Pass(pass));
         // A ticket under that name is worth nothing there.
-        let moved = held.replace("preau-ent=", "preau-ent.callback=");
+        let moved = held.replace("preau-ent=", "preau-ent.beside=");
         let read = cookie.read(&sent(&[&moved]), NOW, |reason| panic!("{reason:?}"));
-        assert_eq!((read.visitor, read.callback), (Visitor::Newcomer, None));
+        assert_eq!(
+            (read.visitor, read.beside),
+            (Visitor::Newcomer, Visitor::Newcomer)
+        );
         let mut headers = sent(&[&beside]);
         strip_request(&mut headers);
         assert!(headers.is_empty(), "the portal does not see it");

@@ -1,22 +1,32 @@
 //! The access log: one line per request, without query strings, cookies or whole addresses.
 
+use super::digits;
+use super::json::Json;
+use super::lines::Lines;
 use crate::config::{AccessFormat, Addresses, LogConfig};
 use crate::host;
 use crate::time::Millis;
-use http::header::{HeaderMap, HeaderName, REFERER, USER_AGENT};
+use http::header::{HOST, HeaderMap, HeaderName, REFERER, USER_AGENT};
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::Serialize;
+use std::cell::RefCell;
+use std::fmt::{self, Display};
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use tracing_appender::non_blocking::NonBlocking;
 
 /// Bytes of a user agent or referrer that are written at most.
 const FIELD_MAX: usize = 256;
 /// Bytes of a path that are written at most.
 const PATH_MAX: usize = 1_024;
+
+thread_local! {
+    /// The line that this thread is writing.
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// The second that this thread has written last, and how.
+    static SECOND: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
+}
 
 /// Where lines go and how they look.
 #[derive(Clone)]
@@ -28,7 +38,7 @@ struct Shared {
     format: AccessFormat,
     addresses: Addresses,
     zone: TimeZone,
-    writer: NonBlocking,
+    lines: Lines,
 }
 
 /// The line of one request; written when it is dropped.
@@ -37,30 +47,18 @@ pub struct Entry {
     began: Millis,
     address: IpAddr,
     method: Method,
-    path: String,
-    host: String,
-    agent: String,
-    referrer: String,
+    texts: Texts,
     room: Option<Arc<str>>,
     outcome: &'static str,
     status: u16,
     bytes: usize,
 }
 
-/// What the JSON line is made of: the names are part of the public surface.
-#[derive(Serialize)]
-struct Line<'a> {
-    time: String,
-    address: &'a str,
-    method: &'a str,
-    host: &'a str,
-    path: &'a str,
-    status: u16,
-    bytes: usize,
-    ms: u64,
-    room: Option<&'a str>,
-    outcome: &'a str,
-    agent: &'a str,
+/// What a request says, in one piece of memory: path, host, agent and referrer, one behind the
+/// other.
+struct Texts {
+    all: String,
+    ends: [usize; 3],
 }
 
 impl AccessLog {
@@ -69,22 +67,21 @@ impl AccessLog {
         AccessLog { shared: None }
     }
 
-    /// Lines as `config` says go to `writer`, which drops lines rather than wait.
-    pub fn new(config: &LogConfig, writer: NonBlocking) -> AccessLog {
+    /// Lines as `config` says go to `lines`.
+    pub fn new(config: &LogConfig, lines: Lines) -> AccessLog {
         AccessLog {
             shared: Some(Arc::new(Shared {
                 format: config.access,
                 addresses: config.addresses,
                 zone: TimeZone::system(),
-                writer,
+                lines,
             })),
         }
     }
 
-    /// Lines dropped because the writer was too slow.
+    /// Lines dropped because they could not be written, or not fast enough.
     pub fn dropped_lines(&self) -> u64 {
-        let dropped = |log: &Arc<Shared>| log.writer.error_counter().dropped_lines() as u64;
-        self.shared.as_ref().map_or(0, dropped)
+        self.shared.as_ref().map_or(0, |log| log.lines.dropped())
     }
 
     /// The line of a request that has just come.
@@ -96,21 +93,55 @@ impl AccessLog {
         headers: &HeaderMap,
     ) -> Option<Entry> {
         let log = self.shared.clone()?;
-        let referrer = field(headers, &REFERER);
         Some(Entry {
+            texts: Texts::of(path, headers, log.format),
             log,
             began: host::now(),
             address,
             method: method.clone(),
-            path: bare(cut(path, PATH_MAX)),
-            host: field(headers, &http::header::HOST).to_owned(),
-            agent: field(headers, &USER_AGENT).to_owned(),
-            referrer: bare(referrer),
             room: None,
             outcome: "refused",
             status: 0,
             bytes: 0,
         })
+    }
+}
+
+impl Texts {
+    fn of(path: &str, headers: &HeaderMap, format: AccessFormat) -> Texts {
+        let path = cut(path, PATH_MAX);
+        let host = field(headers, &HOST);
+        let agent = field(headers, &USER_AGENT);
+        let referrer = match format {
+            AccessFormat::Combined => field(headers, &REFERER),
+            AccessFormat::Json | AccessFormat::Off => "",
+        };
+        let length = path.len() + host.len() + agent.len() + referrer.len();
+        let mut all = String::with_capacity(length);
+        push_bare(&mut all, path);
+        let mut ends = [all.len(); 3];
+        for (end, text) in ends[1..].iter_mut().zip([host, agent]) {
+            all.push_str(text);
+            *end = all.len();
+        }
+        push_bare(&mut all, referrer);
+        Texts { all, ends }
+    }
+
+    fn path(&self) -> &str {
+        &self.all[..self.ends[0]]
+    }
+
+    fn host(&self) -> &str {
+        &self.all[self.ends[0]..self.ends[1]]
+    }
+
+    fn agent(&self) -> &str {
+        &self.all[self.ends[1]..self.ends[2]]
+    }
+
+    fn referrer(&self) -> &str {
+        &self.all[self.ends[2]..]
     }
 }
 
@@ -131,71 +162,108 @@ impl Entry {
         self.bytes += bytes;
     }
 
-    fn json(&self, address: &str) -> Vec<u8> {
-        let line = Line {
-            time: self
-                .time()
-                .map_or_else(String::new, |time| time.to_string()),
-            address,
-            method: self.method.as_str(),
-            host: &self.host,
-            path: &self.path,
-            status: self.status,
-            bytes: self.bytes,
-            ms: host::now().since(self.began).0,
-            room: self.room.as_deref(),
-            outcome: self.outcome,
-            agent: &self.agent,
-        };
-        serde_json::to_vec(&line).unwrap_or_default()
+    fn write(&self, line: &mut Vec<u8>) {
+        match self.log.format {
+            AccessFormat::Off => return,
+            AccessFormat::Json => self.json(line),
+            AccessFormat::Combined => self.combined(line),
+        }
+        line.push(b'\n');
     }
 
-    fn combined(&self, address: &str) -> Vec<u8> {
-        let time = self.time().map_or_else(String::new, |time| {
-            let zoned = time.to_zoned_datetime(self.log.zone.clone());
-            zoned.strftime("%d/%b/%Y:%H:%M:%S %z").to_string()
+    /// The names are part of the public surface.
+    fn json(&self, line: &mut Vec<u8>) {
+        let mut json = Json::begin(line);
+        json.text("time", |line| written_time(self.began, line));
+        json.text("address", |line| match self.address().0 {
+            Some(address) => digits::address(address, line),
+            None => line.push(b'-'),
         });
-        let [path, agent, referrer] =
-            [&self.path, &self.agent, &self.referrer].map(|text| quoted(text));
-        let (method, status, bytes) = (&self.method, self.status, self.bytes);
-        let line = format!(
+        json.word("method", Some(self.method.as_str()));
+        json.word("host", Some(self.texts.host()));
+        json.word("path", Some(self.texts.path()));
+        json.number("status", self.status.into());
+        json.number("bytes", self.bytes as u64);
+        json.number("ms", host::now().since(self.began).0);
+        json.word("room", self.room.as_deref());
+        json.word("outcome", Some(self.outcome));
+        json.word("agent", Some(self.texts.agent()));
+        json.end();
+    }
+
+    fn combined(&self, line: &mut Vec<u8>) {
+        let time = timestamp(self.began).to_zoned_datetime(self.log.zone.clone());
+        let time = time.strftime("%d/%b/%Y:%H:%M:%S %z");
+        let texts = &self.texts;
+        let [path, agent, referrer] = [texts.path(), texts.agent(), texts.referrer()].map(quoted);
+        let (address, method) = (self.address(), &self.method);
+        let (status, bytes) = (self.status, self.bytes);
+        let _ = write!(
+            line,
             "{address} - - [{time}] \"{method} {path} HTTP/1.1\" {status} {bytes} \"{referrer}\" \"{agent}\""
         );
-        line.into_bytes()
     }
 
-    fn time(&self) -> Option<Timestamp> {
-        let millis = i64::try_from(self.began.0).ok()?;
-        Timestamp::from_millisecond(millis).ok()
+    fn address(&self) -> Address {
+        written(self.address, self.log.addresses)
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let address = written(self.address, self.log.addresses);
-        let mut line = match self.log.format {
-            AccessFormat::Off => return,
-            AccessFormat::Json => self.json(&address),
-            AccessFormat::Combined => self.combined(&address),
-        };
-        line.push(b'\n');
-        // The writer never fails: it drops lines when its queue is full, and counts them.
-        let _ = self.log.writer.clone().write_all(&line);
+        // Written here first, so that the other threads are not held up meanwhile.
+        LINE.with_borrow_mut(|line| {
+            line.clear();
+            self.write(line);
+            self.log.lines.put(line);
+        });
     }
 }
 
+/// As much of an address as is written.
+pub struct Address(Option<IpAddr>);
+
 /// An address as the operator wants it written.
-pub fn written(address: IpAddr, how: Addresses) -> String {
-    match (how, address.to_canonical()) {
-        (Addresses::Hidden, _) => "-".to_owned(),
-        (Addresses::Full, address) => address.to_string(),
+pub fn written(address: IpAddr, how: Addresses) -> Address {
+    Address(match (how, address.to_canonical()) {
+        (Addresses::Hidden, _) => None,
+        (Addresses::Full, address) => Some(address),
         (Addresses::Truncated, IpAddr::V4(v4)) => {
-            Ipv4Addr::from_bits(v4.to_bits() & 0xffff_ff00).to_string()
+            Some(Ipv4Addr::from_bits(v4.to_bits() & 0xffff_ff00).into())
         }
         (Addresses::Truncated, IpAddr::V6(v6)) => {
-            Ipv6Addr::from_bits(v6.to_bits() >> 80 << 80).to_string()
+            Some(Ipv6Addr::from_bits(v6.to_bits() >> 80 << 80).into())
+        }
+    })
+}
+
+impl Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("-"),
         }
     }
+}
+
+/// Writes a time as RFC 3339 has it, in UTC and with milliseconds.
+fn written_time(time: Millis, line: &mut Vec<u8>) {
+    let (second, millis) = (time.0 / 1_000, time.0 % 1_000);
+    SECOND.with_borrow_mut(|(known, text)| {
+        if *known != second || text.is_empty() {
+            *known = second;
+            *text = timestamp(Millis(second * 1_000)).to_string();
+        }
+        line.extend_from_slice(text.trim_end_matches('Z').as_bytes());
+    });
+    line.push(b'.');
+    line.extend([millis / 100, millis / 10 % 10, millis % 10].map(|digit| b'0' + digit as u8));
+    line.push(b'Z');
+}
+
+fn timestamp(time: Millis) -> Timestamp {
+    let millis = i64::try_from(time.0).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(millis).unwrap_or_default()
 }
 
 fn field<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
@@ -208,21 +276,23 @@ fn cut(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }
 
-/// An address without what may be a secret: query, fragment, and the `;parameters` of its
+/// Adds an address without what may be a secret: query, fragment, and the `;parameters` of its
 /// segments, which is where Java portals put a session (`;jsessionid=…`).
-fn bare(address: &str) -> String {
+fn push_bare(text: &mut String, address: &str) {
     let address = address.split(['?', '#']).next().unwrap_or("");
-    let mut bare = String::with_capacity(address.len());
+    if !address.contains(';') {
+        text.push_str(address);
+        return;
+    }
     for segment in address.split_inclusive('/') {
         match segment.split_once(';') {
             Some((name, rest)) => {
-                bare.push_str(name);
-                bare.extend(rest.ends_with('/').then_some('/'));
+                text.push_str(name);
+                text.extend(rest.ends_with('/').then_some('/'));
             }
-            None => bare.push_str(segment),
+            None => text.push_str(segment),
         }
     }
-    bare
 }
 
 /// Nobody ends the field early, or begins a line.
@@ -237,9 +307,10 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Span;
 
     fn line(format: AccessFormat) -> String {
-        let (writer, guard) = tracing_appender::non_blocking(std::io::sink());
+        let (lines, _writing) = Lines::to(std::io::sink()).unwrap();
         let config = LogConfig {
             level: String::new(),
             format: Default::default(),
@@ -247,7 +318,7 @@ mod tests {
             access_file: None,
             addresses: Addresses::Truncated,
         };
-        let log = AccessLog::new(&config, writer);
+        let log = AccessLog::new(&config, lines);
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, "Mozilla \"x\"".parse().unwrap());
         headers.insert(
@@ -266,13 +337,9 @@ mod tests {
             .unwrap();
         entry.answered(StatusCode::OK);
         entry.add(12);
-        let text = written(address, Addresses::Truncated);
-        let bytes = match format {
-            AccessFormat::Json => entry.json(&text),
-            _ => entry.combined(&text),
-        };
-        drop((entry, guard));
-        String::from_utf8(bytes).unwrap()
+        let mut line = Vec::new();
+        entry.write(&mut line);
+        String::from_utf8(line).unwrap()
     }
 
     #[test]
@@ -293,6 +360,40 @@ mod tests {
     }
 
     #[test]
+    fn a_json_line_says_what_it_should_in_json() {
+        let line = line(AccessFormat::Json);
+        let said: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let members: Vec<&String> = said.as_object().unwrap().keys().collect();
+        let names = [
+            "address", "agent", "bytes", "host", "method", "ms", "outcome", "path", "room",
+            "status", "time",
+        ];
+        assert!(members.into_iter().eq(names), "{line}");
+        assert_eq!(
+            (&said["address"], &said["bytes"]),
+            (&"192.0.2.0".into(), &12.into())
+        );
+        assert_eq!(
+            (&said["agent"], &said["room"]),
+            (&"Mozilla \"x\"".into(), &().into())
+        );
+        let time: Timestamp = said["time"].as_str().unwrap().parse().unwrap();
+        assert!(host::now().since(Millis(time.as_millisecond() as u64)) < Span::secs(60));
+    }
+
+    #[test]
+    fn a_time_has_its_milliseconds_whole() {
+        let written = |time| {
+            let mut line = Vec::new();
+            written_time(Millis(time), &mut line);
+            String::from_utf8(line).unwrap()
+        };
+        assert_eq!(written(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(written(1_700_000_000_007), "2023-11-14T22:13:20.007Z");
+        assert_eq!(written(1_700_000_000_120), "2023-11-14T22:13:20.120Z");
+    }
+
+    #[test]
     fn a_combined_line_can_be_split_at_its_quotes() {
         let line = line(AccessFormat::Combined);
         assert_eq!(line.matches('"').count(), 6, "{line}");
@@ -303,7 +404,7 @@ mod tests {
 
     #[test]
     fn addresses_are_truncated_by_default() {
-        let cut = |text: &str| written(text.parse().unwrap(), Addresses::Truncated);
+        let cut = |text: &str| written(text.parse().unwrap(), Addresses::Truncated).to_string();
         assert_eq!(cut("2001:db8:1:2:3:4:5:6"), "2001:db8:1::");
         assert_eq!(cut("::ffff:192.0.2.77"), "192.0.2.0");
     }

@@ -3,7 +3,7 @@
 use super::access::Entry;
 use super::door::Door;
 use super::lasting::Lasting;
-use super::wire::Busy;
+use super::mark::Busy;
 use crate::host;
 use crate::upstream::{BodyError, ResponseBody};
 use bytes::Bytes;

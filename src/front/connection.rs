@@ -19,11 +19,14 @@ use crate::host::Seldom;
 use crate::time::Span;
 use http::Request;
 use hyper::body::Incoming;
+use hyper::rt::Write as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -75,8 +78,8 @@ impl Guest {
 
     /// Counts it for its address, unless that is a proxy's of ours, which speaks for many.
     /// Returns how many there are from there, with it.
-    pub fn comes_from(&mut self, address: IpAddr) -> usize {
-        if self.network.is_some() || self.house.speaks_for_many(address) {
+    pub fn comes_from(&mut self, address: IpAddr, proven: bool) -> usize {
+        if self.network.is_some() || self.house.speaks_for_many(address, proven) {
             return 0;
         }
         let network = network(address);
@@ -84,11 +87,11 @@ impl Guest {
         self.house.crowd.enter_from(network)
     }
 
-    fn welcome(&mut self, address: IpAddr) -> Welcome {
+    fn welcome(&mut self, peer: Peer) -> Welcome {
         let limits = &self.house.config.limits;
         let most = limits.connections_per_address;
         let all_taken = self.number > limits.connections;
-        match self.comes_from(address) {
+        match self.comes_from(peer.address, peer.proven) {
             near if near > most + FAREWELLS_PER_ADDRESS => Welcome::Dropped,
             near if near > most || all_taken => Welcome::Told,
             _ => Welcome::Served,
@@ -110,20 +113,21 @@ pub async fn serve(
     mut socket: TcpStream,
     address: SocketAddr,
 ) {
+    let secure = reception.listener.speaks == Speaks::Https;
     let mut peer = Peer {
         address: address.ip(),
-        secure: reception.listener.speaks == Speaks::Https,
+        secure,
+        proven: secure,
     };
+    // Boxes, here and below, so that a connection does not take as much memory as the largest of
+    // what it may never need.
     if !reception.listener.proxy_from.is_empty() {
-        peer = match named(&reception, &mut socket, peer).await {
+        peer = match Box::pin(named(&reception, &mut socket, peer)).await {
             Ok(peer) => peer,
-            Err(_) => {
-                let words = reception.farewells.say(RefusalKind::BadRequest);
-                return farewell::say(async { Ok(socket) }, &words).await;
-            }
+            Err(_) => return Box::pin(not_understood(&reception, socket)).await,
         };
     }
-    let welcome = guest.welcome(peer.address);
+    let welcome = guest.welcome(peer);
     if welcome != Welcome::Served {
         guest.house.metrics.connections_refused.inc();
         if welcome == Welcome::Told {
@@ -134,19 +138,21 @@ pub async fn serve(
     if reception.listener.speaks != Speaks::Https {
         return http1(&reception, Stream::Plain(socket), peer, None).await;
     }
-    // Boxes, so that a plain connection does not take as much memory as the largest of these.
     let shaken = Box::pin(handshake::shake(&reception, socket)).await;
     match shaken {
         Ok((stream, session)) if session.http2 => {
             Box::pin(http2::serve(reception, stream, peer, session)).await;
         }
         Ok((stream, session)) => http1(&reception, stream, peer, Some(&session)).await,
-        Err(Unshaken::Plain(socket)) => {
-            let words = reception.farewells.say(RefusalKind::BadRequest);
-            farewell::say(async { Ok(socket) }, &words).await;
-        }
+        Err(Unshaken::Plain(socket)) => Box::pin(not_understood(&reception, socket)).await,
         Err(Unshaken::Gone) => {}
     }
+}
+
+/// Says that this is not what is spoken here.
+async fn not_understood(reception: &Reception, socket: TcpStream) {
+    let words = reception.farewells.say(RefusalKind::BadRequest);
+    farewell::say(async { Ok(socket) }, &words).await;
 }
 
 /// Says that there are too many, over what the listener speaks.
@@ -188,18 +194,46 @@ fn unnamed(house: &House, address: IpAddr, why: &proxy::Wrong) {
 }
 
 async fn http1(reception: &Reception, stream: Stream, peer: Peer, session: Option<&Session>) {
-    let thread = &reception.thread;
-    let limits = &thread.house.config.limits;
-    let wire = Wire::new(stream, reception.farewells.clone(), limits);
+    let limits = &reception.thread.house.config.limits;
+    let mut wire = Wire::new(stream, reception.farewells.clone(), limits);
+    let mut phase = reception.phase.clone();
+    loop {
+        let begun = tokio::select! {
+            biased;
+            begun = poll_fn(|context| wire.poll_begun(context)) => begun,
+            _ = phase.wait_for(|phase| *phase == Phase::Closing) => false,
+        };
+        if !begun {
+            // Nobody is there who would miss what we could not say.
+            let _ = poll_fn(|context| Pin::new(&mut wire).poll_shutdown(context)).await;
+            return;
+        }
+        // A box, so that nothing of it is left while the wire rests.
+        match Box::pin(requests(reception, wire, peer, session)).await {
+            Some(rested) => wire = rested,
+            None => return,
+        }
+    }
+}
+
+/// Answers requests until the wire rests and is given back, or the connection has ended.
+async fn requests(
+    reception: &Reception,
+    wire: Wire,
+    peer: Peer,
+    session: Option<&Session>,
+) -> Option<Wire> {
+    let limits = &reception.thread.house.config.limits;
     let mark = wire.mark();
     let service = service_fn(|request: Request<Incoming>| {
         let busy = mark.begin(request.version());
-        async move {
+        // A box: hyper moves what it is given several times for each request.
+        Box::pin(async move {
             let response = request::answer(reception, peer, session, request, Some(busy)).await;
             Ok::<_, Infallible>(response)
-        }
+        })
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         // The wire's guard and clock know what is a head and what is a pause; hyper does not.
         .header_read_timeout(None)
         .max_buf_size((LINE_MAX + limits.header_bytes).max(BUFFER_MAX))
@@ -207,19 +241,20 @@ async fn http1(reception: &Reception, stream: Stream, peer: Peer, session: Optio
         .serve_connection(wire, service)
         .with_upgrades();
     let mut phase = reception.phase.clone();
-    let mut connection = std::pin::pin!(connection);
     let mut asked_to_close = false;
     loop {
         tokio::select! {
-            ended = connection.as_mut() => {
+            ended = &mut connection => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a visitor's connection broke");
                 }
-                return;
+                // Of a tunnel there is nothing left to give back.
+                let mut wire = connection.into_parts()?.io;
+                return wire.rests().then_some(wire);
             }
             _ = phase.wait_for(|phase| *phase == Phase::Closing), if !asked_to_close => {
                 asked_to_close = true;
-                connection.as_mut().graceful_shutdown();
+                Pin::new(&mut connection).graceful_shutdown();
             }
         }
     }

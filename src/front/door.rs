@@ -62,20 +62,21 @@ pub struct Door {
 pub(super) struct Met {
     /// As the room shall see them.
     pub visitor: Visitor,
-    /// What is to become of the pass of a callback.
+    /// What is to become of the second cookie.
     pub second: Second,
 }
 
-/// What is to become of the pass that a callback has brought, beside what its visitor held already.
+/// What is to become of what a form from another site has brought, beside what its visitor held
+/// already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Second {
     /// There is none, or nothing.
     None,
     /// Its cookie is of no use any more.
     Old,
-    /// Its seat goes back: the visitor has one.
+    /// Its seat or place goes back: the visitor has one.
     Spare(u64),
-    /// It is the visitor's pass from now on, in place of the number that they held.
+    /// It is the visitor's from now on, in place of the number that they held.
     Taken(Option<u64>),
 }
 
@@ -166,21 +167,21 @@ impl House {
     }
 
     /// Whether one more newcomer may come from this address now.
-    pub(super) fn may_come(&self, address: IpAddr) -> bool {
-        self.speaks_for_many(address) || self.newcomers.check_key(&network(address)).is_ok()
+    pub(super) fn may_come(&self, address: IpAddr, proven: bool) -> bool {
+        self.speaks_for_many(address, proven) || self.newcomers.check_key(&network(address)).is_ok()
     }
 
     /// Whether one more callback may come from this address now without a seat.
-    pub(super) fn may_call_back(&self, address: IpAddr) -> bool {
-        self.speaks_for_many(address) || self.callbacks.check_key(&network(address)).is_ok()
+    pub(super) fn may_call_back(&self, address: IpAddr, proven: bool) -> bool {
+        self.speaks_for_many(address, proven) || self.callbacks.check_key(&network(address)).is_ok()
     }
 
     /// Whether a proxy of ours is at this address. One that does not say whom it speaks for
-    /// speaks for everybody.
-    pub(super) fn speaks_for_many(&self, address: IpAddr) -> bool {
+    /// speaks for everybody; unless the address is `proven` to be a visitor's own.
+    pub(super) fn speaks_for_many(&self, address: IpAddr, proven: bool) -> bool {
         let trust = &self.config.trust;
-        let unnamed = trust.proxies.is_empty() && self.config.cookie.secure && is_near(address);
-        unnamed || trust.covers(address)
+        let behind_tls = self.config.cookie.secure && trust.proxies.is_empty() && !proven;
+        (behind_tls && is_near(address)) || trust.covers(address)
     }
 
     /// Forgets addresses from which nobody came for a while. Wanted now and then.
@@ -200,30 +201,33 @@ impl House {
         self.meet(door, headers).visitor
     }
 
-    /// Who asks at `door`, and what is to become of the pass of a callback, if they have one.
-    /// Only looks.
+    /// Who asks at `door`, and what is to become of their second cookie, if they have one. Only
+    /// looks.
     pub(super) fn meet(&self, door: &Door, headers: &HeaderMap) -> Met {
-        let Held { visitor, callback } = (door.cookie).read(headers, host::now(), |why| {
-            self.rejected[why as usize].inc()
-        });
-        let Some(pass) = callback else {
+        let now = host::now();
+        let rejected = |why| self.rejected[why as usize].inc();
+        let Held { visitor, beside } = door.cookie.read(headers, now, rejected);
+        let Some(spare) = number(beside) else {
             return Met {
                 visitor,
                 second: Second::None,
             };
         };
         let room = door.room();
-        let (first, second) = (number(visitor), Visitor::Pass(pass));
-        let (visitor, second) = if first == Some(pass.number) {
+        let first = number(visitor);
+        let known = |visitor| room.knows(visitor, now);
+        let (visitor, second) = if first == Some(spare) {
             (visitor, Second::Old)
         } else if room.holds_seat(visitor) {
-            (visitor, Second::Spare(pass.number))
-        } else if room.holds_seat(second) {
-            (second, Second::Taken(first))
+            (visitor, Second::Spare(spare))
+        } else if room.holds_seat(beside) {
+            (beside, Second::Taken(first))
         } else if first.is_none() {
-            (second, Second::None)
+            (beside, Second::None)
+        } else if known(visitor) || !known(beside) {
+            (visitor, Second::Spare(spare))
         } else {
-            (visitor, Second::Old)
+            (beside, Second::Taken(first))
         };
         Met { visitor, second }
     }

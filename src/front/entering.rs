@@ -3,7 +3,7 @@
 use super::body::Body;
 use super::door::{Door, House, Met, Second};
 use crate::host;
-use crate::room::{Ask, Entry, Pass, Visitor};
+use crate::room::{Entry, Pass, Visitor};
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderValue, Response};
 
@@ -28,7 +28,7 @@ impl<'a> Entering<'a> {
         house: &House,
         door: &'a Door,
         met: &Met,
-        ask: Ask,
+        unseen: bool,
         (number, entry): (u64, Entry),
     ) -> Entering<'a> {
         let now = host::now();
@@ -46,7 +46,7 @@ impl<'a> Entering<'a> {
             door,
             number,
             entry,
-            beside: new && ask.callback && met.visitor == Visitor::Newcomer,
+            beside: new && unseen && met.visitor == Visitor::Newcomer,
             second: met.second,
             round,
             welcomed: false,
@@ -71,12 +71,12 @@ impl<'a> Entering<'a> {
         } else {
             house.written.wait(self.round).await;
             Some(match self.beside {
-                true => cookie.callback_pass(pass(self.number)),
+                true => cookie.beside(Visitor::Pass(pass(self.number))),
                 false => cookie.pass(pass(self.number)),
             })
         };
         self.welcomed = true;
-        let second = (self.second != Second::None).then(|| cookie.clear_callback());
+        let second = (self.second != Second::None).then(|| cookie.clear_beside());
         for cookie in [first, second].into_iter().flatten() {
             set(response, cookie);
         }

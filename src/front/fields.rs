@@ -1,6 +1,7 @@
 //! Header fields on their way through: what belongs to one connection, and where a request comes
 //! from.
 
+use super::digits;
 use super::origin::Origin;
 use crate::upstream::is_trailer;
 use http::header::{
@@ -10,7 +11,6 @@ use http::header::{
     TRANSFER_ENCODING, UPGRADE, VIA, WWW_AUTHENTICATE,
 };
 use http::{HeaderValue, Uri};
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -20,7 +20,7 @@ const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// Fields that say where a request comes from. We say it ourselves.
-const FROM: [HeaderName; 7] = [
+static FROM: [HeaderName; 7] = [
     FORWARDED,
     FORWARDED_FOR,
     FORWARDED_HOST,
@@ -31,7 +31,7 @@ const FROM: [HeaderName; 7] = [
 ];
 
 /// Fields that belong to one connection (RFC 9110 §7.6.1), whether it names them or not.
-const HOP_BY_HOP: [HeaderName; 10] = [
+static HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -46,7 +46,7 @@ const HOP_BY_HOP: [HeaderName; 10] = [
 
 /// Fields that are meant for whoever is at the end, so that a `Connection` field cannot have them
 /// taken out on the way: an attacker could take away what the portal decides by.
-const END_TO_END: [HeaderName; 19] = [
+static END_TO_END: [HeaderName; 19] = [
     AUTHORIZATION,
     CACHE_CONTROL,
     CONTENT_ENCODING,
@@ -68,6 +68,9 @@ const END_TO_END: [HeaderName; 19] = [
     HeaderName::from_static("content-security-policy"),
 ];
 
+/// Bytes that a field of ours rarely exceeds.
+const FIELD_BYTES: usize = 96;
+
 /// Takes out what belongs to the connection and what its `Connection` field names.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
@@ -77,9 +80,15 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
             .collect();
         named.iter().for_each(|name| drop(headers.remove(name)));
     }
-    HOP_BY_HOP
-        .iter()
-        .for_each(|name| drop(headers.remove(name)));
+    take_out(headers, &HOP_BY_HOP);
+}
+
+/// Takes out the fields of these names. Most heads have none of them, and few fields: to look at
+/// those costs less than to ask for each that could be there.
+fn take_out(headers: &mut HeaderMap, names: &[HeaderName]) {
+    if headers.keys().any(|name| names.contains(name)) {
+        names.iter().for_each(|name| drop(headers.remove(name)));
+    }
 }
 
 /// The fields that `Connection` names.
@@ -115,7 +124,7 @@ pub fn announced_trailers(headers: &HeaderMap) -> Option<HeaderValue> {
 /// Says where the request comes from, in place of whatever it says itself: `Forwarded` (RFC 7239)
 /// and the `X-Forwarded-` fields that most portals read. `Host` is what the portal will see.
 pub fn introduce(headers: &mut HeaderMap, origin: &Origin) {
-    FROM.iter().for_each(|name| drop(headers.remove(name)));
+    take_out(headers, &FROM);
     let host = headers.get(HOST).cloned();
     if let Ok(value) = HeaderValue::try_from(forwarded(origin, host.as_ref())) {
         headers.insert(FORWARDED, value);
@@ -134,38 +143,50 @@ fn scheme(origin: &Origin) -> &'static str {
 }
 
 /// The visitor's address, and the proxies of ours behind it.
-fn way(origin: &Origin) -> String {
-    let mut way = origin.address.to_string();
+fn way(origin: &Origin) -> Vec<u8> {
+    let mut way = Vec::with_capacity(FIELD_BYTES);
+    digits::address(origin.address, &mut way);
     for hop in &origin.hops {
-        let _ = write!(way, ", {hop}");
+        way.extend_from_slice(b", ");
+        digits::address(*hop, &mut way);
     }
     way
 }
 
 /// The same by RFC 7239 §4, with what the visitor asked for: what is no token is quoted, and an
 /// IPv6 address has brackets.
-fn forwarded(origin: &Origin, host: Option<&HeaderValue>) -> String {
-    let mut forwarded = node(origin.address);
+fn forwarded(origin: &Origin, host: Option<&HeaderValue>) -> Vec<u8> {
+    let mut forwarded = Vec::with_capacity(FIELD_BYTES);
+    node(origin.address, &mut forwarded);
     let host = host.and_then(|host| host.to_str().ok());
     // A valid host has neither quotes nor backslashes.
     if let Some(host) = host.filter(|host| !host.is_empty() && !host.contains(['"', '\\'])) {
-        let _ = match host.contains([':', '[']) {
-            true => write!(forwarded, ";host=\"{host}\""),
-            false => write!(forwarded, ";host={host}"),
+        let quote: &[u8] = if host.contains([':', '[']) {
+            b"\""
+        } else {
+            b""
         };
+        for part in [b";host=", quote, host.as_bytes(), quote] {
+            forwarded.extend_from_slice(part);
+        }
     }
-    let _ = write!(forwarded, ";proto={}", scheme(origin));
+    forwarded.extend_from_slice(b";proto=");
+    forwarded.extend_from_slice(scheme(origin).as_bytes());
     for hop in &origin.hops {
-        let _ = write!(forwarded, ", {}", node(*hop));
+        forwarded.extend_from_slice(b", ");
+        node(*hop, &mut forwarded);
     }
     forwarded
 }
 
-fn node(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(v4) => format!("for={v4}"),
-        IpAddr::V6(v6) => format!("for=\"[{v6}]\""),
-    }
+fn node(address: IpAddr, out: &mut Vec<u8>) {
+    let (before, behind): (&[u8], &[u8]) = match address {
+        IpAddr::V4(_) => (b"for=", b""),
+        IpAddr::V6(_) => (b"for=\"[", b"]\""),
+    };
+    out.extend_from_slice(before);
+    digits::address(address, out);
+    out.extend_from_slice(behind);
 }
 
 /// The `Host` field to put in, if it is not to stay as it came: an absolute target overrides the
@@ -237,6 +258,7 @@ mod tests {
             let origin = Origin {
                 address: address.parse().unwrap(),
                 hops: vec!["10.0.0.1".parse().unwrap()],
+                proven: true,
                 secure: true,
             };
             introduce(&mut headers, &origin);

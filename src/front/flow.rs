@@ -7,11 +7,14 @@ use super::canonical::Asked;
 use super::door::Door;
 use crate::config::{RequestSet, Seen};
 use crate::room::Ask;
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, COOKIE, HeaderMap, HeaderName, ORIGIN};
-use http::{Method, Request};
+use http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, COOKIE, HOST, HeaderMap, HeaderName, ORIGIN, REFERER,
+};
+use http::{HeaderValue, Method, Request};
 
 const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 const PURPOSE: HeaderName = HeaderName::from_static("purpose");
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 /// What browsers fetch beside a page, now and then without any cookie.
 const BESIDE: [&str; 6] = ["image", "font", "style", "script", "manifest", "track"];
@@ -24,6 +27,9 @@ pub(super) struct Flow {
     pub leaves: bool,
     /// Without a seat to give back, it never waits.
     pub leaves_around: bool,
+    /// It is a form from another site, with which browsers send no cookie of ours: whoever sends
+    /// it may hold what we cannot see.
+    pub unseen: bool,
     /// What the room needs to know of it.
     pub ask: Ask,
 }
@@ -53,18 +59,22 @@ impl Flow {
         let surely = |set| asked.opens(|path| means(set, path));
         let flows = &door.config.flows;
         let leaves = plainly(&flows.logout);
+        let mut ask = ask(method, headers);
+        ask.callback = !ask.takes_nothing() && surely(&flows.callbacks);
         let around = if surely(&flows.open) || is_preflight(method, headers) {
             Some(Around::Open)
+        } else if ask.callback && ask.work && !is_of_a_browser(headers) {
+            // A single logout, say: it would hold a seat for nobody.
+            Some(Around::BackChannel)
         } else {
             surely(&flows.back_channels).then_some(Around::BackChannel)
         };
-        let mut ask = ask(method, headers);
-        ask.callback = !ask.takes_nothing() && surely(&flows.callbacks);
         ask.renews = ask.callback || !plainly(&flows.non_renewing);
         Flow {
             around,
             leaves,
             leaves_around: leaves && surely(&flows.logout),
+            unseen: ask.work && is_from_elsewhere(headers),
             ask,
         }
     }
@@ -76,6 +86,24 @@ fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     *method == Method::OPTIONS
         && headers.contains_key(ORIGIN)
         && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// Whether a form was sent by a browser. They say where it comes from, or have cookies.
+fn is_of_a_browser(headers: &HeaderMap) -> bool {
+    [ORIGIN, REFERER, COOKIE, SEC_FETCH_SITE]
+        .iter()
+        .any(|name| headers.contains_key(name))
+}
+
+/// Whether a form comes from a page of another site, as far as the browser tells. Older ones say
+/// only the origin, which may be a sibling's: then a cookie that was not there is not missed.
+fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    if let Some(site) = headers.get(SEC_FETCH_SITE) {
+        return site == "cross-site";
+    }
+    let host = headers.get(HOST).map_or(&[][..], HeaderValue::as_bytes);
+    let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
+    origin.is_some_and(|origin| host.is_empty() || !origin.ends_with(host))
 }
 
 /// What the method and the fields of a request tell the room.

@@ -14,12 +14,11 @@ use crate::config::ErrorPages;
 use crate::cookie;
 use crate::host;
 use crate::time::Span;
-use crate::upstream::{self, Client, Failure, Pace, RequestBody, ResponseBody, Wants};
+use crate::upstream::{self, Claim, Client, Failure, Pace, RequestBody, ResponseBody, Wants};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
-use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -48,6 +47,10 @@ pub struct Errand<'a> {
     pub origin: &'a Origin,
     /// Where tunnels run, so that a stop knows of them.
     pub tunnels: &'a TaskTracker,
+    /// It works once: a callback, or another server's call about one.
+    pub once: bool,
+    /// Who asks for the slot.
+    pub claim: Claim,
     /// Held until the answer has ended.
     pub visit: Option<Visit>,
 }
@@ -66,6 +69,8 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Incoming>) -> Response
     let wants = Wants {
         visitor: errand.origin.address,
         upgrade,
+        once: errand.once,
+        claim: errand.claim,
     };
     let began = host::now();
     let answer = errand.client.send(outgoing, wants).await;
@@ -121,8 +126,8 @@ fn outgoing(
         _ => parts.headers.contains_key(TRANSFER_ENCODING),
     };
     let host = fields::host(&parts.uri, &parts.headers);
-    let target: Result<PathAndQuery, _> = errand.asked.target.parse();
-    parts.uri = target.map_or_else(|_| Uri::from_static("/"), Uri::from);
+    let target = parts.uri.path_and_query().cloned();
+    parts.uri = target.map_or_else(|| Uri::from_static("/"), Uri::from);
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     let headers = &mut parts.headers;

@@ -20,6 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::BufWriter;
 use tokio::sync::watch;
 
 /// Bytes of a body that may be under way to us for one request, and for one connection.
@@ -29,6 +30,9 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const FRAME_MAX: u32 = 16 * 1024;
 /// Bytes of an answer that wait for the visitor, for one request.
 const SEND_MAX: usize = 64 * 1024;
+/// Bytes of frames that go out together: h2 writes the head of a frame and what is in it apart,
+/// and each write would be a record of TLS and a call to the kernel.
+const TOGETHER: usize = 8 * 1024;
 /// Requests that the visitor took back before we looked at them: more end the connection
 /// ("rapid reset").
 const RESETS_MAX: usize = 20;
@@ -54,13 +58,15 @@ pub async fn serve(reception: Arc<Reception>, stream: Stream, peer: Peer, sessio
     let session = Arc::new(session);
     let service = service_fn(move |mut request: Request<Incoming>| {
         let (reception, session) = (reception.clone(), session.clone());
-        async move {
+        // A box: what follows is moved several times before it is a task.
+        Box::pin(async move {
             join_crumbs(request.headers_mut());
             let response = request::answer(&reception, peer, Some(&session), request, None).await;
             Ok::<_, Infallible>(response.map(Taken::by_this_task))
-        }
+        })
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let together = BufWriter::with_capacity(TOGETHER, stream);
+    let connection = builder.serve_connection(TokioIo::new(together), service);
     let mut connection = std::pin::pin!(connection);
     let mut leaving = false;
     loop {

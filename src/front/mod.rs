@@ -7,11 +7,11 @@
 //! belongs to it), `own` (`/.preau/`), `flow` (what a request is to its room), `entering` (who is
 //! let in), `forward` (to the portal and back), `fields` (header fields on that way), `tunnel` and
 //! `lasting` (what goes on after an answer), `reply` (our own answers), `page` (their words),
-//! `written` (the store), `access` (the log).
+//! `written` (the store), `access`, `json`, `digits` and `lines` (the log).
 //!
 //! The socket: `stream` (the bytes), `wire` (what stands between them and hyper), [`guard`] (where
-//! requests begin and end), `held` and `clock` (bytes and timer of a wire),
-//! `crowd` (how many there are), `farewell` (answers that end a connection).
+//! requests begin and end), `held`, `mark` and `clock` (bytes, state and timer of a wire), `crowd`
+//! (how many there are), `farewell` (answers that end a connection).
 
 mod access;
 mod body;
@@ -19,6 +19,7 @@ mod canonical;
 mod clock;
 mod connection;
 mod crowd;
+mod digits;
 mod door;
 mod entering;
 mod farewell;
@@ -31,7 +32,10 @@ pub mod guard;
 mod handshake;
 mod held;
 mod http2;
+mod json;
 mod lasting;
+mod lines;
+mod mark;
 mod origin;
 mod own;
 pub mod page;
@@ -48,5 +52,6 @@ mod written;
 
 pub use access::AccessLog;
 pub use door::{Door, House, Thread};
+pub use lines::{Lines, Writing};
 pub use serve::{Phase, serve};
 pub use written::Written;

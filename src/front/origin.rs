@@ -22,6 +22,8 @@ pub struct Peer {
     pub address: IpAddr,
     /// They came over TLS.
     pub secure: bool,
+    /// The address is surely theirs: they speak TLS with us, or a proxy of ours names them.
+    pub proven: bool,
 }
 
 /// Where one request comes from.
@@ -33,6 +35,8 @@ pub struct Origin {
     pub hops: Vec<IpAddr>,
     /// The visitor came over HTTPS.
     pub secure: bool,
+    /// The address is surely the visitor's, and not that of a proxy we do not know of.
+    pub proven: bool,
 }
 
 /// What a proxy says: whom it got the request from, and whether over HTTPS.
@@ -48,6 +52,7 @@ impl Origin {
             address: peer.address.to_canonical(),
             hops: Vec::new(),
             secure: peer.secure || config.cookie.secure,
+            proven: peer.proven,
         };
         if config.trust.covers(peer.address) {
             match config.trust.field {
@@ -79,6 +84,7 @@ impl Origin {
             }
         }
         self.hops.reverse();
+        self.proven |= !self.hops.is_empty();
     }
 }
 
@@ -174,6 +180,7 @@ mod tests {
         let peer = Peer {
             address: peer.parse().unwrap(),
             secure: false,
+            proven: false,
         };
         let origin = Origin::of(peer, &headers, &config(field));
         let hops = origin.hops.iter().map(IpAddr::to_string).collect();

@@ -140,8 +140,9 @@ fn leave(house: &House, door: &Door, manner: Manner, headers: &HeaderMap) -> Res
     let mut response = reply::json(&serde_json::json!({ "state": "outside" }));
     if let Some(number) = held {
         door.room().leave(number, host::now());
-        let clear = door.cookie.clear();
-        response.headers_mut().append(SET_COOKIE, clear);
+        for clear in [door.cookie.clear(), door.cookie.clear_beside()] {
+            response.headers_mut().append(SET_COOKIE, clear);
+        }
     }
     response
 }

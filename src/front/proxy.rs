@@ -149,6 +149,7 @@ impl Peer {
         Peer {
             address: address.unwrap_or(self.address),
             secure: self.secure || named.secure,
+            proven: named.address.is_some(),
         }
     }
 }
@@ -179,6 +180,7 @@ mod tests {
         let peer = Peer {
             address: from.ip(),
             secure: false,
+            proven: false,
         };
         let sources = ["127.0.0.0/8".parse().unwrap()];
         let send = async {

@@ -4,7 +4,7 @@ use super::body::Body;
 use super::door::{Door, House};
 use super::page::{CONTENT_SECURITY_POLICY, Lang, RefusalKind, RefusalView, WaitingView};
 use crate::host;
-use crate::room::{Promise, Ticket, Waiting};
+use crate::room::{Promise, Waiting};
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_LANGUAGE, ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE,
@@ -18,6 +18,9 @@ use serde::Serialize;
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
+
+/// Bytes that our JSON rarely exceeds.
+const JSON_BYTES: usize = 512;
 
 /// The methods that are named to those who ask.
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -138,7 +141,7 @@ pub fn waiting(
     door: &Door,
     manner: Manner,
     told: &Waiting,
-    fresh: Option<Ticket>,
+    fresh: Option<HeaderValue>,
     address: &str,
 ) -> Response<Body> {
     let name = &door.config.name;
@@ -164,10 +167,8 @@ pub fn waiting(
         )
     };
     response.headers_mut().insert(RETRY_AFTER, after.into());
-    if let Some(ticket) = fresh {
-        response
-            .headers_mut()
-            .append(SET_COOKIE, door.cookie.ticket(ticket));
+    if let Some(cookie) = fresh {
+        response.headers_mut().append(SET_COOKIE, cookie);
     }
     response
 }
@@ -260,7 +261,9 @@ pub fn html(lang: Lang, page: Bytes) -> Response<Body> {
 
 /// JSON of ours, not to be kept by anybody.
 pub fn json(content: &impl Serialize) -> Response<Body> {
-    let bytes = serde_json::to_vec(content).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(JSON_BYTES);
+    // Memory takes every write, and what we say has no maps with keys that are no text.
+    let _ = serde_json::to_writer(&mut bytes, content);
     let mut response = Response::new(Body::ours(bytes));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

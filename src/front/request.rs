@@ -8,21 +8,20 @@ use super::entering::Entering;
 use super::flow::{Around, Flow};
 use super::forward::{self, Errand};
 use super::handshake::Session;
+use super::mark::Busy;
 use super::origin::{Origin, Peer};
 use super::own;
 use super::page::RefusalKind;
 use super::redirect;
 use super::reply::{self, Manner};
 use super::serve::Reception;
-use super::wire::Busy;
 use crate::config::Speaks;
 use crate::host;
 use crate::room::{Ask, Decision, Refusal, Visitor};
-use crate::upstream;
+use crate::upstream::{self, Claim};
 use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Answers one request: every one gets an answer.
@@ -127,6 +126,7 @@ async fn admit(
     };
     let manner = manner.for_apps(&door.config.flows.apps, request.headers());
     let client = &thread.clients[door.config.portal];
+    let flow = Flow::of(door, asked, &request);
     let errand = |visit| Errand {
         house: &thread.house,
         door,
@@ -135,9 +135,13 @@ async fn admit(
         manner,
         origin,
         tunnels: &thread.tunnels,
+        once: flow.ask.callback || flow.around == Some(Around::BackChannel),
+        claim: match flow.around {
+            Some(Around::BackChannel) => Claim::BackChannel,
+            _ => Claim::Visitor,
+        },
         visit,
     };
-    let flow = Flow::of(door, asked, &request);
     if let Some(around) = flow.around {
         return pass(around, errand(None), request, logged).await;
     }
@@ -147,11 +151,11 @@ async fn admit(
         // Nobody has to wait to log out.
         return pass(Around::Open, errand(None), request, logged).await;
     }
-    match decide(house, door, met.visitor, flow.ask, origin.address) {
+    match decide(house, door, met.visitor, flow.ask, origin) {
         Ok(Decision::Forward { number, entry }) => {
             note(logged, Some(door), "forwarded");
             door.meters.forwarded.inc();
-            let entering = Entering::new(house, door, &met, flow.ask, (number, entry));
+            let entering = Entering::new(house, door, &met, flow.unseen, (number, entry));
             let visit = Visit::new(door.clone(), number, flow.ask.renews);
             let mut response = forward::run(errand(Some(visit)), request).await;
             entering.welcome(house, flow.leaves, &mut response).await;
@@ -167,8 +171,12 @@ async fn admit(
             if !holds(met.visitor, ticket.number) {
                 house.written.wait(house.written.round()).await;
             }
-            let fresh = fresh.then_some(ticket);
-            reply::waiting(house, door, manner, &waiting, fresh, &asked.target)
+            let beside = flow.unseen && met.visitor == Visitor::Newcomer;
+            let cookie = fresh.then(|| match beside {
+                true => door.cookie.beside(Visitor::Ticket(ticket)),
+                false => door.cookie.ticket(ticket),
+            });
+            reply::waiting(house, door, manner, &waiting, cookie, &asked.target)
         }
         Ok(Decision::Refuse(why)) => refused(house, door, manner, kind(why), asked),
         Err(kind) => refused(house, door, manner, kind, asked),
@@ -215,17 +223,20 @@ fn decide(
     door: &Door,
     visitor: Visitor,
     mut ask: Ask,
-    address: IpAddr,
+    origin: &Origin,
 ) -> Result<Decision, RefusalKind> {
     let mut room = door.room();
     let now = host::now();
-    if ask.callback && !room.holds_seat(visitor) && !house.may_call_back(address) {
+    if ask.callback
+        && !room.holds_seat(visitor)
+        && !house.may_call_back(origin.address, origin.proven)
+    {
         ask.callback = false;
         room.limited_callback();
     }
     // A dead cookie is worth no more than none.
     let new = !ask.takes_nothing() && !room.knows(visitor, now);
-    if new && !ask.callback && !house.may_come(address) {
+    if new && !ask.callback && !house.may_come(origin.address, origin.proven) {
         return Err(RefusalKind::TooManyTickets);
     }
     Ok(room.arrive(visitor, ask, now))

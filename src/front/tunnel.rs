@@ -51,7 +51,7 @@ pub fn open(
         parts.headers.insert(UPGRADE, protocol);
     }
     let mut guest = Guest::new(errand.house.clone());
-    guest.comes_from(errand.origin.address);
+    guest.comes_from(errand.origin.address, errand.origin.proven);
     let held = Held {
         _lasting: lasting,
         _guest: guest,

@@ -14,6 +14,10 @@
 //! come: browsers open such in advance and expect just that), one whose visitor has left, and
 //! one whose answer was begun and is not taken: nothing could be said there.
 //!
+//! *Rest*: hyper holds 17 KiB for a connection, whether it is used or not, and a browser keeps
+//! its connections for minutes. So a wire is without hyper until the first bytes of a request
+//! come, and takes leave of it again when it has been idle for [`REST_AFTER`].
+//!
 //! *A soft close*: closing a socket while bytes of the visitor are unread makes the kernel send
 //! a reset, which can destroy the answer that is still on its way (RFC 9112 §9.6). So after our
 //! last byte we read on for a moment.
@@ -31,20 +35,20 @@ use super::clock::Clock;
 use super::farewell::Farewells;
 use super::guard::{Guard, Verdict};
 use super::held::Held;
+use super::mark::{self, ENDED, IDLE, Mark, State, TUNNEL};
 use super::page::RefusalKind;
 use super::stream::Stream;
 use crate::config::Limits;
 use crate::host;
 use crate::time::{Millis, Span};
 use crate::upstream::Pace;
-use http::Version;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -55,6 +59,8 @@ pub const READ_AHEAD: usize = 64 * 1024;
 /// Bytes of an answer that the kernel holds before it sends them: at the poorest link that we
 /// bear with, it takes less than `take_timeout` until there is room again.
 const UNSENT_MAX: u32 = 16 * 1024;
+/// A connection that has been idle for so long rests.
+const REST_AFTER: Span = Span::secs(1);
 /// How long we read on after our last byte.
 const LINGER: Duration = Duration::from_secs(5);
 /// Bytes read on at most: a refused upload is to hear why.
@@ -83,9 +89,11 @@ pub struct Wire {
     lingered: usize,
 }
 
-/// How a connection ends that we end.
+/// How a connection ends that we end, as hyper sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
+    /// For hyper only: the wire rests.
+    Rest,
     /// With words in place of whatever else would be said.
     Words,
     /// Without: nobody has asked for anything.
@@ -111,33 +119,9 @@ enum Stage {
     Begun,
 }
 
-/// Nothing of ours is under way: what is written now is hyper's.
-const IDLE: u8 = 0;
-/// An answer is under way.
-const ANSWERING: u8 = 1;
-/// An answer has ended, and its last bytes may not have gone out yet.
-const ENDED: u8 = 2;
-/// The wire is a tunnel for good.
-const TUNNEL: u8 = 3;
-
 /// What hyper writes first in an answer to an old request, and what goes out instead.
 const OLD: &[u8] = b"HTTP/1.0 ";
 const OURS: &[u8] = b"HTTP/1.1 ";
-
-/// What goes on on a wire.
-#[derive(Default)]
-struct State {
-    phase: AtomicU8,
-    /// The next bytes are the beginning of an answer to a request by HTTP/1.0.
-    old: AtomicBool,
-}
-
-/// What a wire carries, as the service that answers on it sees it.
-#[derive(Clone)]
-pub struct Mark(Arc<State>);
-
-/// Held while an answer of ours is under way.
-pub struct Busy(Arc<State>);
 
 impl Wire {
     /// A wire on which the first byte is awaited from now on.
@@ -169,7 +153,30 @@ impl Wire {
 
     /// The mark that the service sets while it answers.
     pub fn mark(&self) -> Mark {
-        Mark(self.state.clone())
+        Mark::on(self.state.clone())
+    }
+
+    /// Ready when bytes of a request are here; not true when none will come.
+    pub fn poll_begun(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        if self.held.len() > 0 {
+            return Poll::Ready(true);
+        }
+        if let Poll::Ready(filled) = self.held.fill(&mut self.stream, context) {
+            return Poll::Ready(filled.is_ok_and(|bytes| bytes > 0));
+        }
+        let now = host::now();
+        let until = self.head.until(false, now);
+        if now >= until {
+            self.end = Some(End::Silent);
+            return Poll::Ready(false);
+        }
+        self.clock.wake_by(until, now, context);
+        Poll::Pending
+    }
+
+    /// Whether it rests, now that hyper has let go of it; then it can begin anew.
+    pub fn rests(&mut self) -> bool {
+        self.end.take_if(|end| *end == End::Rest).is_some()
     }
 
     fn state(&self) -> u8 {
@@ -199,11 +206,13 @@ impl Wire {
             }
         } else if self.state() == IDLE {
             let until = self.head.until(self.held.len() > 0, now);
+            let rest = until.min(self.head.since + REST_AFTER);
             match self.head.stage {
-                _ if now < until => until,
+                Stage::Begun if now < until => until,
                 Stage::Begun => return self.refuse(RefusalKind::TooSlow),
+                Stage::First | Stage::Next if now < rest => rest,
                 Stage::First | Stage::Next => {
-                    self.end = Some(End::Silent);
+                    self.end = Some(End::Rest);
                     return Poll::Ready(Ok(()));
                 }
             }
@@ -236,7 +245,7 @@ impl Wire {
         match self.held.len() {
             // hyper looks again only when it is woken.
             1.. => context.waker().wake_by_ref(),
-            0 => self.clock.wake_by(now + self.head.next, now, context),
+            0 => self.clock.wake_by(now + REST_AFTER, now, context),
         }
     }
 
@@ -323,38 +332,6 @@ impl Awaited {
     }
 }
 
-impl Mark {
-    /// An answer begins, to a request by `version`.
-    pub fn begin(&self, version: Version) -> Busy {
-        // If the wire is not idle, bytes of the answer before may go out first.
-        let idle = self.0.phase.swap(ANSWERING, Ordering::Relaxed) == IDLE;
-        let old = idle && version < Version::HTTP_11;
-        self.0.old.store(old, Ordering::Relaxed);
-        Busy(self.0.clone())
-    }
-}
-
-impl Busy {
-    /// The wire becomes a tunnel: nothing on it will ever be an answer again.
-    pub fn for_good(self) {
-        self.0.phase.store(TUNNEL, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        // The answer may still be in hyper's buffer: the wire is idle once that is flushed.
-        step(&self.0, ANSWERING, ENDED);
-    }
-}
-
-/// From `from` to `to`; another state stays as it is. Returns whether it was `from`.
-fn step(state: &State, from: u8, to: u8) -> bool {
-    let relaxed = Ordering::Relaxed;
-    let stepped = state.phase.compare_exchange(from, to, relaxed, relaxed);
-    stepped.is_ok()
-}
-
 /// Has the kernel end the connection when data stays untaken for `most` (RFC 5482), and tell us
 /// early how much it has sent.
 fn bound_stalls(stream: &Stream, most: Duration) {
@@ -437,13 +414,16 @@ impl Write for Wire {
         ready!(self.poll_words(context))?;
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
         // hyper flushes a wire only after it has written all that it holds.
-        if step(&self.state, ENDED, IDLE) {
+        if mark::step(&self.state, ENDED, IDLE) {
             self.rest(context);
         }
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.end == Some(End::Rest) {
+            return Poll::Ready(Ok(()));
+        }
         if self.lingering.is_none() {
             ready!(self.poll_words(context))?;
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;

@@ -4,7 +4,7 @@ use super::answer;
 use super::body::{Lease, ResponseBody};
 use super::connect::NoConnection;
 use super::pool::{Pool, Sender, Wanted};
-use super::slots::Slot;
+use super::slots::{Claim, Slot};
 use super::upload::{Progress, RequestBody};
 use super::{Failure, Outcome, Portal, judge};
 use crate::host;
@@ -13,6 +13,7 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::client::conn::TrySendError;
 use std::error::Error as _;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -29,6 +30,10 @@ pub struct Wants {
     pub visitor: IpAddr,
     /// The connection is to become something else (101).
     pub upgrade: bool,
+    /// It works once, such as the ticket of a sign-on: it is treated as a form is.
+    pub once: bool,
+    /// Who asks for the slot.
+    pub claim: Claim,
 }
 
 /// A request that got no answer.
@@ -76,8 +81,8 @@ impl Client {
     ///
     /// It is sent a second time, on a new connection, only if nothing of it was sent; if the
     /// server says that it has not worked on it (HTTP/2: REFUSED_STREAM, or beyond the last stream
-    /// of a GOAWAY) and it has no body; or if it is safe, has no body, and was sent on a
-    /// connection that the server may have closed meanwhile (RFC 9112 §9.3.1). What cannot be sent
+    /// of a GOAWAY) and it has no body; or if it is safe, works more than once, has no body, and was
+    /// sent on a connection that the server may have closed meanwhile (RFC 9112 §9.3.1). What cannot be sent
     /// again is kept off connections that have been idle for a while.
     ///
     /// # Errors
@@ -88,14 +93,14 @@ impl Client {
         wants: Wants,
     ) -> Result<Answer, Failure> {
         let bodyless = request.body().is_none();
-        let safe = bodyless && is_safe(request.method());
+        let safe = bodyless && is_safe(request.method()) && !wants.once;
         let wanted = Wanted {
             visitor: Some(wants.visitor),
             http1: wants.upgrade,
             again: safe,
         };
-        let slot = self.portal.slot().await?;
-        let (slot, sender) = self.connect(slot, wanted).await?;
+        let slot = self.portal.slot(wants.claim).await?;
+        let (slot, sender) = self.connect(slot, wanted, Kept::Taken).await?;
         let repeatable = safe && sender.reused;
         let copied = repeatable || (bodyless && sender.is_shared());
         let copy = copied.then(|| copy(&request));
@@ -109,12 +114,13 @@ impl Client {
             Again::Always(unsent) => unsent.map(|unsent| *unsent).or(copy),
         };
         match second {
-            Some(request) => self.once_more(lost.slot, request, wanted, wants).await,
+            // A box: it is rare, and every request would hold room for it.
+            Some(request) => Box::pin(self.once_more(lost.slot, request, wanted, wants)).await,
             None => Err(self.lost(lost.slot, lost.failure, lost.why)),
         }
     }
 
-    /// On a fresh connection to the same server.
+    /// On a fresh connection to the same server or, if that cannot be reached, to another.
     async fn once_more(
         &self,
         slot: Slot,
@@ -123,15 +129,24 @@ impl Client {
         wants: Wants,
     ) -> Result<Answer, Failure> {
         self.portal.counts.retries.fetch_add(1, Ordering::Relaxed);
-        let connected = self.pools[slot.server()].connect(wanted).await;
-        let sender = connected.map_err(|why| self.unconnected(&slot, why))?;
+        let (slot, sender) = self.connect(slot, wanted, Kept::Left).await?;
         let answer = self.exchange(slot, sender, request, wants).await;
         answer.map_err(|lost| self.lost(lost.slot, lost.failure, lost.why))
     }
 
     /// A connection to the slot's server or, if that cannot be reached, to one other.
-    async fn connect(&self, slot: Slot, wanted: Wanted) -> Result<(Slot, Sender), Failure> {
-        match self.pools[slot.server()].take(wanted).await {
+    async fn connect(
+        &self,
+        slot: Slot,
+        wanted: Wanted,
+        kept: Kept,
+    ) -> Result<(Slot, Sender), Failure> {
+        let pool = &self.pools[slot.server()];
+        let connected = match kept {
+            Kept::Taken => pool.take(wanted).await,
+            Kept::Left => pool.connect(wanted).await,
+        };
+        match connected {
             Ok(sender) => return Ok((slot, sender)),
             Err(why) => match self.unconnected(&slot, why) {
                 Failure::Down => {}
@@ -154,14 +169,17 @@ impl Client {
         wants: Wants,
     ) -> Result<Answer, Lost> {
         let progress = request.body().progress();
-        let answer = sender.send(request);
+        let answer = {
+            let answer = std::pin::pin!(sender.send(request));
+            in_time(answer, &progress, self.portal.config.response_timeout).await
+        };
         let lost = |slot, failure, again, why| Lost {
             slot,
             failure,
             again,
             why,
         };
-        match in_time(answer, &progress, self.portal.config.response_timeout).await {
+        match answer {
             Ok(Ok(mut answer)) => {
                 if let Err(wrong) = answer::check(&mut answer, wants.upgrade) {
                     let why = format!("sends what is not HTTP: its answer {wrong}");
@@ -235,6 +253,15 @@ impl Client {
     }
 }
 
+/// What becomes of connections that are kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// One of them will do.
+    Taken,
+    /// The last one broke: a new one is made.
+    Left,
+}
+
 /// Whether a request that met `error` can be sent again.
 fn again(mut error: TrySendError<Request<RequestBody>>) -> Again {
     if let Some(unsent) = error.take_message() {
@@ -266,12 +293,11 @@ fn words(error: &hyper::Error) -> String {
 
 /// What `answer` gives, unless the server or the visitor lets us wait for too long.
 async fn in_time<T>(
-    answer: impl Future<Output = T>,
+    mut answer: Pin<&mut impl Future<Output = T>>,
     progress: &Progress,
     patience: Span,
 ) -> Result<T, Failure> {
     progress.begin(host::now());
-    let mut answer = std::pin::pin!(answer);
     loop {
         let wait = progress.wait(patience, host::now())?;
         if let Ok(answer) = tokio::time::timeout(wait.into(), answer.as_mut()).await {
@@ -303,6 +329,8 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     const WANTS: Wants = Wants {
+        once: false,
+        claim: Claim::Visitor,
         visitor: IpAddr::V4(Ipv4Addr::LOCALHOST),
         upgrade: false,
     };

@@ -19,7 +19,7 @@ pub use client::{Client, Wants};
 pub use health::Outcome;
 pub use pace::Pace;
 pub use probe::try_server;
-pub use slots::{Slot, Usage};
+pub use slots::{Claim, Slot, Usage};
 pub use tls::system_roots;
 pub use upload::RequestBody;
 pub use via::{add as add_via, came_back};
@@ -231,12 +231,12 @@ impl Portal {
         Pool::new(connector, self.config.keep_alive, connect_timeout)
     }
 
-    async fn slot(&self) -> Result<Slot, Failure> {
+    async fn slot(&self, claim: Claim) -> Result<Slot, Failure> {
         let busy = || {
             self.counts.no_slot.fetch_add(1, Ordering::Relaxed);
             Failure::Busy
         };
-        match self.slots.ask() {
+        match self.slots.ask(claim) {
             Ok(Turn::Now(slot)) => Ok(slot),
             Ok(Turn::Later(turn)) => {
                 match tokio::time::timeout(self.config.slot_wait.into(), turn).await {

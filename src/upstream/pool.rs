@@ -105,7 +105,7 @@ impl Pool {
             let _alone = alone.await;
             return match self.stream() {
                 Some(sender) => Ok(sender),
-                None => self.connect(wanted).await,
+                None => Box::pin(self.connect(wanted)).await,
             };
         }
         let idle_max = if wanted.again { self.keep_alive } else { FRESH };
@@ -114,7 +114,8 @@ impl Pool {
         let kept = tokio::time::timeout(self.connect_timeout.into(), self.kept(idle_max));
         match kept.await {
             Ok(Some(sender)) => Ok(sender),
-            Ok(None) | Err(_) => self.connect(wanted).await,
+            // A box: it is rare, and every request would hold room for it.
+            Ok(None) | Err(_) => Box::pin(self.connect(wanted)).await,
         }
     }
 

@@ -3,6 +3,10 @@
 //! One queue per portal, first come first served over all threads. A slot names the server it
 //! is for: the one with the fewest requests in flight among those that are up. Dropping a slot
 //! gives it back, and the next in the queue gets it.
+//!
+//! Calls of other servers have a queue of their own, before the other, and slots of their own
+//! beside the others: the portal makes such a call (to validate a ticket, say) in the middle of a
+//! request that holds a slot. If it waited for one, all would wait for each other.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,9 +23,19 @@ struct State {
     queue_max: usize,
     in_flight: u32,
     servers: Vec<ServerState>,
-    waiting: VecDeque<oneshot::Sender<Slot>>,
+    /// Back-channels first; see [`Claim`].
+    waiting: [VecDeque<oneshot::Sender<Slot>>; 2],
     /// Where the search for a server begins, so that equals take turns.
     turn: usize,
+}
+
+/// Who asks for a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Another server, on a back-channel: a quarter more slots are for these alone.
+    BackChannel,
+    /// Anybody else.
+    Visitor,
 }
 
 struct ServerState {
@@ -81,7 +95,7 @@ impl Slots {
                 queue_max: queue_max as usize,
                 in_flight: 0,
                 servers,
-                waiting: VecDeque::new(),
+                waiting: Default::default(),
                 turn: 0,
             }),
         })
@@ -91,22 +105,24 @@ impl Slots {
     ///
     /// # Errors
     /// When no server is up or the queue is full.
-    pub fn ask(self: &Arc<Slots>) -> Result<Turn, NoSlot> {
+    pub fn ask(self: &Arc<Slots>, claim: Claim) -> Result<Turn, NoSlot> {
         let mut state = self.lock();
         if state.servers.iter().all(|server| !server.up) {
             return Err(NoSlot::Down);
         }
-        if state.waiting.is_empty()
-            && let Some(server) = state.take(None)
+        if state.waiting[claim as usize].is_empty()
+            && let Some(server) = state.take(claim)
         {
             return Ok(Turn::Now(self.slot(server)));
         }
-        state.waiting.retain(|waiter| !waiter.is_closed());
-        if state.waiting.len() >= state.queue_max {
+        let queue_max = state.queue_max;
+        let queue = &mut state.waiting[claim as usize];
+        queue.retain(|waiter| !waiter.is_closed());
+        if queue.len() >= queue_max {
             return Err(NoSlot::QueueFull);
         }
         let (sender, receiver) = oneshot::channel();
-        state.waiting.push_back(sender);
+        queue.push_back(sender);
         Ok(Turn::Later(receiver))
     }
 
@@ -115,7 +131,7 @@ impl Slots {
         let mut state = self.lock();
         state.servers[server].up = up;
         if state.servers.iter().all(|server| !server.up) {
-            state.waiting.clear();
+            state.waiting.iter_mut().for_each(VecDeque::clear);
         }
         drop(state);
         self.hand_on();
@@ -127,7 +143,9 @@ impl Slots {
         Usage {
             limit: state.limit,
             in_flight: state.in_flight,
-            waiting: state.waiting.iter().filter(|w| !w.is_closed()).count(),
+            waiting: (state.waiting.iter().flatten())
+                .filter(|waiter| !waiter.is_closed())
+                .count(),
             servers: (state.servers.iter())
                 .map(|server| (server.up, server.in_flight))
                 .collect(),
@@ -137,27 +155,11 @@ impl Slots {
     /// Gives free slots to those who have waited longest.
     fn hand_on(self: &Arc<Slots>) {
         loop {
-            let mut state = self.lock();
-            while state
-                .waiting
-                .front()
-                .is_some_and(oneshot::Sender::is_closed)
-            {
-                state.waiting.pop_front();
-            }
-            if state.waiting.is_empty() {
-                return;
-            }
-            let Some(server) = state.take(None) else {
+            let Some((waiter, server)) = self.lock().next() else {
                 return;
             };
-            let waiter = state.waiting.pop_front();
-            drop(state);
-            let slot = self.slot(server);
             // If the visitor went in this very moment, the slot comes back by being dropped.
-            if let Some(waiter) = waiter {
-                drop(waiter.send(slot));
-            }
+            drop(waiter.send(self.slot(server)));
         }
     }
 
@@ -165,7 +167,7 @@ impl Slots {
         let mut state = self.lock();
         state.in_flight -= 1;
         state.servers[server].in_flight -= 1;
-        let nobody = state.waiting.is_empty();
+        let nobody = state.waiting.iter().all(VecDeque::is_empty);
         drop(state);
         if !nobody {
             self.hand_on();
@@ -186,22 +188,62 @@ impl Slots {
 }
 
 impl State {
-    /// Takes a slot on the least loaded server that is up, other than `except`.
-    fn take(&mut self, except: Option<usize>) -> Option<usize> {
-        if self.in_flight >= self.limit {
+    /// Whoever is next, with a slot that was taken for them.
+    fn next(&mut self) -> Option<(oneshot::Sender<Slot>, usize)> {
+        for claim in [Claim::BackChannel, Claim::Visitor] {
+            let queue = &mut self.waiting[claim as usize];
+            while queue.front().is_some_and(oneshot::Sender::is_closed) {
+                queue.pop_front();
+            }
+            if !queue.is_empty()
+                && let Some(server) = self.take(claim)
+            {
+                let waiter = self.waiting[claim as usize].pop_front()?;
+                return Some((waiter, server));
+            }
+        }
+        None
+    }
+
+    /// Takes a slot on the least loaded server that is up.
+    fn take(&mut self, claim: Claim) -> Option<usize> {
+        if self.in_flight >= claim.of(self.limit) {
             return None;
         }
-        let count = self.servers.len();
-        self.turn = (self.turn + 1) % count;
-        let server = (0..count)
-            .map(|step| (self.turn + step) % count)
-            .filter(|server| Some(*server) != except)
-            .filter(|server| self.servers[*server].up)
-            .filter(|server| self.servers[*server].in_flight < self.server_limit)
-            .min_by_key(|server| self.servers[*server].in_flight)?;
+        let server = self.least_loaded(claim.of(self.server_limit), None)?;
         self.in_flight += 1;
         self.servers[server].in_flight += 1;
         Some(server)
+    }
+
+    /// Moves a slot to another server than `from`.
+    fn change(&mut self, from: usize) -> Option<usize> {
+        let server = self.least_loaded(self.server_limit, Some(from))?;
+        self.servers[from].in_flight -= 1;
+        self.servers[server].in_flight += 1;
+        Some(server)
+    }
+
+    /// Among the servers that are up and have less than `limit` in flight, other than `except`.
+    fn least_loaded(&mut self, limit: u32, except: Option<usize>) -> Option<usize> {
+        let count = self.servers.len();
+        self.turn = (self.turn + 1) % count;
+        (0..count)
+            .map(|step| (self.turn + step) % count)
+            .filter(|server| Some(*server) != except)
+            .filter(|server| self.servers[*server].up)
+            .filter(|server| self.servers[*server].in_flight < limit)
+            .min_by_key(|server| self.servers[*server].in_flight)
+    }
+}
+
+impl Claim {
+    /// How many of `slots` there are for this one.
+    fn of(self, slots: u32) -> u32 {
+        match self {
+            Claim::BackChannel => slots.saturating_add(slots.div_ceil(4)),
+            Claim::Visitor => slots,
+        }
     }
 }
 
@@ -212,12 +254,10 @@ impl Slot {
     }
 
     /// A slot on another server in place of this one, if one is free at once.
-    pub fn elsewhere(self) -> Option<Slot> {
-        let except = self.server;
-        let slots = self.slots.clone();
-        drop(self);
-        let server = slots.lock().take(Some(except))?;
-        Some(slots.slot(server))
+    pub fn elsewhere(mut self) -> Option<Slot> {
+        self.server = self.slots.lock().change(self.server)?;
+        self.slots.hand_on();
+        Some(self)
     }
 }
 
@@ -232,14 +272,14 @@ mod tests {
     use super::*;
 
     fn now(slots: &Arc<Slots>) -> Slot {
-        match slots.ask() {
+        match slots.ask(Claim::Visitor) {
             Ok(Turn::Now(slot)) => slot,
             _ => panic!("a slot was free"),
         }
     }
 
     fn later(slots: &Arc<Slots>) -> oneshot::Receiver<Slot> {
-        match slots.ask() {
+        match slots.ask(Claim::Visitor) {
             Ok(Turn::Later(receiver)) => receiver,
             _ => panic!("no slot was free"),
         }
@@ -255,6 +295,28 @@ mod tests {
         assert!(third.try_recv().is_err());
         drop(held);
         assert!(third.try_recv().is_ok());
+        assert_eq!(slots.usage().in_flight, 0);
+    }
+
+    #[test]
+    fn a_back_channel_does_not_wait_for_the_requests_that_wait_for_it() {
+        let slots = Slots::new(1, 1, 10, 1);
+        let page = now(&slots);
+        let mut next_page = later(&slots);
+        let call = slots.ask(Claim::BackChannel);
+        let Ok(Turn::Now(call)) = call else {
+            panic!("it has a slot of its own");
+        };
+        let Ok(Turn::Later(mut second_call)) = slots.ask(Claim::BackChannel) else {
+            panic!("there is one");
+        };
+        drop(call);
+        assert!(next_page.try_recv().is_err(), "one page at a time");
+        let second_call = second_call.try_recv().unwrap();
+        drop(page);
+        assert!(next_page.try_recv().is_err(), "the limit holds for all");
+        drop(second_call);
+        assert!(next_page.try_recv().is_ok());
         assert_eq!(slots.usage().in_flight, 0);
     }
 
@@ -299,9 +361,9 @@ mod tests {
         let slots = Slots::new(1, 1, 1, 1);
         let _held = now(&slots);
         let mut waiting = later(&slots);
-        assert!(matches!(slots.ask(), Err(NoSlot::QueueFull)));
+        assert!(matches!(slots.ask(Claim::Visitor), Err(NoSlot::QueueFull)));
         slots.set_up(0, false);
-        assert!(matches!(slots.ask(), Err(NoSlot::Down)));
+        assert!(matches!(slots.ask(Claim::Visitor), Err(NoSlot::Down)));
         assert_eq!(
             waiting.try_recv().err(),
             Some(oneshot::error::TryRecvError::Closed)
@@ -314,6 +376,14 @@ mod tests {
         let slot = now(&slots);
         let first = slot.server();
         assert_eq!(slot.elsewhere().map(|slot| slot.server()), Some(1 - first));
+        // Nobody who waits can take it on the way.
+        let slots = Slots::new(1, 1, 1, 2);
+        let slot = now(&slots);
+        let mut waiting = later(&slots);
+        let slot = slot.elsewhere().unwrap();
+        assert!(waiting.try_recv().is_err());
+        drop(slot);
+        assert!(waiting.try_recv().is_ok());
         let single = Slots::new(1, 1, 1, 1);
         assert!(now(&single).elsewhere().is_none());
         assert_eq!(single.usage().in_flight, 0);

@@ -79,7 +79,12 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.lock()).poll_write_vectored(context, buffers)
+        let mut socket = self.lock();
+        match buffers {
+            // To the kernel, one piece is less work than a list of one.
+            [only] => Pin::new(&mut *socket).poll_write(context, only),
+            _ => Pin::new(&mut *socket).poll_write_vectored(context, buffers),
+        }
     }
 }
 

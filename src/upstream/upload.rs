@@ -105,18 +105,19 @@ impl Progress {
     /// has let us wait for too long, whose fault that is.
     pub fn wait(&self, patience: Span, now: Millis) -> Result<Span, Failure> {
         let mut state = self.lock();
-        let left = match state.turn {
-            Turn::Visitor => {
-                let until = state.pace.wait(now).ok_or(Failure::Left)?;
-                until.since(now)
-            }
-            Turn::Server | Turn::Answer => {
-                let left = (state.since + patience).since(now);
-                (left > Span::ZERO).then_some(left).ok_or(Failure::Slow)?
-            }
-        };
-        // The turn may change meanwhile, to one that lasts less long.
-        Ok(left.min(patience).min(state.pace.most()))
+        if state.turn == Turn::Visitor {
+            let until = state.pace.wait(now).ok_or(Failure::Left)?;
+            return Ok(until.since(now).min(patience));
+        }
+        let left = (state.since + patience).since(now);
+        if left == Span::ZERO {
+            return Err(Failure::Slow);
+        }
+        // The turn may change meanwhile, to one that lasts less long; the last one does not.
+        Ok(match state.turn {
+            Turn::Answer => left,
+            _ => left.min(state.pace.most()),
+        })
     }
 
     /// What the visitor's body has just said, `bytes` of it new; whether more of it is still
@@ -225,7 +226,7 @@ mod tests {
         }
         polled(&body, Poll::Ready(None), true, now);
         assert!(body.ended());
-        assert_eq!(body.wait(PATIENCE, now), Ok(STALL));
+        assert_eq!(body.wait(PATIENCE, now), Ok(PATIENCE));
         assert_eq!(body.wait(PATIENCE, now + PATIENCE), Err(Failure::Slow));
     }
 
@@ -255,6 +256,13 @@ mod tests {
         assert!(polled(&body, Poll::Pending, false, Millis(1)));
         body.cut();
         assert!(!polled(&body, Poll::Pending, false, Millis(2)));
+    }
+
+    #[test]
+    fn nobody_is_asked_again_and_again_for_a_body_that_is_none() {
+        let progress = RequestBody::none().progress();
+        progress.begin(Millis(5));
+        assert_eq!(progress.wait(PATIENCE, Millis(5)), Ok(PATIENCE));
     }
 
     #[test]

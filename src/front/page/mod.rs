@@ -4,6 +4,7 @@
 //! beforehand is resolved once, in [`Pages::new`]. The script holds no words: those that change
 //! travel with each answer of the status address as [`Said`].
 
+mod holes;
 mod lang;
 mod refusal;
 mod words;
@@ -14,6 +15,7 @@ pub use refusal::RefusalKind;
 use crate::room;
 use aws_lc_rs::digest;
 use bytes::Bytes;
+use holes::{Hole, Holed, Shape};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use serde::Serialize;
@@ -33,6 +35,8 @@ const ASSETS: &str = "/.preau/";
 pub struct Pages {
     templates: Environment<'static>,
     words: [Words; Lang::ALL.len()],
+    /// The waiting page by language and [`Shape`].
+    waiting: [Vec<Holed>; Lang::ALL.len()],
     assets: [(String, Asset); 3],
     /// The addresses of the assets, for the templates.
     links: Value,
@@ -127,40 +131,65 @@ impl Pages {
         let [css, script, icon] = assets
             .each_ref()
             .map(|(name, _)| Value::from_safe_string(format!("{ASSETS}{name}")));
-        Pages {
+        let mut pages = Pages {
             templates,
             words: Lang::ALL.map(Words::new),
+            waiting: Default::default(),
             assets,
             links: context! { css, script, icon },
-        }
+        };
+        pages.waiting = Lang::ALL.map(|lang| {
+            let marked = |shape| pages.template(lang, shape, |hole| Value::from(hole.mark()));
+            Shape::all()
+                .map(|shape| Holed::new(&marked(shape)))
+                .collect()
+        });
+        pages
     }
 
     /// The waiting page, whole.
     pub fn waiting(&self, lang: Lang, view: &WaitingView<'_>) -> Bytes {
+        let shape = Shape::of(view);
         let words = self.words(lang);
         let waiting = view.waiting;
-        let kept = view.paused.then(|| words.kept(view.keep_minutes));
-        let Said {
-            title,
-            place,
-            wait,
-            note,
-        } = self.say(lang, waiting);
+        let said = self.say(lang, waiting);
+        self.waiting[lang as usize][shape.index()].filled(|hole, page| match hole {
+            Hole::Title => page.text(&said.title),
+            Hole::Place => page.text(&said.place),
+            Hole::Wait => page.text(said.wait),
+            Hole::Note => page.text(said.note.unwrap_or_default()),
+            Hole::Room => page.text(view.room),
+            Hole::Address => page.text(&same_origin(view.address)),
+            Hole::Updated => page.text(view.updated),
+            Hole::Kept => page.text(&words.kept(view.keep_minutes)),
+            Hole::Poll => page.number(waiting.poll_after.ceil_secs().max(1)),
+            Hole::Claim => page.number(waiting.called.map_or(1, |left| left.ceil_secs().max(1))),
+        })
+    }
+
+    /// The waiting page from its template, with `put` in its holes.
+    fn template(&self, lang: Lang, shape: Shape, put: impl Fn(Hole) -> Value) -> String {
+        let said = context! {
+            title => put(Hole::Title),
+            place => put(Hole::Place),
+            wait => put(Hole::Wait),
+            note => shape.noted.then(|| put(Hole::Note)),
+        };
         let fields = context! {
             lang => lang.tag(),
-            t => words.page.clone(),
+            t => self.words(lang).page.clone(),
             assets => self.links.clone(),
-            said => context! { title, place, wait, note },
-            room => view.room,
-            address => same_origin(view.address),
-            updated => view.updated,
-            form => view.form,
-            paused => view.paused,
-            refresh => !view.form && !view.paused,
-            kept,
-            poll => waiting.poll_after.ceil_secs().max(1),
-            called => waiting.called.is_some(),
-            claim => waiting.called.map(|left| left.ceil_secs().max(1)),
+            said,
+            room => put(Hole::Room),
+            address => put(Hole::Address),
+            updated => put(Hole::Updated),
+            form => shape.form,
+            paused => shape.paused,
+            refresh => !shape.form && !shape.paused,
+            kept => put(Hole::Kept),
+            poll => put(Hole::Poll),
+            called => shape.called,
+            claim => put(Hole::Claim),
         };
         self.render(WAITING, fields)
     }
@@ -182,7 +211,7 @@ impl Pages {
             again => view.again.map(same_origin),
             reference,
         };
-        self.render(REFUSAL, fields)
+        self.render(REFUSAL, fields).into()
     }
 
     /// The texts that change while one waits.
@@ -193,7 +222,7 @@ impl Pages {
         Said {
             title: match called {
                 true => Cow::Borrowed(words.turn()),
-                false => words.title(&place),
+                false => Cow::Owned(words.title(&place)),
             },
             wait: match called {
                 true => words.wait_called(),
@@ -214,12 +243,11 @@ impl Pages {
         &self.words[lang as usize]
     }
 
-    fn render(&self, template: &str, fields: Value) -> Bytes {
+    fn render(&self, template: &str, fields: Value) -> String {
         self.templates
             .get_template(template)
             .and_then(|template| template.render(fields))
             .expect("the templates use only what they are given")
-            .into()
     }
 }
 

@@ -60,6 +60,42 @@ fn the_page_says_the_place_and_the_promise() {
 }
 
 #[test]
+fn a_page_that_is_filled_in_is_what_its_template_makes() {
+    let pages = Pages::new();
+    let nasty = "/a'b?c=<d>&e=\"\u{e001}é/\u{e009}";
+    for (lang, shape) in Lang::ALL
+        .into_iter()
+        .flat_map(|lang| Shape::all().map(move |it| (lang, it)))
+    {
+        let told = Waiting {
+            called: shape.called.then_some(Span::secs(80)),
+            reason: shape.noted.then_some(Reason::Slower),
+            ..waiting()
+        };
+        let view = WaitingView {
+            address: nasty,
+            form: shape.form,
+            paused: shape.paused,
+            ..view(&told)
+        };
+        let said = pages.say(lang, &told);
+        let made = pages.template(lang, shape, |hole| match hole {
+            Hole::Title => said.title.as_ref().into(),
+            Hole::Place => said.place.as_str().into(),
+            Hole::Wait => said.wait.into(),
+            Hole::Note => said.note.unwrap_or_default().into(),
+            Hole::Room => view.room.into(),
+            Hole::Address => nasty.into(),
+            Hole::Updated => view.updated.into(),
+            Hole::Kept => pages.words(lang).kept(view.keep_minutes).as_ref().into(),
+            Hole::Poll => 7.into(),
+            Hole::Claim => 80.into(),
+        });
+        assert_eq!(text(pages.waiting(lang, &view)), made, "{shape:?}");
+    }
+}
+
+#[test]
 fn a_called_visitor_is_told_and_led_in() {
     let called = Waiting {
         called: Some(Span::secs(80)),

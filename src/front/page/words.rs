@@ -1,7 +1,8 @@
 //! The words of one language, resolved once.
 //!
 //! What has no number in it is a string from the start; every wait that can be shown is said
-//! beforehand, too. Only the title (with its place) and a few counts ask fluent at run time.
+//! beforehand, too, and the title is cut where its place belongs. Only a few counts ask fluent at
+//! run time.
 
 use super::{Lang, RefusalKind};
 use crate::room::{Reason, Shown};
@@ -22,6 +23,8 @@ pub(super) struct Words {
     wait: BTreeMap<String, String>,
     reason: BTreeMap<String, String>,
     turn: String,
+    /// What stands before and behind the place in the title.
+    title: [String; 2],
     /// By the steps of `low` and `high`; empty where `low` is above `high`.
     ranges: Vec<Vec<String>>,
     /// By the step of `low`.
@@ -40,6 +43,7 @@ impl Words {
         Words {
             lang,
             turn: page["turn"].clone(),
+            title: around_place(&bundle),
             page: Value::from(page),
             refusals: RefusalKind::all()
                 .map(|kind| Value::from(attributes(&bundle, kind.name())))
@@ -98,12 +102,9 @@ impl Words {
     }
 
     /// The title of the page while one waits at `place`, a number from [`Words::number`].
-    pub(super) fn title(&self, place: &str) -> Cow<'_, str> {
-        message(
-            &self.bundle,
-            "title-waiting",
-            &[("place", place.to_owned().into())],
-        )
+    pub(super) fn title(&self, place: &str) -> String {
+        let [before, behind] = &self.title;
+        [before, place, behind].concat()
     }
 
     /// How long a place is kept without a sign of life.
@@ -195,6 +196,15 @@ fn message<'a>(
     let text = bundle.format_pattern(pattern, Some(&arguments), &mut errors);
     debug_assert!(errors.is_empty(), "{id}: {errors:?}");
     Cow::Owned(text.into_owned())
+}
+
+/// The title, cut where the place belongs. A number would be written by fluent's own rules; a
+/// text is put in as it is.
+fn around_place(bundle: &FluentBundle<FluentResource>) -> [String; 2] {
+    const HERE: &str = "\u{e000}";
+    let title = message(bundle, "title-waiting", &[("place", HERE.into())]);
+    let (before, behind) = title.split_once(HERE).expect("the title names the place");
+    [before.to_owned(), behind.to_owned()]
 }
 
 /// The words for every range that begins at `low` minutes, by the step of its end.

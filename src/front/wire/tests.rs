@@ -1,6 +1,7 @@
 use super::super::page::Pages;
 use super::*;
 use crate::metrics::Metrics;
+use std::future::poll_fn;
 use tokio::net::{TcpListener, TcpStream};
 
 async fn wire(patience: Duration) -> (Wire, TcpStream) {
@@ -58,4 +59,48 @@ async fn a_visitor_who_takes_nothing_is_let_go() {
     let ended = tokio::time::timeout(Duration::from_secs(20), send).await;
     assert_eq!(ended.expect("not for ever"), io::ErrorKind::TimedOut);
     drop(visitor);
+}
+
+#[tokio::test]
+async fn who_is_idle_rests_without_hyper_and_goes_on() {
+    let (mut wire, visitor) = wire(Duration::from_secs(60)).await;
+    let begun = |wire: &mut Wire| {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        wire.poll_begun(&mut context)
+    };
+    assert!(begun(&mut wire).is_pending(), "nothing has come");
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    visitor.writable().await.unwrap();
+    visitor.try_write(request).unwrap();
+    assert!(poll_fn(|context| wire.poll_begun(context)).await);
+    assert_eq!(read(&mut wire).await, request);
+
+    let busy = wire.mark().begin(http::Version::HTTP_11);
+    drop(busy);
+    poll_fn(|context| Pin::new(&mut wire).poll_flush(context))
+        .await
+        .unwrap();
+    assert!(!wire.rests(), "not at once");
+    assert_eq!(read(&mut wire).await, b"", "the end, to hyper");
+    poll_fn(|context| Pin::new(&mut wire).poll_shutdown(context))
+        .await
+        .unwrap();
+    assert!(wire.rests());
+    assert!(begun(&mut wire).is_pending(), "the visitor is still there");
+
+    visitor.try_write(request).unwrap();
+    assert!(poll_fn(|context| wire.poll_begun(context)).await);
+    assert_eq!(read(&mut wire).await, request);
+    assert!(!wire.rests());
+    drop(visitor);
+}
+
+/// What hyper reads next.
+async fn read(wire: &mut Wire) -> Vec<u8> {
+    let mut space = [0; 256];
+    let mut buffer = hyper::rt::ReadBuf::new(&mut space);
+    poll_fn(|context| Pin::new(&mut *wire).poll_read(context, buffer.unfilled()))
+        .await
+        .unwrap();
+    buffer.filled().to_vec()
 }

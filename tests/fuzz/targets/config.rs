@@ -3,8 +3,8 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use http::Method;
+use libfuzzer_sys::fuzz_target;
 use preau::config::{Flows, Seen, Source, parse};
 
 fuzz_target!(|text: &str| {

@@ -33,10 +33,13 @@ fuzz_target!(|bytes: &[u8]| {
     let held = ROOM.read(&asked, Millis(1_700_000_000_000), |_| rejected += 1);
     let nothing = Held {
         visitor: Visitor::Newcomer,
-        callback: None,
+        beside: Visitor::Newcomer,
     };
     assert_eq!(held, nothing);
-    assert!(rejected <= 2 * 5, "the number of candidates under each of the two names is bounded");
+    assert!(
+        rejected <= 2 * 5,
+        "the number of candidates under each of the two names is bounded"
+    );
 
     let before = pairs(&asked);
     strip_request(&mut asked);

@@ -32,13 +32,22 @@ fuzz_target!(|bytes: &[u8]| {
         let colon = line.iter().position(|byte| *byte == b':').unwrap_or(0);
         let (name, value) = line.split_at(colon);
         let value = value.get(1..).unwrap_or_default();
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+        {
             headers.append(name, value);
         }
     }
     believed(headers.clone());
     strip_hop_by_hop(&mut headers);
-    for gone in ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"] {
+    for gone in [
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+    ] {
         assert!(!headers.contains_key(gone), "{gone}");
     }
     assert!(headers.contains_key(HOST) && headers.contains_key(COOKIE));
@@ -54,11 +63,15 @@ fn believed(mut headers: HeaderMap) {
         let peer = |address: &str| Peer {
             address: address.parse().expect("good"),
             secure: false,
+            proven: false,
         };
         let stranger = Origin::of(peer("192.0.2.7"), &headers, config);
         assert_eq!(stranger.address, peer("192.0.2.7").address);
         assert!(stranger.hops.is_empty());
-        for (name, value) in [("x-forwarded-for", "198.51.100.1"), ("forwarded", "for=198.51.100.1")] {
+        for (name, value) in [
+            ("x-forwarded-for", "198.51.100.1"),
+            ("forwarded", "for=198.51.100.1"),
+        ] {
             headers.append(name, HeaderValue::from_static(value));
         }
         let through = Origin::of(peer("10.0.0.5"), &headers, config);

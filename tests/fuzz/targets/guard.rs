@@ -36,7 +36,10 @@ fuzz_target!(|bytes: &[u8]| {
     let Some(whole) = requests(bytes, usize::MAX) else {
         return;
     };
-    assert_eq!(requests(bytes, usize::from(piece).max(1)), Some(whole.clone()));
+    assert_eq!(
+        requests(bytes, usize::from(piece).max(1)),
+        Some(whole.clone())
+    );
     for request in whole {
         let end = request.windows(4).position(|four| four == b"\r\n\r\n");
         let head = &request[..end.expect("a request has a head") + 2];

@@ -19,7 +19,10 @@ fuzz_target!(|bytes: &[u8]| {
                 let part = look(&bytes[..upto]).expect("the beginning of a good header is good");
                 assert_eq!(part, (upto, None));
             }
-            assert_eq!(look(&bytes[..taken]).expect("it was good"), (taken, Some(named)));
+            assert_eq!(
+                look(&bytes[..taken]).expect("it was good"),
+                (taken, Some(named))
+            );
         }
     }
 });
