@@ -56,6 +56,7 @@ pub(super) async fn answer(
             reply::refusal(house, manner, RefusalKind::OtherConnection, None, None)
         }
         Ok(asked) if let Some(proof) = proof(house, session, request.method(), &asked) => {
+            note(&mut logged, None, "own");
             reply::proof(proof)
         }
         Ok(asked) if let Speaks::Redirect(port) = reception.listener.speaks => {
