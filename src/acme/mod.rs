@@ -97,7 +97,7 @@ pub async fn keep(config: &AcmeConfig, state: &Path, tls: &Tls, tell: impl Fn(bo
                     () = tokio::time::sleep(again.into()) => {}
                     () = tls.hurry.notified() => {}
                 }
-                pause = pause.scale(3.0).min(PAUSE_MAX);
+                pause = longer(pause);
             }
         }
     }
@@ -121,6 +121,11 @@ async fn renew(
     kept.store_certificate(&pem, fits)
 }
 
+/// The pause after the next failure.
+fn longer(pause: Span) -> Span {
+    pause.scale(3.0).min(PAUSE_MAX)
+}
+
 /// How long the stored certificate is good enough.
 fn due(config: &AcmeConfig, kept: &Kept, part: f64) -> Span {
     match tls::check(&kept.pair()) {
@@ -139,4 +144,107 @@ fn wait(certificate: &Certificate, part: f64) -> Span {
 fn is_for(certificate: &Certificate, hosts: &[String]) -> bool {
     let its = certificate.hosts();
     its.len() == hosts.len() && hosts.iter().all(|host| its.contains(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Source, parse};
+    use std::fs;
+    use std::path::PathBuf;
+
+    const HOSTS: &str = "\"ent.example.fr\", \"cas.example.fr\"";
+
+    fn config(state: &Path, directory: &str, hosts: &str) -> Config {
+        let text = format!(
+            "state = {state:?}\nportal = [{{ servers = \"http://10.0.0.5\" }}]\n\
+             listener = [{{ address = \"0.0.0.0:443\", tls = true }}, \
+             {{ address = \"0.0.0.0:80\", redirect = \"https\" }}]\n\
+             [acme]\nterms_agreed = true\nhosts = [{hosts}]\ndirectory = {directory:?}\n"
+        );
+        let source = Source {
+            name: "test.toml",
+            text: &text,
+            overrides: &[],
+        };
+        parse(source).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    /// The file that a start would use.
+    fn prepared(config: &Config) -> PathBuf {
+        let tls = prepare(config, config.tls.clone()).unwrap();
+        assert_eq!(tls.certificates.len(), 1);
+        tls.certificates[0].cert.clone()
+    }
+
+    fn due_in(config: &Config) -> Span {
+        let acme = config.acme.as_ref().unwrap();
+        let kept = Kept::new(acme, &config.state).unwrap();
+        due(acme, &kept, RENEWED)
+    }
+
+    #[test]
+    fn a_stand_in_is_good_enough_to_start_and_due_at_once() {
+        let state = tempfile::tempdir().unwrap();
+        let config = config(state.path(), "https://a.fr/dir", HOSTS);
+        let acme = config.acme.as_ref().unwrap();
+        let file = prepared(&config);
+        let kept = Kept::new(acme, &config.state).unwrap();
+        let certificate = tls::check(&kept.pair()).unwrap();
+        assert!(is_for(&certificate, &acme.hosts) && !certificate.has_expired());
+        assert!(certificate.not_after < host::now() + Span::mins(8 * 24 * 60));
+        assert_eq!(due_in(&config), Span::ZERO);
+        // A second start has nothing to make.
+        let before = fs::read(&file).unwrap();
+        assert_eq!(prepared(&config), file);
+        assert_eq!(fs::read(&file).unwrap(), before);
+        fs::write(&file, "damaged").unwrap();
+        prepared(&config);
+        assert!(tls::check(&kept.pair()).is_ok());
+    }
+
+    /// A key and a certificate that will be good for years, as an authority would give.
+    fn given(hosts: &[&str]) -> String {
+        let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(hosts).unwrap();
+        params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2126, 1, 1);
+        key.serialize_pem() + &params.self_signed(&key).unwrap().pem()
+    }
+
+    #[test]
+    fn what_is_given_is_stored_if_it_fits_and_is_due_when_hosts_or_authority_change() {
+        let state = tempfile::tempdir().unwrap();
+        let here = config(state.path(), "https://a.fr/dir", HOSTS);
+        let kept = Kept::new(here.acme.as_ref().unwrap(), &here.state).unwrap();
+        let file = prepared(&here);
+        let before = fs::read(&file).unwrap();
+        let fits = |it: &Certificate| is_for(it, &here.acme.as_ref().unwrap().hosts);
+        let other = given(&["ent.example.fr"]);
+        for bad in ["", &other[..60], &other] {
+            assert!(kept.store_certificate(bad, fits).is_err(), "{bad}");
+            assert_eq!(fs::read(&file).unwrap(), before, "the old one stays");
+        }
+        let good = given(&["cas.example.fr", "ent.example.fr"]);
+        kept.store_certificate(&good, fits).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), good);
+        assert!(due_in(&here) > Span::mins(365 * 24 * 60));
+
+        let fewer = config(state.path(), "https://a.fr/dir", "\"ent.example.fr\"");
+        assert_eq!(due_in(&fewer), Span::ZERO);
+        assert_eq!(fs::read_to_string(prepared(&fewer)).unwrap(), good);
+        let elsewhere = config(state.path(), "https://b.fr/dir", HOSTS);
+        assert_eq!(due_in(&elsewhere), Span::ZERO);
+        assert_ne!(prepared(&elsewhere), file);
+    }
+
+    #[test]
+    fn pauses_grow_from_a_minute_to_six_hours() {
+        let mut pauses = std::iter::successors(Some(PAUSE), |pause| Some(longer(*pause)));
+        let minutes = |pause: Span| pause.0 / Span::mins(1).0;
+        let first: Vec<u64> = pauses.by_ref().take(7).map(minutes).collect();
+        assert_eq!(first, [1, 3, 9, 27, 81, 243, 360]);
+        assert_eq!(pauses.next(), Some(PAUSE_MAX));
+    }
 }
