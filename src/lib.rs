@@ -9,6 +9,7 @@
 //! app                  builds the parts, binds, runs, drains
 //! admin                the desk: metrics, health, status
 //! front                listeners, HTTP, THE request, waiting page, refusals
+//! acme                 certificates from an authority (a feature)
 //! upstream · store · tls   servers and forwarding; what survives; certificates
 //! cookie · config · metrics
 //! host                 the only clock and entropy
@@ -20,6 +21,8 @@
 //! [`room::Room::arrive`]; and what must never happen is written beside the rules that
 //! prevent it, in [`room`].
 
+#[cfg(feature = "acme")]
+pub mod acme;
 pub mod admin;
 pub mod app;
 pub mod cli;

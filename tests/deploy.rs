@@ -11,10 +11,11 @@ const OTHER_DESCRIPTORS: usize = 1_000;
 /// The program and its file, where both the unit and the image have them.
 const COMMAND: [&str; 3] = ["serve", "--config", "/etc/preau/proxy.toml"];
 /// The tables of the file, as `--set` writes them.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "",
     "listener.",
     "tls.",
+    "acme.",
     "trust.",
     "cookie.",
     "log.",

@@ -21,11 +21,27 @@ pub async fn watch(house: Arc<House>) {
     }
 }
 
+/// Has the certificate of `[acme]` renewed when it is time; ends only if there is none.
+#[cfg(feature = "acme")]
+pub async fn renew(house: Arc<House>) {
+    let (Some(acme), Some(tls)) = (&house.config.acme, &house.tls) else {
+        return;
+    };
+    let tell = |renewed| match renewed {
+        true => look(&house, false),
+        false => house.metrics.tls.kept.inc(),
+    };
+    crate::acme::keep(acme, &house.config.state, tls, tell).await;
+}
+
 /// Reads what has changed. What is no good is told once, or each time if `asked`.
 pub fn look(house: &House, asked: bool) {
     let Some(tls) = &house.tls else {
         return;
     };
+    if asked {
+        tls.hurry.notify_waiters();
+    }
     for change in tls.shelf.look(asked) {
         match change {
             Change::Taken(certificate) => {

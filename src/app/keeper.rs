@@ -33,6 +33,8 @@ pub async fn keep(house: &Arc<House>) {
     }
     tokio::spawn(forget(house.clone()));
     tokio::spawn(certificates::watch(house.clone()));
+    #[cfg(feature = "acme")]
+    tokio::spawn(certificates::renew(house.clone()));
     pending().await
 }
 

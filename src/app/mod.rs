@@ -124,7 +124,7 @@ pub fn start(mut config: Config) -> Result<Running, StartError> {
     let keys = Keys::load_or_create(&config.state.join("keys.toml")).map_err(StartError::Keys)?;
     let store = Store::open(&config.state.join("store.redb")).map_err(StartError::Store)?;
     let rooms = rooms(&config, &store).map_err(StartError::Store)?;
-    let tls = tls(&config).map_err(StartError::Tls)?;
+    let tls = tls(&config)?;
     let listeners = bind::workers(&config)?;
     let desk_listener = bind::desk(config.admin)?;
     let reopen = Reopen::default();
@@ -301,11 +301,15 @@ fn rooms(config: &Config, store: &Store) -> Result<Vec<Room>, StoreError> {
 }
 
 /// What is needed to speak TLS, if a listener does.
-fn tls(config: &Config) -> Result<Option<Tls>, TlsError> {
-    let speaks = |what| config.listeners.iter().any(|it| it.speaks == what);
-    speaks(Speaks::Https)
-        .then(|| Tls::new(&config.tls))
-        .transpose()
+fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
+    if !(config.listeners.iter()).any(|it| it.speaks == Speaks::Https) {
+        return Ok(None);
+    }
+    let wanted = config.tls.clone();
+    #[cfg(feature = "acme")]
+    let wanted = crate::acme::prepare(config, wanted)
+        .map_err(|error| StartError::State(config.state.clone(), error))?;
+    Tls::new(&wanted).map(Some).map_err(StartError::Tls)
 }
 
 fn make_state(path: &Path) -> Result<(), StartError> {

@@ -38,6 +38,12 @@ pub fn look(config: &Config) -> Findings {
             Err(error) => findings.errors.push(error.to_string()),
         }
     }
+    if let Some(acme) = &config.acme {
+        let (hosts, from) = (acme.hosts.join(", "), &acme.directory);
+        findings
+            .lines
+            .push(format!("certificate by ACME: for {hosts} · from {from}"));
+    }
     findings.warnings.extend(of_cookies(config));
     findings
 }

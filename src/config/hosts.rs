@@ -155,6 +155,25 @@ pub(super) fn plain_host(host: &str) -> Cow<'_, str> {
     }
 }
 
+/// The whole name of one host, in lower case.
+///
+/// # Errors
+/// What is wrong with it, in a few words.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    let text = text.to_ascii_lowercase();
+    check_host(&text)?;
+    if text.contains(WILDCARDS) || text.contains(['_', ',']) {
+        return Err("not the name of one host".into());
+    }
+    if text.parse::<Ipv4Addr>().is_ok() {
+        return Err("an address is no name".into());
+    }
+    match text.split('.').any(str::is_empty) {
+        true => Err("a host begins and ends with a name".into()),
+        false => Ok(text),
+    }
+}
+
 fn check_host(text: &str) -> Result<(), String> {
     if text.is_empty() || text.len() > MAX_HOST_BYTES {
         return Err(format!("a host has 1 to {MAX_HOST_BYTES} characters"));

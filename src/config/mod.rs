@@ -4,6 +4,7 @@
 //! *every* error at once, each with file, line, column, a caret, and what would be right.
 //! Nothing behind this module checks a value again.
 
+mod acme;
 mod flows;
 mod hosts;
 mod limits;
@@ -63,6 +64,8 @@ pub struct Config {
     pub trust: Trust,
     /// Certificates, and what is spoken with them.
     pub tls: TlsConfig,
+    /// Who gives us a certificate, if somebody does; never in builds without the feature `acme`.
+    pub acme: Option<AcmeConfig>,
     /// Attributes of our cookies.
     pub cookie: CookieConfig,
     /// What is logged, where and how.
@@ -138,6 +141,20 @@ pub struct Pair {
     pub cert: PathBuf,
     /// Its private key.
     pub key: PathBuf,
+}
+
+/// An authority that gives us a certificate and renews it (ACME, RFC 8555). The operator has agreed
+/// to its terms.
+#[derive(Clone, Debug)]
+pub struct AcmeConfig {
+    /// Where it says what it offers: an address with `https://`.
+    pub directory: String,
+    /// The e-mail address that it may write to.
+    pub contact: Option<String>,
+    /// The hosts of the certificate, in lower case, without wildcards; 1 to 100.
+    pub hosts: Vec<String>,
+    /// Who vouches for the directory; those that the machine trusts if none.
+    pub ca: Option<Authorities>,
 }
 
 /// Versions of TLS that we speak.

@@ -5,8 +5,8 @@ use super::report::{Problems, Sink, Texts};
 use super::table::Table;
 use super::values::{boolean, choice, number, parsed, span, string};
 use super::{
-    AccessFormat, Addresses, Config, CookieConfig, Listener, LogConfig, LogFormat, Speaks, limits,
-    listeners, overrides, portals, rooms, tls, trust,
+    AccessFormat, Addresses, Config, CookieConfig, Listener, LogConfig, LogFormat, Speaks, acme,
+    limits, listeners, overrides, portals, rooms, tls, trust,
 };
 use crate::time::Span;
 use std::net::SocketAddr;
@@ -113,6 +113,7 @@ fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
     }
     let trust = trust::read(&mut top);
     let tls = tls::read(&mut top, &listeners);
+    let acme = acme::read(&mut top, &listeners);
     let cookie = cookie(&mut top, &listeners);
     let log = log(&mut top);
     let limits = limits::read(&mut top);
@@ -128,6 +129,7 @@ fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
         waiting_status: u16::try_from(waiting_status).ok()?,
         trust,
         tls,
+        acme,
         cookie,
         log,
         limits,

@@ -234,7 +234,7 @@ fn tls(table: &mut Table<'_>, secure: Secure) -> PortalTls {
 }
 
 /// Reads the certificates in the file `path`.
-fn authorities(path: &str) -> Result<Authorities, String> {
+pub(super) fn authorities(path: &str) -> Result<Authorities, String> {
     let mut pem = Vec::new();
     let file = File::open(path).and_then(|file| file.take(MAX_CA_BYTES).read_to_end(&mut pem));
     file.map_err(|error| format!("the file cannot be read: {error}"))?;

@@ -30,7 +30,7 @@ pub(super) fn read(top: &mut Table<'_>, listeners: &[Listener]) -> TlsConfig {
         tls.hsts = table.read("hsts", span(HSTS));
         table.finish();
     }
-    if wanted && !given {
+    if wanted && !given && !top.has("acme") {
         top.sink().wrong(
             at,
             "a listener has `tls = true`, and there is no certificate",

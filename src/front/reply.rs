@@ -64,6 +64,16 @@ struct Problem<'a> {
     detail: &'a str,
 }
 
+/// A proof for an authority, in its bare form (RFC 8555 §8.3).
+pub fn proof(proof: String) -> Response<Body> {
+    let mut response = Response::new(Body::ours(proof));
+    let headers = response.headers_mut();
+    let bytes = HeaderValue::from_static("application/octet-stream");
+    headers.insert(CONTENT_TYPE, bytes);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 impl Manner {
     /// What the request's fields say about it.
     pub fn of(method: &Method, headers: &HeaderMap) -> Manner {

@@ -20,7 +20,7 @@ use crate::host;
 use crate::room::{Ask, Decision, Refusal, Ticket, Visitor};
 use crate::upstream;
 use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY};
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use std::sync::Arc;
@@ -56,6 +56,10 @@ pub(super) async fn answer(
             reply::refusal(house, manner, RefusalKind::OtherConnection, None, None)
         }
         Ok(asked) if asked.is_about_server() => reply::about_server(),
+        Ok(asked) if let Some(proof) = proof(house, session, request.method(), &asked) => {
+            note(&mut logged, None, "own");
+            reply::proof(proof)
+        }
         Ok(asked) if let Speaks::Redirect(port) = reception.listener.speaks => {
             redirect::answer(house, manner, &asked, port)
         }
@@ -88,6 +92,19 @@ pub(super) async fn answer(
     };
     response.body_mut().log(logged, busy);
     response
+}
+
+/// What an authority wants to see before it gives us a certificate: it asks without TLS, at exactly
+/// this address. Nothing else is taken from the portal.
+fn proof(
+    house: &House,
+    session: Option<&Session>,
+    method: &Method,
+    asked: &Asked,
+) -> Option<String> {
+    let tls = house.tls.as_ref().filter(|_| session.is_none())?;
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    tls.proofs.at(&asked.target).filter(|_| reads)
 }
 
 /// From one canonical request to its answer.

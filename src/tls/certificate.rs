@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::time::ASN1Time;
 
 /// Bytes of a file of certificates or of a key, at most.
 const FILE_MAX: u64 = 1024 * 1024;
@@ -25,6 +26,8 @@ const FILE_MAX: u64 = 1024 * 1024;
 pub struct Certificate {
     /// What messages and metrics call it: the first host it is for, or its common name.
     pub name: String,
+    /// It is not valid before this moment.
+    pub not_before: Millis,
     /// It is not valid after this moment.
     pub not_after: Millis,
     hosts: Vec<String>,
@@ -130,7 +133,7 @@ impl Files {
         let first = chain.first().ok_or_else(|| in_cert(Why::NoCertificate))?;
         let (_, parsed) = X509Certificate::from_der(first)
             .map_err(|error| in_cert(Why::Garbled(error.to_string())))?;
-        let not_after = parsed.validity().not_after.timestamp();
+        let validity = parsed.validity().clone();
         let hosts = hosts(&parsed).map_err(in_cert)?;
         let common = parsed.subject().iter_common_name().next();
         let common = common.and_then(|name| name.as_str().ok());
@@ -149,7 +152,8 @@ impl Files {
         })?;
         Ok(Certificate {
             name,
-            not_after: Millis(u64::try_from(not_after).unwrap_or(0).saturating_mul(1000)),
+            not_before: millis(validity.not_before),
+            not_after: millis(validity.not_after),
             hosts,
             key: Arc::new(key),
             mark: self.mark(),
@@ -203,6 +207,14 @@ impl std::error::Error for CertificateError {}
 fn wrong(path: &Path, why: Why) -> CertificateError {
     let path = path.to_owned();
     CertificateError { path, why }
+}
+
+fn millis(time: ASN1Time) -> Millis {
+    Millis(
+        u64::try_from(time.timestamp())
+            .unwrap_or(0)
+            .saturating_mul(1000),
+    )
 }
 
 /// The hosts of a certificate; browsers have long looked at its alternative names only.

@@ -6,9 +6,11 @@
 //! again by others (RFC 8470).
 
 mod certificate;
+mod proofs;
 mod shelf;
 
 pub use certificate::{Certificate, CertificateError};
+pub use proofs::{Proofs, Shown};
 pub use shelf::{Change, Shelf};
 
 use crate::config::{Pair, TlsConfig, TlsVersion};
@@ -18,6 +20,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, SupportedProtocolVersion};
 use std::fmt;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// HTTP/2, as ALPN says it (RFC 9113 §3.1).
 pub const H2: &[u8] = b"h2";
@@ -29,6 +32,10 @@ const SESSIONS_MAX: usize = 16 * 1024;
 pub struct Tls {
     /// The certificates in use.
     pub shelf: Arc<Shelf>,
+    /// What we show to an authority that gives certificates.
+    pub proofs: Proofs,
+    /// Told when an operator wants certificates to be looked after now.
+    pub hurry: Notify,
     visitors: Arc<ServerConfig>,
     http1: Arc<ServerConfig>,
 }
@@ -60,6 +67,8 @@ impl Tls {
         }
         Ok(Tls {
             shelf,
+            proofs: Proofs::default(),
+            hurry: Notify::new(),
             visitors: Arc::new(visitors),
             http1: Arc::new(http1),
         })

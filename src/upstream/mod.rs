@@ -20,6 +20,7 @@ pub use health::Outcome;
 pub use pace::Pace;
 pub use probe::try_server;
 pub use slots::{Claim, Slot, Usage};
+pub use tls::system_roots;
 pub use upload::RequestBody;
 pub use via::{add as add_via, came_back};
 

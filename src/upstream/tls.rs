@@ -85,7 +85,7 @@ impl Tls {
 }
 
 /// The authorities that this machine trusts, read once.
-fn system_roots() -> Arc<RootCertStore> {
+pub fn system_roots() -> Arc<RootCertStore> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     let roots = ROOTS.get_or_init(|| {
         let found = rustls_native_certs::load_native_certs();
@@ -93,8 +93,8 @@ fn system_roots() -> Arc<RootCertStore> {
         roots.add_parsable_certificates(found.certs);
         if roots.is_empty() {
             tracing::warn!(
-                "this machine trusts no certificate authority, so no portal behind https can be \
-                 reached: install ca-certificates, or name an authority (`portal.ca`)"
+                "this machine trusts no certificate authority, so nothing behind https can be \
+                 reached: install ca-certificates, or name an authority (`ca`)"
             );
         }
         Arc::new(roots)

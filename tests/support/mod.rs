@@ -16,6 +16,7 @@ pub mod frames;
 mod haproxy;
 mod http;
 mod nginx;
+pub mod pebble;
 mod port;
 mod preau;
 mod process;

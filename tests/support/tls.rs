@@ -119,8 +119,21 @@ impl Client {
         alpn: &[&str],
         versions: &[&'static SupportedProtocolVersion],
     ) -> Client {
+        Client::new_with(&authority.root, alpn, versions)
+    }
+
+    /// Believes an authority of which it knows the root alone.
+    pub fn trusting(root: &CertificateDer<'static>, alpn: &[&str]) -> Client {
+        Client::new_with(root, alpn, &[&version::TLS13, &version::TLS12])
+    }
+
+    fn new_with(
+        root: &CertificateDer<'static>,
+        alpn: &[&str],
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Client {
         let mut roots = RootCertStore::empty();
-        roots.add(authority.root.clone()).expect("it is a root");
+        roots.add(root.clone()).expect("it is a root");
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)

@@ -1,5 +1,6 @@
 //! Whole files and what they mean.
 
+mod acme;
 mod overrides;
 mod tls;
 mod wrong;
