@@ -13,7 +13,7 @@ async fn start(portal: &Portal, redirect: &str) -> (Preau, std::net::SocketAddr)
     let files = authority.issue("ent", &["ent.example.fr"], 2100);
     let (secure, plain) = (free_port(), free_port());
     let room = one_room(&portal.url(), "seats = 5\nhost = \"*.example.fr\"");
-    let listeners = https(secure, &[&files]);
+    let listeners = https(secure, &[&files]) + "hsts = \"180d\"\n";
     let unstarted = Unstarted::new("");
     // Without a listener that serves plain HTTP.
     let text = format!(
@@ -57,6 +57,8 @@ async fn a_visitor_is_sent_to_the_same_address_over_tls() {
             )
             .await;
             assert_eq!(answer.status, status, "{method}");
+            let hsts = answer.header(header::STRICT_TRANSPORT_SECURITY);
+            assert_eq!(hsts, None, "not over plain HTTP (RFC 6797 §7.2)");
             let to = format!("https://ent.example.fr{port}/a%20b?c=d/../e");
             assert_eq!(answer.header(header::LOCATION), Some(&*to));
             assert!(answer.our_cookies().is_empty());

@@ -61,6 +61,7 @@ pub(super) async fn answer(
             reply::proof(proof)
         }
         Ok(asked) if let Speaks::Redirect(port) = reception.listener.speaks => {
+            note(&mut logged, None, "redirected");
             redirect::answer(house, manner, &asked, port)
         }
         Ok(asked) => admit(thread, &origin, &asked, manner, request, &mut logged).await,

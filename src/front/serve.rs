@@ -3,7 +3,7 @@
 use super::connection::{self, Guest};
 use super::door::{House, Thread};
 use super::farewell::Farewells;
-use crate::config::Listener;
+use crate::config::{Listener, Speaks};
 use crate::host::Seldom;
 use crate::time::Span;
 use http::HeaderValue;
@@ -61,11 +61,11 @@ pub async fn serve(
         .into_iter()
         .map(|(listener, socket)| {
             let reception = Arc::new(Reception {
+                hsts: hsts(&thread.house, &listener),
                 thread: thread.clone(),
                 listener,
                 farewells: farewells.clone(),
                 phase: phase.clone(),
-                hsts: hsts(&thread.house),
                 connections: connections.clone(),
             });
             tokio::spawn(accept(reception, socket))
@@ -162,7 +162,11 @@ fn hold_back(listener: &TcpListener) -> io::Result<()> {
     ])
 }
 
-fn hsts(house: &House) -> Option<HeaderValue> {
+/// `Strict-Transport-Security`, where it may be said: not over plain HTTP (RFC 6797 §7.2).
+fn hsts(house: &House, listener: &Listener) -> Option<HeaderValue> {
+    if matches!(listener.speaks, Speaks::Redirect(_)) {
+        return None;
+    }
     let length = house.config.tls.hsts?;
     HeaderValue::try_from(format!("max-age={}", length.ceil_secs())).ok()
 }
