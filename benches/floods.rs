@@ -168,6 +168,7 @@ impl Drop for Flood {
 
 async fn begin(preau: &Preau, kind: &Kind, length: Duration) -> Flood {
     let address = preau.address();
+    let before = preau.counted("preau_requests_total").await;
     let flood = match kind {
         Kind::Slow(arguments) => {
             let mut command = Command::new("slowhttptest");
@@ -185,7 +186,10 @@ async fn begin(preau: &Preau, kind: &Kind, length: Duration) -> Flood {
         }
     };
     until("the flood is there", async || {
-        (preau.metric("preau_connections", &[]).await > 10.0).then_some(())
+        // Or runs through: who is answered at once does not stay.
+        let standing = preau.metric("preau_connections", &[]).await > 10.0;
+        let passing = preau.counted("preau_requests_total").await > before + 100.0;
+        (standing || passing).then_some(())
     })
     .await;
     flood
