@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use support::{Preau, Process, one_room, until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 /// Visitors inside, each with one connection.
 const VISITORS: usize = 8;
@@ -32,7 +33,7 @@ enum Kind {
     Churn(&'static [u8]),
 }
 
-const KINDS: [(&str, Kind); 6] = [
+static KINDS: [(&str, Kind); 6] = [
     ("slow heads", Kind::Slow(&["-H", "-i", "1"])),
     (
         "slow bodies",
@@ -155,18 +156,11 @@ async fn exchange(stream: &mut TcpStream, request: &[u8]) -> String {
 /// A flood, for as long as this is held.
 enum Flood {
     Tool(#[expect(dead_code, reason = "held: it ends with us")] Process),
-    Ours(Vec<AbortHandle>),
+    /// In a thread of its own, so that visitors do not wait for it before the proxy.
+    Ours(#[expect(dead_code, reason = "held: it ends with us")] oneshot::Sender<()>),
 }
 
-impl Drop for Flood {
-    fn drop(&mut self) {
-        if let Flood::Ours(tasks) = self {
-            tasks.iter().for_each(AbortHandle::abort);
-        }
-    }
-}
-
-async fn begin(preau: &Preau, kind: &Kind, length: Duration) -> Flood {
+async fn begin(preau: &Preau, kind: &'static Kind, length: Duration) -> Flood {
     let address = preau.address();
     let before = preau.counted("preau_requests_total").await;
     let flood = match kind {
@@ -181,8 +175,17 @@ async fn begin(preau: &Preau, kind: &Kind, length: Duration) -> Flood {
             Flood::Tool(Process::start("slowhttptest", &mut command, &output))
         }
         Kind::Churn(bytes) => {
-            let tasks = (0..64).map(|_| tokio::spawn(churn(address, bytes)).abort_handle());
-            Flood::Ours(tasks.collect())
+            let (held, ended) = oneshot::channel();
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread();
+                let runtime = { runtime }.enable_all().build().expect("a runtime");
+                runtime.block_on(async {
+                    let mut tasks = JoinSet::new();
+                    (0..64).for_each(|_| drop(tasks.spawn(churn(address, bytes))));
+                    let _ = ended.await;
+                });
+            });
+            Flood::Ours(held)
         }
     };
     until("the flood is there", async || {

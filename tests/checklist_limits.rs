@@ -337,6 +337,46 @@ async fn point_26_an_answer_over_a_poor_link_is_not_cut() {
 }
 
 #[tokio::test]
+async fn point_26_who_takes_an_answer_slowly_holds_nobody_up() {
+    let (portal, left) = portal();
+    let one_slot = one_room(&portal.url(), ROOM).replace("slots = 6", "slots = 1");
+    let preau = Preau::start(&one_slot).await;
+    let lent = async |answers: f64| {
+        until("the slot is lent", async || {
+            (preau.metric("preau_portal_lent", &[]).await == answers).then_some(())
+        })
+        .await;
+    };
+    let mut slow = Vec::new();
+    for answers in [1.0, 2.0] {
+        let socket = TcpSocket::new_v4().expect("there are sockets");
+        socket.set_recv_buffer_size(4_096).expect("it may be small");
+        let stream = socket.connect(preau.address()).await;
+        let mut stream = stream.expect("the proxy listens");
+        let request = b"GET /grand HTTP/1.1\r\nHost: x\r\n\r\n";
+        stream.write_all(request).await.expect("it is taken");
+        stream.read_exact(&mut [0]).await.expect("it has begun");
+        slow.push(stream);
+        // While nobody waits, it stays where it is.
+        let mut other = connect(&preau).await;
+        other.write_all(GET).await.expect("it is taken");
+        answered(&mut other).await;
+        lent(answers).await;
+    }
+    // What is lent comes to its end all the same.
+    let mut first = slow.remove(0);
+    let mut taken = 0;
+    while taken < LARGE {
+        let read = timeout(PATIENCE, first.read(&mut [0; 65_536])).await;
+        taken += read.expect("in time").expect("it goes on");
+    }
+    lent(1.0).await;
+    drop(slow);
+    lent(0.0).await;
+    until_left(&left, &preau, 1).await;
+}
+
+#[tokio::test]
 async fn point_28_connections_from_one_address_have_a_limit_with_words() {
     let (portal, _) = portal();
     let preau = with_limits(&portal, "connections_per_address = 3").await;

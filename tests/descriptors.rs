@@ -39,7 +39,7 @@ fn the_server_is_not_blamed_for_our_own_want() {
         .expect("there are descriptors yet");
     let wants = Wants {
         once: false,
-        claim: Claim::Visitor,
+        claim: Claim::Inside,
         visitor: Ipv4Addr::LOCALHOST.into(),
         upgrade: false,
     };

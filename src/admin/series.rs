@@ -39,10 +39,11 @@ const ROOM_GAUGES: [Series<RoomView, f64>; 17] = [
 ];
 
 #[rustfmt::skip]
-const PORTAL_GAUGES: [Series<Portal, f64>; 5] = [
+const PORTAL_GAUGES: [Series<Portal, f64>; 6] = [
     ("preau_portal_up", "Whether any server of the portal is up", |p| flag(p.is_up())),
     ("preau_portal_slots", "Requests in flight at most", |p| f64::from(p.usage().limit)),
     ("preau_portal_in_flight", "Requests in flight", |p| f64::from(p.usage().in_flight)),
+    ("preau_portal_lent", "Answers that the portal has begun and that are taken slowly, while others use their slot", |p| f64::from(p.usage().lent)),
     ("preau_portal_slot_queue", "Requests that wait for a slot", |p| p.usage().waiting as f64),
     ("preau_portal_slot_queue_max", "Requests that may wait for a slot at most", |p| f64::from(p.config().slot_queue)),
 ];

@@ -86,12 +86,14 @@ impl Flow {
     pub fn works_once(&self) -> bool {
         self.ask.callback || self.around == Some(Around::BackChannel)
     }
+}
 
+impl Around {
     /// Who asks for its slot.
-    pub fn claim(&self) -> Claim {
-        match self.around {
-            Some(Around::BackChannel) => Claim::BackChannel,
-            _ => Claim::Visitor,
+    pub fn claim(self) -> Claim {
+        match self {
+            Around::Open => Claim::Outside,
+            Around::BackChannel => Claim::BackChannel,
         }
     }
 }

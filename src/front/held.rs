@@ -71,15 +71,30 @@ impl Held {
         from: &mut (impl AsyncRead + Unpin),
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        if self.bytes.capacity() == 0 {
-            self.bytes = SPARE.take();
+        if self.bytes.capacity() < READ {
+            let held = std::mem::replace(&mut self.bytes, SPARE.take());
+            self.bytes.extend_from_slice(&held[self.gone..]);
+        } else {
+            self.bytes.drain(..self.gone);
         }
-        self.bytes.drain(..self.gone);
         self.gone = 0;
         self.bytes.reserve(READ);
         let read = poll_read_buf(Pin::new(from), context, &mut self.bytes);
+        if read.is_pending() {
+            self.settle();
+        }
         self.give_back();
         read
+    }
+
+    /// Holds no more memory than what waits for the rest of it needs.
+    fn settle(&mut self) {
+        if self.len() > 0 && self.bytes.capacity() >= READ {
+            let bytes = self.bytes.as_slice().into();
+            self.bytes.clear();
+            self.give_back();
+            self.bytes = bytes;
+        }
     }
 
     fn give_back(&mut self) {
@@ -105,6 +120,22 @@ mod tests {
         let mut buffer = ReadBuf::new(&mut space);
         held.hand_over(&mut buffer.unfilled());
         buffer.filled().to_vec()
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_the_rest_holds_its_own_bytes_and_no_more() {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let (mut theirs, mut ours) = tokio::io::duplex(64);
+        let mut held = Held::default();
+        for expected in ["GET /", "GET /GET /"] {
+            tokio::io::AsyncWriteExt::write_all(&mut theirs, b"GET /")
+                .await
+                .unwrap();
+            assert!(held.fill(&mut ours, &mut context).is_ready());
+            assert!(held.fill(&mut ours, &mut context).is_pending());
+            assert_eq!(held.bytes(), expected.as_bytes());
+            assert_eq!(held.bytes.capacity(), expected.len());
+        }
     }
 
     #[test]

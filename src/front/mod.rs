@@ -14,6 +14,7 @@
 //! (how many there are), `farewell` (answers that end a connection).
 
 mod access;
+mod awaited;
 mod body;
 mod canonical;
 mod clock;

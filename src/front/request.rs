@@ -17,8 +17,8 @@ use super::reply::{self, Manner};
 use super::serve::Reception;
 use crate::config::Speaks;
 use crate::host;
-use crate::room::{Ask, Decision, Refusal, Ticket, Visitor};
-use crate::upstream;
+use crate::room::{Ask, Decision, Entry, Refusal, Ticket, Visitor};
+use crate::upstream::{self, Claim};
 use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
@@ -131,7 +131,7 @@ async fn admit(
     let manner = manner.for_apps(&door.config.flows.apps, request.headers());
     let client = &thread.clients[door.config.portal];
     let flow = Flow::of(door, asked, &request);
-    let errand = |visit| Errand {
+    let errand = |claim, visit| Errand {
         house: &thread.house,
         door,
         client,
@@ -140,17 +140,17 @@ async fn admit(
         origin,
         tunnels: &thread.tunnels,
         once: flow.works_once(),
-        claim: flow.claim(),
+        claim,
         visit,
     };
     if let Some(around) = flow.around {
-        return pass(around, errand(None), request, logged).await;
+        return pass(around, errand(around.claim(), None), request, logged).await;
     }
 
     let met = house.meet(door, request.headers());
     if flow.leaves_around && !door.room().holds_seat(met.visitor) {
         // Nobody has to wait to log out.
-        return pass(Around::Open, errand(None), request, logged).await;
+        return pass(Around::Open, errand(Claim::Outside, None), request, logged).await;
     }
     match decide(house, door, met.visitor, flow.ask, origin) {
         Ok(Decision::Forward { number, entry }) => {
@@ -158,7 +158,7 @@ async fn admit(
             door.meters.forwarded.inc();
             let entering = Entering::new(house, door, &met, flow.unseen, (number, entry));
             let visit = Visit::new(door.clone(), number, flow.ask.renews);
-            let mut response = forward::run(errand(Some(visit)), request).await;
+            let mut response = forward::run(errand(claim(entry), Some(visit)), request).await;
             entering.welcome(house, flow.leaves, &mut response).await;
             response
         }
@@ -245,6 +245,14 @@ fn decide(
         return Err(RefusalKind::TooManyTickets);
     }
     Ok(room.arrive(visitor, ask, now))
+}
+
+/// Who asks for the slot of somebody who is let in.
+fn claim(entry: Entry) -> Claim {
+    match entry {
+        Entry::Straight => Claim::Outside,
+        _ => Claim::Inside,
+    }
 }
 
 fn kind(why: Refusal) -> RefusalKind {

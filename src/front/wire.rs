@@ -15,8 +15,8 @@
 //! one whose answer was begun and is not taken: nothing could be said there.
 //!
 //! *Rest*: hyper holds 17 KiB for a connection, whether it is used or not, and a browser keeps
-//! its connections for minutes. So a wire is without hyper until the first bytes of a request
-//! come, and takes leave of it again when it has been idle for [`REST_AFTER`].
+//! its connections for minutes. So a wire is without hyper until the whole head of a request is
+//! here, and takes leave of it again when it has been idle for [`REST_AFTER`].
 //!
 //! *A soft close*: closing a socket while bytes of the visitor are unread makes the kernel send
 //! a reset, which can destroy the answer that is still on its way (RFC 9112 §9.6). So after our
@@ -31,6 +31,7 @@
 //! which sees progress byte by byte where we see it by the buffer. So that this is not by much,
 //! the kernel takes little more from us than it can send ([`UNSENT_MAX`]).
 
+use super::awaited::{Awaited, Stage};
 use super::clock::Clock;
 use super::farewell::Farewells;
 use super::guard::{Guard, Verdict};
@@ -40,7 +41,7 @@ use super::page::RefusalKind;
 use super::stream::Stream;
 use crate::config::Limits;
 use crate::host;
-use crate::time::{Millis, Span};
+use crate::time::Span;
 use crate::upstream::Pace;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
@@ -104,25 +105,6 @@ enum End {
     Silent,
 }
 
-/// The head that is waited for.
-struct Awaited {
-    first_byte: Span,
-    whole: Span,
-    next: Span,
-    stage: Stage,
-    since: Millis,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// The connection is new.
-    First,
-    /// It is idle, after a request.
-    Next,
-    /// The head has begun.
-    Begun,
-}
-
 /// What hyper writes first in an answer to an old request, and what goes out instead.
 const OLD: &[u8] = b"HTTP/1.0 ";
 const OURS: &[u8] = b"HTTP/1.1 ";
@@ -139,13 +121,7 @@ impl Wire {
             guard: Guard::new(limits.header_bytes),
             held: Held::default(),
             clock: Clock::default(),
-            head: Awaited {
-                first_byte: limits.first_byte_timeout,
-                whole: limits.header_timeout,
-                next: limits.idle_timeout,
-                stage: Stage::First,
-                since: host::now(),
-            },
+            head: Awaited::first(limits, host::now()),
             body: Pace::new(limits.body_timeout, limits.body_rate),
             take: Pace::new(limits.take_timeout, limits.take_rate),
             last: Pace::new(last, 1),
@@ -162,22 +138,43 @@ impl Wire {
         Mark::on(self.state.clone())
     }
 
-    /// Ready when bytes of a request are here; not true when none will come.
+    /// Ready when the head of a request is here; not true when none will come. What there is to
+    /// say about that is said while the wire is shut down.
     pub fn poll_begun(&mut self, context: &mut Context<'_>) -> Poll<bool> {
-        if self.held.len() > 0 {
-            return Poll::Ready(true);
+        loop {
+            match self.guard.judge(self.held.bytes()) {
+                Ok(Verdict::Pass(bytes)) => {
+                    self.pass(bytes, true);
+                    return Poll::Ready(true);
+                }
+                Ok(Verdict::Skip(bytes)) => {
+                    self.held.skip(bytes);
+                    continue;
+                }
+                Ok(Verdict::More) => {}
+                Err(kind) => return self.refuse(kind).map(|_| false),
+            }
+            match self.held.fill(&mut self.stream, context) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(_) => return Poll::Ready(false),
+                Poll::Pending => return self.poll_patience(context),
+            }
         }
-        if let Poll::Ready(filled) = self.held.fill(&mut self.stream, context) {
-            return Poll::Ready(filled.is_ok_and(|bytes| bytes > 0));
-        }
+    }
+
+    /// Ready when a head has not come in time.
+    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         let now = host::now();
-        let until = self.head.until(false, now);
-        if now >= until {
-            self.end = Some(End::Silent);
-            return Poll::Ready(false);
+        let until = self.head.until(self.held.len() > 0, now);
+        if now < until {
+            self.clock.wake_by(until, now, context);
+            return Poll::Pending;
         }
-        self.clock.wake_by(until, now, context);
-        Poll::Pending
+        if self.head.stage == Stage::Begun {
+            return self.refuse(RefusalKind::TooSlow).map(|_| false);
+        }
+        self.end = Some(End::Silent);
+        Poll::Ready(false)
     }
 
     /// Whether it rests, now that hyper has let go of it; then it can begin anew.
@@ -350,21 +347,6 @@ impl Drop for Wire {
             // If the socket is gone already, there is nobody to tell.
             let _ = self.stream.socket().set_linger(Some(Duration::ZERO));
         }
-    }
-}
-
-impl Awaited {
-    /// Until when it may take. `begun`: some bytes of it are here.
-    fn until(&mut self, begun: bool, now: Millis) -> Millis {
-        if begun && self.stage != Stage::Begun {
-            (self.stage, self.since) = (Stage::Begun, now);
-        }
-        self.since
-            + match self.stage {
-                Stage::First => self.first_byte,
-                Stage::Next => self.next,
-                Stage::Begun => self.whole,
-            }
     }
 }
 

@@ -7,6 +7,7 @@ use super::Portal;
 use super::answer;
 use super::pool::Sender;
 use super::slots::Slot;
+use super::taken::{Reader, Readers};
 use super::upload::Progress;
 use crate::time::Span;
 use bytes::Bytes;
@@ -92,6 +93,9 @@ pub(super) struct Lease {
     pub portal: Arc<Portal>,
     /// None once the answer has become a long one.
     pub slot: Option<Slot>,
+    /// Where slow readers are looked for, and this one as soon as there is more than one piece.
+    pub readers: Arc<Readers>,
+    pub reader: Option<Arc<Reader>>,
     pub sender: Sender,
     /// The connection may be used again.
     pub keep: bool,
@@ -104,6 +108,8 @@ pub struct ResponseBody {
     lease: Option<Box<Lease>>,
     empty: bool,
     trailers: bool,
+    /// The visitor was given a piece of it.
+    begun: bool,
     /// How long the server may say nothing.
     patience: Span,
     silence: Option<Pin<Box<Sleep>>>,
@@ -121,6 +127,7 @@ impl ResponseBody {
                 incoming,
                 lease: Some(Box::new(lease)),
                 trailers: false,
+                begun: false,
                 silence: None,
                 silent: false,
             };
@@ -147,6 +154,30 @@ impl ResponseBody {
         self.patience = patience;
         if let Some(lease) = &mut self.lease {
             lease.slot = None;
+            lease.reader = None;
+        }
+    }
+
+    /// The visitor has taken what there was, and asks for more.
+    fn asked(&mut self) {
+        let Some(lease) = &mut self.lease else {
+            return;
+        };
+        match &lease.reader {
+            Some(reader) => reader.waits_for_portal(),
+            None => {
+                if let Some(slot) = lease.slot.take_if(|_| self.begun) {
+                    lease.reader = Some(lease.readers.enter(slot));
+                }
+            }
+        }
+    }
+
+    /// The visitor has something to take.
+    fn given(&mut self) {
+        self.begun = true;
+        if let Some(reader) = self.lease.as_ref().and_then(|lease| lease.reader.as_ref()) {
+            reader.takes();
         }
     }
 
@@ -200,6 +231,7 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.asked();
         let polled = match Pin::new(&mut self.incoming).poll_frame(context) {
             Poll::Pending => {
                 ready!(self.poll_silence(context));
@@ -218,6 +250,8 @@ impl Body for ResponseBody {
         };
         if last || self.incoming.is_end_stream() {
             self.release();
+        } else {
+            self.given();
         }
         Poll::Ready(polled.and_then(|frame| {
             match frame.map(Frame::into_trailers) {

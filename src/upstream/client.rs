@@ -5,6 +5,7 @@ use super::body::{Lease, ResponseBody};
 use super::connect::NoConnection;
 use super::pool::{Pool, Sender, Wanted};
 use super::slots::{Claim, Slot};
+use super::taken::Readers;
 use super::upload::{Progress, RequestBody};
 use super::{Failure, Outcome, Portal, judge};
 use crate::host;
@@ -21,6 +22,7 @@ use std::sync::atomic::Ordering;
 pub struct Client {
     portal: Arc<Portal>,
     pools: Vec<Arc<Pool>>,
+    readers: Arc<Readers>,
 }
 
 /// What a request wants beside its answer.
@@ -63,7 +65,11 @@ impl Client {
         let pools = (0..portal.config.servers.len())
             .map(|server| portal.pool(server, portal.config.connect_timeout))
             .collect();
-        Client { portal, pools }
+        Client {
+            portal,
+            pools,
+            readers: Arc::default(),
+        }
     }
 
     /// The portal.
@@ -71,9 +77,11 @@ impl Client {
         &self.portal
     }
 
-    /// Closes connections that have been idle for too long.
+    /// Closes connections that have been idle for too long, and lends slots of slow visitors to
+    /// those who wait: to be called once a second.
     pub fn prune(&self) {
         self.pools.iter().for_each(|pool| pool.prune());
+        self.readers.look(self.portal.is_short());
     }
 
     /// Sends one request: waits for a slot, in order, then for the head of the answer. The slot
@@ -189,6 +197,8 @@ impl Client {
                 let lease = Lease {
                     portal: self.portal.clone(),
                     slot: Some(slot),
+                    readers: self.readers.clone(),
+                    reader: None,
                     sender,
                     keep: true,
                     request: progress,
@@ -330,7 +340,7 @@ mod tests {
 
     const WANTS: Wants = Wants {
         once: false,
-        claim: Claim::Visitor,
+        claim: Claim::Inside,
         visitor: IpAddr::V4(Ipv4Addr::LOCALHOST),
         upgrade: false,
     };

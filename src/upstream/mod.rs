@@ -10,6 +10,7 @@ mod pool;
 mod probe;
 mod slots;
 mod socket;
+mod taken;
 mod tls;
 mod upload;
 mod via;
@@ -158,6 +159,11 @@ impl Portal {
             down.then(|| server.why.clone().into_owned())
         };
         self.health().iter().map(wrong).collect()
+    }
+
+    /// Whether anybody waits for a slot.
+    fn is_short(&self) -> bool {
+        self.slots.is_short()
     }
 
     fn request_ended(&self, server: usize, outcome: Outcome, why: impl FnOnce() -> Why) {

@@ -4,9 +4,14 @@
 //! is for: the one with the fewest requests in flight among those that are up. Dropping a slot
 //! gives it back, and the next in the queue gets it.
 //!
-//! Calls of other servers have a queue of their own, before the other, and slots of their own
-//! beside the others: the portal makes such a call (to validate a ticket, say) in the middle of a
-//! request that holds a slot. If it waited for one, all would wait for each other.
+//! Whoever asks has a [`Claim`], and each claim its queue. Calls of other servers come first, and
+//! have slots of their own beside the others: the portal makes such a call (to validate a ticket,
+//! say) in the middle of a request that holds a slot. If it waited for one, all would wait for
+//! each other. Then come those inside, then those who are not yet: of a rush or a flood at the
+//! gate, those inside feel nothing as long as the last quarter of the slots is enough for them.
+//!
+//! A slot whose visitor takes the answer slowly can be [lent](Slot::lend): the portal has done its
+//! work, and only its connection is still held.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,21 +27,28 @@ struct State {
     server_limit: u32,
     queue_max: usize,
     in_flight: u32,
+    lent: u32,
     servers: Vec<ServerState>,
-    /// Back-channels first; see [`Claim`].
-    waiting: [VecDeque<oneshot::Sender<Slot>>; 2],
+    /// In the order in which they are served; see [`Claim`].
+    waiting: [VecDeque<oneshot::Sender<Slot>>; CLAIMS.len()],
     /// Where the search for a server begins, so that equals take turns.
     turn: usize,
 }
 
-/// Who asks for a slot.
+/// Who asks for a slot: those further up come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// Another server, on a back-channel: a quarter more slots are for these alone.
     BackChannel,
-    /// Anybody else.
-    Visitor,
+    /// Somebody inside.
+    Inside,
+    /// Anybody else: the last quarter of the slots is not for these.
+    Outside,
 }
+
+const CLAIMS: [Claim; 3] = [Claim::BackChannel, Claim::Inside, Claim::Outside];
+/// For each slot, so many more may be lent at a time.
+const LENT_PER_SLOT: u32 = 4;
 
 struct ServerState {
     up: bool,
@@ -47,6 +59,7 @@ struct ServerState {
 pub struct Slot {
     slots: Arc<Slots>,
     server: usize,
+    lent: bool,
 }
 
 /// Why there is no slot.
@@ -65,6 +78,8 @@ pub struct Usage {
     pub limit: u32,
     /// Requests in flight.
     pub in_flight: u32,
+    /// Answers beside them that the portal has begun and that are taken slowly.
+    pub lent: u32,
     /// Requests that wait for a slot.
     pub waiting: usize,
     /// For each server: up, and its requests in flight.
@@ -94,6 +109,7 @@ impl Slots {
                 server_limit,
                 queue_max: queue_max as usize,
                 in_flight: 0,
+                lent: 0,
                 servers,
                 waiting: Default::default(),
                 turn: 0,
@@ -110,7 +126,8 @@ impl Slots {
         if state.servers.iter().all(|server| !server.up) {
             return Err(NoSlot::Down);
         }
-        if state.waiting[claim as usize].is_empty()
+        let before = &mut state.waiting[..=claim as usize];
+        if before.iter().all(VecDeque::is_empty)
             && let Some(server) = state.take(claim)
         {
             return Ok(Turn::Now(self.slot(server)));
@@ -143,6 +160,7 @@ impl Slots {
         Usage {
             limit: state.limit,
             in_flight: state.in_flight,
+            lent: state.lent,
             waiting: (state.waiting.iter().flatten())
                 .filter(|waiter| !waiter.is_closed())
                 .count(),
@@ -163,10 +181,19 @@ impl Slots {
         }
     }
 
-    fn give_back(self: &Arc<Slots>, server: usize) {
+    /// Whether anybody waits, as far as is known.
+    pub fn is_short(&self) -> bool {
+        !self.lock().waiting.iter().all(VecDeque::is_empty)
+    }
+
+    fn give_back(self: &Arc<Slots>, slot: &Slot) {
         let mut state = self.lock();
+        if slot.lent {
+            state.lent -= 1;
+            return;
+        }
         state.in_flight -= 1;
-        state.servers[server].in_flight -= 1;
+        state.servers[slot.server].in_flight -= 1;
         let nobody = state.waiting.iter().all(VecDeque::is_empty);
         drop(state);
         if !nobody {
@@ -178,6 +205,7 @@ impl Slots {
         Slot {
             slots: self.clone(),
             server,
+            lent: false,
         }
     }
 
@@ -190,7 +218,7 @@ impl Slots {
 impl State {
     /// Whoever is next, with a slot that was taken for them.
     fn next(&mut self) -> Option<(oneshot::Sender<Slot>, usize)> {
-        for claim in [Claim::BackChannel, Claim::Visitor] {
+        for claim in CLAIMS {
             let queue = &mut self.waiting[claim as usize];
             while queue.front().is_some_and(oneshot::Sender::is_closed) {
                 queue.pop_front();
@@ -242,7 +270,8 @@ impl Claim {
     fn of(self, slots: u32) -> u32 {
         match self {
             Claim::BackChannel => slots.saturating_add(slots.div_ceil(4)),
-            Claim::Visitor => slots,
+            Claim::Inside => slots,
+            Claim::Outside => slots - slots / 4,
         }
     }
 }
@@ -251,6 +280,22 @@ impl Slot {
     /// The server it is for.
     pub fn server(&self) -> usize {
         self.server
+    }
+
+    /// Lets somebody else have it while its visitor takes an answer that the portal has begun.
+    /// The portal then has one more connection open than there are slots: at most
+    /// [`LENT_PER_SLOT`] for each.
+    pub fn lend(&mut self) {
+        let mut state = self.slots.lock();
+        if self.lent || state.lent >= state.limit.saturating_mul(LENT_PER_SLOT) {
+            return;
+        }
+        self.lent = true;
+        state.lent += 1;
+        state.in_flight -= 1;
+        state.servers[self.server].in_flight -= 1;
+        drop(state);
+        self.slots.hand_on();
     }
 
     /// A slot on another server in place of this one, if one is free at once.
@@ -263,7 +308,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.slots.give_back(self.server);
+        self.slots.give_back(self);
     }
 }
 
@@ -272,14 +317,14 @@ mod tests {
     use super::*;
 
     fn now(slots: &Arc<Slots>) -> Slot {
-        match slots.ask(Claim::Visitor) {
+        match slots.ask(Claim::Inside) {
             Ok(Turn::Now(slot)) => slot,
             _ => panic!("a slot was free"),
         }
     }
 
     fn later(slots: &Arc<Slots>) -> oneshot::Receiver<Slot> {
-        match slots.ask(Claim::Visitor) {
+        match slots.ask(Claim::Inside) {
             Ok(Turn::Later(receiver)) => receiver,
             _ => panic!("no slot was free"),
         }
@@ -318,6 +363,46 @@ mod tests {
         drop(second_call);
         assert!(next_page.try_recv().is_ok());
         assert_eq!(slots.usage().in_flight, 0);
+    }
+
+    #[test]
+    fn those_inside_come_before_those_who_are_not() {
+        let slots = Slots::new(4, 4, 10, 1);
+        let outside = || slots.ask(Claim::Outside);
+        let held: Vec<_> = (0..3).map(|_| outside()).collect();
+        assert!(held.iter().all(|turn| matches!(turn, Ok(Turn::Now(_)))));
+        let Ok(Turn::Later(mut outside)) = outside() else {
+            panic!("the last one is not for them");
+        };
+        let last = now(&slots);
+        let mut inside = later(&slots);
+        drop(held);
+        assert!(inside.try_recv().is_ok() && outside.try_recv().is_ok());
+        drop(last);
+        assert_eq!(slots.usage().in_flight, 0);
+    }
+
+    #[test]
+    fn whoever_takes_an_answer_slowly_holds_nobody_up() {
+        let slots = Slots::new(1, 1, 10, 1);
+        let mut slow: Vec<Slot> = Vec::new();
+        for _ in 0..LENT_PER_SLOT {
+            let mut slot = now(&slots);
+            slot.lend();
+            slot.lend();
+            slow.push(slot);
+        }
+        let mut slot = now(&slots);
+        let mut waiting = later(&slots);
+        slot.lend();
+        assert!(waiting.try_recv().is_err(), "there is a bound");
+        slow.pop();
+        slot.lend();
+        assert!(waiting.try_recv().is_ok());
+        let usage = slots.usage();
+        assert_eq!((usage.in_flight, usage.lent), (0, LENT_PER_SLOT));
+        drop((slow, slot));
+        assert_eq!(slots.usage().lent, 0);
     }
 
     #[test]
@@ -361,9 +446,9 @@ mod tests {
         let slots = Slots::new(1, 1, 1, 1);
         let _held = now(&slots);
         let mut waiting = later(&slots);
-        assert!(matches!(slots.ask(Claim::Visitor), Err(NoSlot::QueueFull)));
+        assert!(matches!(slots.ask(Claim::Inside), Err(NoSlot::QueueFull)));
         slots.set_up(0, false);
-        assert!(matches!(slots.ask(Claim::Visitor), Err(NoSlot::Down)));
+        assert!(matches!(slots.ask(Claim::Inside), Err(NoSlot::Down)));
         assert_eq!(
             waiting.try_recv().err(),
             Some(oneshot::error::TryRecvError::Closed)
