@@ -18,6 +18,7 @@
 //! machine that was suspended), so that our silence is not held against anybody.
 
 mod callbacks;
+mod capacity;
 mod counts;
 mod entry;
 mod journal;
@@ -32,6 +33,9 @@ mod tests;
 mod tree;
 mod view;
 
+pub use capacity::{
+    Answer, Capacity, CapacityRules, Class, Limit, Move, Seen, Sent, What, Why, Wish, share,
+};
 pub use counts::Counts;
 pub use journal::{Change, Saved};
 pub use line::{BLOCK, Bits, Line, Mark, Swept};
