@@ -247,6 +247,11 @@ impl Room {
         self.call(now);
     }
 
+    /// People inside or called, and people in line.
+    pub fn people(&self) -> (u32, u64) {
+        (self.committed(), self.line.living())
+    }
+
     /// Numbers below `limit` may be given out: the store has confirmed them.
     pub fn reserve(&mut self, limit: u64) {
         self.reserved = self.reserved.max(limit);

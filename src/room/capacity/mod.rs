@@ -322,6 +322,19 @@ impl Capacity {
 }
 
 impl Limit {
+    /// Seats to begin with.
+    pub fn start(self) -> u32 {
+        self.hold(seats::START) as u32
+    }
+
+    /// The highest that it can be.
+    pub fn most(self) -> u32 {
+        match self {
+            Limit::Fixed(number) => number,
+            Limit::Auto { max, .. } => max,
+        }
+    }
+
     /// `value` within the bounds; the number itself if it is fixed.
     fn hold(self, value: f64) -> f64 {
         match self {
@@ -330,7 +343,8 @@ impl Limit {
         }
     }
 
-    fn is_fixed(self) -> bool {
+    /// Whether it is a number, whatever is seen.
+    pub fn is_fixed(self) -> bool {
         matches!(self, Limit::Fixed(_))
     }
 }

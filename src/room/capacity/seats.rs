@@ -19,7 +19,7 @@ use crate::time::{Millis, Span};
 use serde::{Deserialize, Serialize};
 
 /// Seats to begin with, if nothing is known.
-const START: f64 = 20.0;
+pub const START: f64 = 20.0;
 /// A decision is made this often …
 const EVERY: Span = Span::secs(5);
 /// … over so many slices of this length.
