@@ -14,7 +14,7 @@ use std::ops::RangeInclusive;
 use toml::de::DeTable;
 
 /// Visits inside at once.
-const SEATS: RangeInclusive<u32> = 1..=10_000_000;
+pub(super) const SEATS: RangeInclusive<u32> = 1..=10_000_000;
 /// Seats beyond the limit: for forms sent just after a pass has lapsed, and for callbacks.
 const RESERVE: RangeInclusive<u32> = 0..=100_000;
 /// A seat without a renewing request.
@@ -182,9 +182,17 @@ fn cookie_domain(table: &mut Table<'_>, hosts: &[HostPattern]) -> Option<String>
 }
 
 fn rules(table: &mut Table<'_>) -> Rules {
+    let seats = table.read_or("seats", number(SEATS), Rules::default().seats);
+    Rules {
+        seats,
+        ..rules_beside_seats(table)
+    }
+}
+
+/// The rules among a room's keys, without its seats; what is not there has its default.
+pub(super) fn rules_beside_seats(table: &mut Table<'_>) -> Rules {
     let mut rules = Rules::default();
     rules.mode = table.read_or("mode", choice(&Mode::NAMES), rules.mode);
-    rules.seats = table.read_or("seats", number(SEATS), rules.seats);
     rules.idle = table.read_or("idle", span(IDLE), rules.idle);
     let first_idle = rules.first_idle.min(rules.idle);
     rules.first_idle = table.read_or("first_idle", span(IDLE), first_idle);

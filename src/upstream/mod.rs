@@ -17,7 +17,7 @@ mod via;
 
 pub use body::{BodyError, ResponseBody, is_trailer};
 pub use client::{Client, Wants};
-pub use health::Outcome;
+pub use health::{Health, Outcome};
 pub use pace::Pace;
 pub use probe::try_server;
 pub use slots::{Claim, Slot, Usage};
@@ -29,7 +29,6 @@ use crate::config;
 use crate::host::{self, Seldom};
 use crate::time::Span;
 use connect::Connector;
-use health::Health;
 use http::StatusCode;
 use pool::Pool;
 use slots::{NoSlot, Slots, Turn};
