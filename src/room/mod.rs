@@ -18,6 +18,7 @@
 //! machine that was suspended), so that our silence is not held against anybody.
 
 mod callbacks;
+mod capacity;
 mod counts;
 mod entry;
 mod journal;
@@ -32,6 +33,9 @@ mod tests;
 mod tree;
 mod view;
 
+pub use capacity::{
+    Answer, Capacity, CapacityRules, Class, Limit, Move, Seen, Sent, What, Why, Wish, share,
+};
 pub use counts::Counts;
 pub use journal::{Change, Saved};
 pub use line::{BLOCK, Bits, Line, Mark, Swept};
@@ -241,6 +245,11 @@ impl Room {
         self.rules.seats = seats.max(1);
         self.pace.set_seats(self.rules.seats);
         self.call(now);
+    }
+
+    /// People inside or called, and people in line.
+    pub fn people(&self) -> (u32, u64) {
+        (self.committed(), self.line.living())
     }
 
     /// Numbers below `limit` may be given out: the store has confirmed them.

@@ -1,13 +1,12 @@
 //! Inside, or on the way in: requests, answers, and giving up.
 
-use super::control::Answer;
 use super::crowd::{Sort, State};
 use super::portal::Kind;
 use super::queue::Turn;
 use super::requests::{Request, Stage};
 use super::world::World;
 use crate::config::scene::Model;
-use crate::room::{Ask, Decision, Entry, Mode, Visitor as Who};
+use crate::room::{Answer, Ask, Decision, Entry, Mode, Visitor as Who};
 use crate::time::Span;
 use crate::upstream::Outcome;
 
@@ -137,14 +136,14 @@ impl World<'_> {
     fn dispatch(&mut self, id: u32) {
         let now = self.millis();
         let request = self.requests.get(id);
-        let waited = Span((self.now - request.asked) / 1_000);
+        let waited = match request.straight {
+            // They wait so that those inside need not.
+            true => Span::ZERO,
+            false => Span((self.now - request.asked) / 1_000),
+        };
         let kind = request.kind;
-        let lasting = self.control.is_long(kind);
-        if lasting {
-            self.queue.give_back();
-        } else {
-            request.sent = Some(self.control.sent(self.queue.in_flight(), waited, now));
-        }
+        request.sent = Some(self.control.sent(self.queue.in_flight(), waited, now));
+        let lasting = self.control.is_long(kind) && self.queue.lend();
         request.stage = match lasting {
             true => Stage::Lasting,
             false => Stage::Running,
@@ -229,8 +228,10 @@ impl World<'_> {
 
     /// What a request held is given back, and the law hears of it.
     fn ended(&mut self, request: &Request, answer: Answer) {
-        if request.stage == Stage::Running {
-            self.queue.give_back();
+        match request.stage {
+            Stage::Running => self.queue.give_back(),
+            Stage::Lasting => self.queue.end_lent(),
+            Stage::Waiting | Stage::Forgotten => {}
         }
         if let Some(sent) = request.sent {
             let now = self.millis();

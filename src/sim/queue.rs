@@ -4,11 +4,15 @@
 use crate::upstream::Claim;
 use std::collections::VecDeque;
 
+/// For each slot, so many may be lent.
+const LENT_PER_SLOT: u32 = 4;
+
 /// Slots and who waits for them. Requests are known by their number.
 pub struct Queue {
     limit: u32,
     queue_max: usize,
     in_flight: u32,
+    lent: u32,
     /// Those inside, then the others.
     waiting: [VecDeque<u32>; 2],
     /// Of these, those that have given up and are still in the lists.
@@ -33,6 +37,7 @@ impl Queue {
             limit,
             queue_max: queue_max as usize,
             in_flight: 0,
+            lent: 0,
             waiting: Default::default(),
             gone: 0,
         }
@@ -56,6 +61,19 @@ impl Queue {
     /// A slot is given back.
     pub fn give_back(&mut self) {
         self.in_flight -= 1;
+    }
+
+    /// A slot is lent, if not too many are: its request runs on, and another may have it.
+    pub fn lend(&mut self) -> bool {
+        let lends = self.lent < self.limit.saturating_mul(LENT_PER_SLOT);
+        self.lent += u32::from(lends);
+        self.in_flight -= u32::from(lends);
+        lends
+    }
+
+    /// A request that ran with a lent slot has ended.
+    pub fn end_lent(&mut self) {
+        self.lent -= 1;
     }
 
     /// Somebody in the queue has given up.
@@ -86,12 +104,9 @@ impl Queue {
         None
     }
 
-    /// The first that still waits.
+    /// The first of those inside that still waits.
     pub fn head(&self, waits: impl Fn(u32) -> bool) -> Option<u32> {
-        let heads = self.waiting.iter();
-        heads
-            .filter_map(|list| list.iter().copied().find(|it| waits(*it)))
-            .next()
+        self.waiting[0].iter().copied().find(|it| waits(*it))
     }
 
     /// Empties the queue.
@@ -146,7 +161,7 @@ mod tests {
         assert_eq!(queue.next(|_| true), None);
         (queue.give_back(), queue.give_back());
         queue.gives_up();
-        assert_eq!((queue.waiting(), queue.head(|it| it != 3)), (1, Some(4)));
+        assert_eq!((queue.waiting(), queue.head(|_| true)), (1, None));
         assert_eq!(queue.next(|it| it != 3), Some((3, false)));
         assert_eq!(queue.next(|it| it != 3), Some((4, true)));
         assert_eq!((queue.waiting(), queue.in_flight()), (0, 3));

@@ -1,7 +1,7 @@
 //! Requests that wait or run.
 
-use super::control::Sent;
 use super::portal::Kind;
+use crate::room::Sent;
 
 /// One request.
 #[derive(Clone, Copy, Debug)]

@@ -75,7 +75,7 @@ impl World<'_> {
         };
         if self.health.probe(outcome, now) {
             self.room.set_portal(true, now);
-            let inside = self.room.status(now).taken;
+            let (inside, _) = self.room.people();
             self.control.back(inside, now);
         } else {
             self.look_again();
@@ -129,6 +129,7 @@ impl World<'_> {
         let rules = self.room.rules().clone();
         self.room = Room::restore("room", rules, kept.saved(), now);
         kept.commit(&mut self.room, now);
+        self.control.resume(now);
         if !self.health.is_up() {
             self.room.set_portal(false, now);
         }

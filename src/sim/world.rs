@@ -235,12 +235,7 @@ impl<'s> World<'s> {
         self.probe();
         if self.killed.is_none() {
             let status = self.room.status(now);
-            let inside = status.taken;
-            let waits = |id: u32| self.requests.waits(id);
-            let head = self.queue.head(waits);
-            let head = head.map_or(0, |id| self.now - self.requests.asked(id));
-            self.control.tick(Span(head / 1_000), inside, now);
-            self.limits();
+            self.look(now);
             match &mut self.kept {
                 Some(kept) => kept.commit(&mut self.room, now),
                 None => drop(self.room.take_changes()),
@@ -268,6 +263,17 @@ impl<'s> World<'s> {
         *queued = self.queue.waiting() as u32;
         *could_now = could as f32;
         self.tally.close();
+    }
+
+    /// The laws look, as once a second in the server.
+    fn look(&mut self, now: Millis) {
+        if self.health.is_up() {
+            let head = self.queue.head(|id| self.requests.waits(id));
+            let head = head.map_or(0, |id| self.now - self.requests.asked(id));
+            let (inside, _) = self.room.people();
+            self.control.tick(Span(head / 1_000), inside, now);
+        }
+        self.limits();
     }
 
     fn limits(&mut self) {

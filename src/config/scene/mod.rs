@@ -11,7 +11,7 @@ mod tests;
 
 pub use read::read;
 
-use crate::room::Rules;
+use crate::room::{Limit, Rules};
 use crate::time::Span;
 
 /// Everything a run is made from, beside its seed.
@@ -27,8 +27,8 @@ pub struct Scene {
     pub warm_up: Span,
     /// The room's rules; `seats` are those to begin with.
     pub rules: Rules,
-    /// Seats are found, not given: `seats = "auto"`.
-    pub seats_auto: bool,
+    /// People inside at most: a number, or found.
+    pub seats: Limit,
     /// The portal.
     pub portal: Portal,
     /// What people do inside.
@@ -46,8 +46,8 @@ pub struct Scene {
 pub struct Portal {
     /// How its requests end.
     pub model: Model,
-    /// Requests in flight at most; `None`: found.
-    pub slots: Option<u32>,
+    /// Requests in flight at most: a number, or found.
+    pub slots: Limit,
     /// Requests that may wait for a slot.
     pub slot_queue: u32,
 }

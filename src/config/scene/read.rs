@@ -1,25 +1,24 @@
 //! From text to [`Scene`].
 
 use super::tables::{arrivals, crowd, events, portal, visit};
-use super::{Piece, Rate, Scene};
+use super::{Model, Piece, Rate, Scene};
 use crate::config::Source;
+use crate::config::capacity;
 use crate::config::overrides;
 use crate::config::parse::document;
 use crate::config::report::{Problems, Sink, Texts};
-use crate::config::rooms::{SEATS, rules_beside_seats};
-use crate::config::table::{Field, Table};
-use crate::config::values::{number, parsed, span, string};
-use crate::room::Rules;
+use crate::config::rooms::rules;
+use crate::config::table::Table;
+use crate::config::values::{parsed, span, string};
+use crate::room::{Limit, Rules};
 use crate::time::Span;
 use std::ops::RangeInclusive;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 /// How long a scene lasts.
 const LENGTH: RangeInclusive<Span> = Span::mins(1)..=Span::mins(48 * 60);
 /// People that a scene may bring: what fits into memory on an ordinary machine.
 const PEOPLE_MAX: f64 = 50_000_000.0;
-/// Seats to begin with where they are found.
-const START_SEATS: u32 = 20;
 
 /// Reads a scene; the overrides are those of `--set`.
 ///
@@ -47,12 +46,13 @@ fn top(doc: &DeTable<'_>, sink: &Sink) -> Option<Scene> {
     let length = top.required("length", span(LENGTH), "\"30m\"");
     let end = length.unwrap_or(*LENGTH.end());
     let warm_up = top.read_or("warm_up", span(Span::ZERO..=end), Span::ZERO);
-    let (rules, seats_auto) = room(&mut top);
     let portal = portal(&mut top, sink);
+    let model = portal.as_ref().map(|it| &it.model);
+    let (seats, rules) = room(&mut top, matches!(model, Some(Model::Visits { .. })));
     let visit = visit(&mut top);
     let crowd = crowd(&mut top);
     let arrivals = arrivals(&mut top, end);
-    let events = events(&mut top, end, portal.as_ref().map(|it| &it.model));
+    let events = events(&mut top, end, model);
     if arrivals.is_empty() && !top.has("arrivals") {
         sink.doubtful(
             0..0,
@@ -78,7 +78,7 @@ fn top(doc: &DeTable<'_>, sink: &Sink) -> Option<Scene> {
         length: length?,
         warm_up,
         rules,
-        seats_auto,
+        seats,
         portal: portal?,
         visit,
         crowd,
@@ -87,29 +87,29 @@ fn top(doc: &DeTable<'_>, sink: &Sink) -> Option<Scene> {
     })
 }
 
-fn room(top: &mut Table<'_>) -> (Rules, bool) {
-    let default = Rules::default();
-    let Some(mut table) = top.table("room") else {
-        return (default, false);
+/// Seats and rules; `whole`: the portal is one of whole visits.
+fn room(top: &mut Table<'_>, whole: bool) -> (Limit, Rules) {
+    let nothing = DeTable::new();
+    let sink = top.sink();
+    let said = top.has("room");
+    let mut table = match top.table("room") {
+        Some(table) => table,
+        None => Table::top(&nothing, sink),
     };
-    let seats = table.read_or("seats", number_or_auto(SEATS), Some(default.seats));
-    let rules = rules_beside_seats(&mut table);
-    table.finish();
-    let rules = Rules {
-        seats: seats.unwrap_or(START_SEATS),
-        ..rules
-    };
-    (rules, seats.is_none())
-}
-
-/// A whole number within `range`, or `"auto"`, which is `None`.
-pub(super) fn number_or_auto(
-    range: RangeInclusive<u32>,
-) -> impl Fn(Field<'_>) -> Option<Option<u32>> {
-    move |field| match field.item.get_ref() {
-        DeValue::String(text) if text == "auto" => Some(None),
-        _ => number(range.clone())(field).map(Some),
+    let seats = capacity::seats(&mut table);
+    if whole && !seats.is_fixed() {
+        sink.doubtful(
+            table.span(&["seats"]),
+            "seats cannot be found where a portal has no single requests",
+            "",
+            "write `seats = 500`, or a portal of `model = \"cores\"`",
+        );
     }
+    let rules = rules(&mut table, seats);
+    if said {
+        table.finish();
+    }
+    (seats, rules)
 }
 
 /// People who come in a piece whose rate is one of people.

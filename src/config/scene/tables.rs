@@ -1,16 +1,15 @@
 //! The tables of a scene.
 
-use super::read::number_or_auto;
 use super::{Crowd, Event, Happening, Model, Piece, Portal, Rate, Visit};
+use crate::config::capacity;
 use crate::config::report::Sink;
 use crate::config::table::{Field, Table};
 use crate::config::values::{choice, number, span};
+use crate::room::Limit;
 use crate::time::Span;
 use std::ops::RangeInclusive;
 use toml::de::DeValue;
 
-/// Requests in flight.
-const SLOTS: RangeInclusive<u32> = 1..=100_000;
 /// Requests that wait, for us or for the portal.
 const QUEUE: RangeInclusive<u32> = 0..=1_000_000;
 /// Workers, connections, requests.
@@ -104,8 +103,8 @@ pub(super) fn portal(top: &mut Table<'_>, sink: &Sink) -> Option<Portal> {
     });
     let slots = match kind {
         // Whole visits run here, and no single requests.
-        Some(Kind::Visits) => Some(1),
-        _ => table.read_or("slots", number_or_auto(SLOTS), Some(32)),
+        Some(Kind::Visits) => Limit::Fixed(1),
+        _ => capacity::slots(&mut table),
     };
     let slot_queue = table.read_or("slot_queue", number(QUEUE), 1_024);
     if kind.is_some() {

@@ -29,18 +29,18 @@ fn wrong(text: &str, wanted: &[(usize, usize, &str)]) {
 #[test]
 fn a_scene_needs_little() {
     let scene = parse(SMALL, &[]).unwrap();
-    assert_eq!((scene.length, scene.rules.seats), (Span::mins(10), 100));
+    assert_eq!(scene.length, Span::mins(10));
     assert_eq!(scene.arrivals[0].rate, Rate::Load(2.0, 2.0));
     assert_eq!(scene.arrivals[0].until, Span::mins(10));
-    assert!(!scene.seats_auto);
+    assert!(!scene.seats.is_fixed() && !scene.portal.slots.is_fixed());
 }
 
 #[test]
 fn values_are_replaced_from_the_command_line() {
-    let set = ["room.seats=3000", "portal.slots=auto", "length=5m"];
+    let set = ["room.seats=3000", "portal.slots=7", "length=5m"];
     let scene = parse(SMALL, &set).unwrap();
     assert_eq!((scene.length, scene.rules.seats), (Span::mins(5), 3_000));
-    assert_eq!(scene.portal.slots, None);
+    assert_eq!(scene.portal.slots, Limit::Fixed(7));
     let problems = parse(SMALL, &["room.sets=1"]).expect_err("no such key");
     let problem = problems.iter().next().unwrap();
     assert_eq!(
@@ -88,10 +88,14 @@ fn whole_visits_know_no_requests() {
         "length = \"10m\"\n[portal]\nmodel = \"visits\"\n[[arrivals]]\nper_minute = [0, 9]\n";
     assert!(parse(text, &[]).is_ok());
     let slow = format!("{text}[[event]]\nwhat = \"slow\"\nadds = \"1s\"\n");
-    wrong(&slow, &[(7, 8, "single requests")]);
-    wrong(&text.replace("[0, 9]", "[0, 9, 3]"), &[(5, 14, "two")]);
+    wrong(&slow, &[(8, 8, "single requests")]);
+    wrong(&text.replace("[0, 9]", "[0, 9, 3]"), &[(6, 14, "two")]);
     wrong(
-        &text.replace('9', "9_999_999"),
-        &[(4, 1, "at most 50000000")],
+        &text.replace("[0, 9]", "9_999_999"),
+        &[(5, 1, "at most 50000000")],
+    );
+    wrong(
+        &text.replace("seats = 5", "idle = \"9m\""),
+        &[(2, 1, "seats = 500")],
     );
 }
