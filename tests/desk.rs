@@ -20,7 +20,7 @@ fn words(output: &std::process::Output) -> String {
 }
 
 /// Each bound and each thing that must never happen has a series, also before it happens.
-const SERIES: [&str; 33] = [
+const SERIES: [&str; 38] = [
     "preau_queue_jumps_total",
     "preau_seat_overshoot",
     "preau_room_seats",
@@ -34,6 +34,11 @@ const SERIES: [&str; 33] = [
     "preau_room_line_max",
     "preau_room_promises_scored_total",
     "preau_room_promises_kept_total",
+    "preau_room_promises_raised_total",
+    "preau_room_promise_coverage",
+    "preau_room_promise_error",
+    "preau_room_promise_late",
+    "preau_room_promise_raised",
     "preau_room_polls_total",
     "preau_room_poll_budget_per_second",
     "preau_room_poll_stretch",

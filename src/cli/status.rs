@@ -131,8 +131,6 @@ fn tables(house: &HouseStatus) -> String {
 }
 
 fn room_row(room: &RoomStatus) -> Vec<Cell> {
-    let count = |name: &str| room.counts.get(name).copied().unwrap_or(0);
-    let (kept, scored) = (count("promises_kept"), count("promises_scored"));
     let wait = match &room.wait_seconds {
         _ if !room.portal_up => "portal down".to_owned(),
         _ if room.waiting == 0 && room.taken + room.called < room.seats => "none".to_owned(),
@@ -148,11 +146,10 @@ fn room_row(room: &RoomStatus) -> Vec<Cell> {
         number(room.waiting),
         Cell::new(wait),
         number(room.entered_total),
-        number(
-            (kept * 100)
-                .checked_div(scored)
-                .map_or("–".to_owned(), |share| format!("{share} %")),
-        ),
+        number(match &room.promises {
+            Some(promises) => format!("{:.0} %", promises.coverage * 100.0),
+            None => "–".to_owned(),
+        }),
     ]
 }
 

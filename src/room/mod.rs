@@ -20,11 +20,14 @@
 mod callbacks;
 mod counts;
 mod entry;
+mod given;
 mod journal;
 mod line;
 mod pace;
 mod promise;
+mod promised;
 mod rules;
+mod scores;
 mod seats;
 mod shown;
 #[cfg(test)]
@@ -33,18 +36,21 @@ mod tree;
 mod view;
 
 pub use counts::Counts;
+pub use given::{Doubt, Given, Promised};
 pub use journal::{Change, Saved};
 pub use line::{BLOCK, Bits, Line, Mark, Swept};
 pub use promise::{Estimator, Promise, Rates};
 pub use rules::{Mode, Rules};
+pub use scores::Figures;
 pub use shown::Shown;
 pub use view::{
-    Ask, Decision, Entry, Pass, Promised, Reason, Refusal, Standing, Status, Ticket, Visitor,
-    Waiting,
+    Ask, Decision, Entry, Pass, Reason, Refusal, Standing, Status, Ticket, Visitor, Waiting,
 };
 
 use crate::time::{Millis, Span};
 use pace::Pace;
+use promised::margin;
+use scores::Watch;
 use seats::{Left, Seats};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -70,6 +76,9 @@ pub struct Room {
     lapses: VecDeque<(Millis, u64)>,
     pace: Pace,
     estimator: Estimator,
+    watch: Watch,
+    /// When calls last went on after a stop.
+    resumed: Option<Millis>,
     portal_up: bool,
     counts: Counts,
     /// Second 0 of the line's clock.
@@ -101,7 +110,9 @@ impl Room {
             calls: BTreeMap::new(),
             lapses: VecDeque::new(),
             pace: Pace::new(rules.seats, now),
-            estimator: Estimator::new(margin(&rules), now),
+            estimator: Estimator::new(margin(&rules, 1.0), now),
+            watch: Watch::default(),
+            resumed: None,
             rules,
             portal_up: true,
             counts: Counts::default(),
@@ -135,7 +146,7 @@ impl Room {
             room.lapses.push_back((end, number));
         }
         if let Some(mut learnt) = saved.learnt {
-            learnt.resume(margin(&room.rules), now);
+            learnt.resume(margin(&room.rules, 1.0), now);
             learnt.refresh(room.rules.seats, room.seats.taken(), room.pace.full());
             room.estimator = learnt;
         }
@@ -204,7 +215,7 @@ impl Room {
             self.departed(number);
         } else if self.calls.remove(&number).is_some() || self.mark(number, now) != Mark::Over {
             self.counts.left_line += 1;
-            self.estimator.abandoned(1);
+            self.estimator.abandoned(1, Span::ZERO);
             self.changes.push(Change::CallEnd(number));
         }
         self.line.end(number);
@@ -218,8 +229,12 @@ impl Room {
         if up && !self.portal_up {
             self.pace.resume(now);
         }
+        let was_moving = self.moving();
         self.portal_up = up;
+        self.note_stop(was_moving, wall);
         if !up {
+            let lowest = self.calls.keys().next();
+            lowest.inspect(|lowest| self.watch.take_back(**lowest));
             let due = self.second(now + self.rules.poll_max.scale(1.25) + POLL_SLACK);
             for number in std::mem::take(&mut self.calls).into_keys() {
                 self.line.show(number, due);
@@ -231,7 +246,9 @@ impl Room {
     /// The operators change the mode.
     pub fn set_mode(&mut self, mode: Mode, wall: Millis) {
         let now = self.advance(wall);
+        let was_moving = self.moving();
         self.rules.mode = mode;
+        self.note_stop(was_moving, wall);
         self.call(now);
     }
 
@@ -320,7 +337,8 @@ impl Room {
             waiting: self.line.living(),
             promise: self.promise(self.line.living() + 1),
             pace: self.pace.rate(now),
-            q: self.estimator.q(),
+            q: self.estimator.q(self.line.living() + 1),
+            promises: self.estimator.figures(),
             visit_secs: self.estimator.rates().map(|rates| rates.visit_secs),
             entered_total: self.counts.straight + self.counts.called_in + self.counts.callbacks,
             portal_up: self.portal_up,
@@ -349,6 +367,7 @@ impl Room {
                 self.calls.remove(&number);
                 self.changes.push(Change::CallEnd(number));
                 self.counts.no_shows += 1;
+                self.score_lapse(number, end);
             }
         }
         if now >= self.refreshed + REFRESH {
@@ -364,7 +383,10 @@ impl Room {
         let swept = self.line.sweep(self.second(now));
         self.counts.ghosts += swept.ghosts;
         self.counts.abandoned += swept.abandoned;
-        self.estimator.abandoned(swept.ghosts + swept.abandoned);
+        self.estimator.abandoned(swept.ghosts, POLL_SLACK);
+        // Whoever leaves does so halfway between two polls.
+        let unnoticed = self.rules.keep + POLL_SLACK + self.rules.poll_max.scale(0.5);
+        self.estimator.abandoned(swept.abandoned, unnoticed);
         let taken = self.seats.taken();
         self.estimator.elapse(
             self.committed() + self.seats.apart(),
@@ -375,6 +397,7 @@ impl Room {
             .refresh(self.rules.seats, taken, self.pace.full());
         self.stretch = self.poll_demand() / f64::from(self.rules.poll_budget);
         self.stretch = self.stretch.max(1.0);
+        self.estimator.set_margin(margin(&self.rules, self.stretch));
         if now.since(self.learnt_saved) >= LEARNT_EVERY {
             self.learnt_saved = now;
             let learnt = Box::new(self.estimator.clone());
@@ -406,18 +429,22 @@ impl Room {
         if !self.calling() {
             return;
         }
+        if self.line.living() == 0 && self.watch.waits() && self.free() > 0 {
+            self.score_passed(None, now);
+        }
         let mut passed_over = 0;
         while self.free() > 0
             && passed_over < PASSED_OVER_MAX
             && let Some(number) = self.line.first()
         {
             let second = self.second(now);
-            if self.line.overdue(number, second) {
+            if let Some(secs) = self.line.overdue(number, second) {
                 // Most likely gone: nobody waits for it, and if it comes back, it goes first.
                 self.line.pass_over(number);
                 self.counts.passed_over += 1;
                 passed_over += 1;
-                self.estimator.abandoned(1);
+                let unnoticed = Span::secs(secs) + POLL_SLACK + self.rules.poll_min;
+                self.estimator.abandoned(1, unnoticed);
                 continue;
             }
             if !self.pace.take(now) {
@@ -430,6 +457,7 @@ impl Room {
             self.lapses.push_back((end, number));
             self.changes.push(Change::Call(number, end + self.silent));
             self.counts.calls += 1;
+            self.score_passed(Some(number), now);
             self.counts.seat_overshoot += u64::from(self.committed() > self.rules.seats);
         }
     }
@@ -460,12 +488,6 @@ impl Room {
     fn second(&self, now: Millis) -> u32 {
         secs(now.since(self.epoch))
     }
-}
-
-/// The longest time between two polls of somebody whose turn is near: the interval is spread by
-/// a quarter and told in whole seconds.
-fn margin(rules: &Rules) -> Span {
-    Span::secs(rules.poll_min.scale(1.25).ceil_secs())
 }
 
 fn secs(span: Span) -> u32 {
