@@ -18,6 +18,7 @@
 //! machine that was suspended), so that our silence is not held against anybody.
 
 mod callbacks;
+mod capacity;
 mod counts;
 mod entry;
 mod given;
@@ -30,11 +31,15 @@ mod rules;
 mod scores;
 mod seats;
 mod shown;
+mod stops;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod view;
 
+pub use capacity::{
+    Answer, Capacity, CapacityRules, Class, Limit, Move, Seen, Sent, What, Why, Wish, share,
+};
 pub use counts::Counts;
 pub use given::{Doubt, Given, Promised};
 pub use journal::{Change, Saved};
@@ -222,27 +227,6 @@ impl Room {
         self.call(now);
     }
 
-    /// The portal has stopped or begun to answer. When it stops, calls that were not taken yet
-    /// are taken back: nobody is sent to a door that is shut, and they are the first again.
-    pub fn set_portal(&mut self, up: bool, wall: Millis) {
-        let now = self.advance(wall);
-        if up && !self.portal_up {
-            self.pace.resume(now);
-        }
-        let was_moving = self.moving();
-        self.portal_up = up;
-        self.note_stop(was_moving, wall);
-        if !up {
-            let lowest = self.calls.keys().next();
-            lowest.inspect(|lowest| self.watch.take_back(**lowest));
-            let due = self.second(now + self.rules.poll_max.scale(1.25) + POLL_SLACK);
-            for number in std::mem::take(&mut self.calls).into_keys() {
-                self.line.show(number, due);
-                self.changes.push(Change::CallEnd(number));
-            }
-        }
-    }
-
     /// The operators change the mode.
     pub fn set_mode(&mut self, mode: Mode, wall: Millis) {
         let now = self.advance(wall);
@@ -258,6 +242,11 @@ impl Room {
         self.rules.seats = seats.max(1);
         self.pace.set_seats(self.rules.seats);
         self.call(now);
+    }
+
+    /// People inside or called, and people in line.
+    pub fn people(&self) -> (u32, u64) {
+        (self.committed(), self.line.living())
     }
 
     /// Numbers below `limit` may be given out: the store has confirmed them.

@@ -83,18 +83,6 @@ impl Room {
         }
     }
 
-    /// Calls stand still, or go on: what was promised before is void.
-    pub(super) fn note_stop(&mut self, was_moving: bool, wall: Millis) {
-        if !was_moving && self.moving() {
-            self.resumed = Some(wall);
-        }
-    }
-
-    /// Whether the line moves as promises expect it to.
-    pub(super) fn moving(&self) -> bool {
-        self.portal_up && self.rules.mode == Mode::Queue
-    }
-
     /// Whoever has left was told nothing after the first promise that we would know of.
     fn score_left(&mut self, promised: Promised, end: Millis) {
         let kept = end <= promised.at + promised.promise.high;
