@@ -2,7 +2,7 @@
 
 use super::Desk;
 use crate::host;
-use crate::room::{Counts, Figures, Rules, Status};
+use crate::room::{Counts, Figures, Observed, Rules, Status};
 use crate::time::Span;
 use crate::upstream::{self, Portal};
 use prometheus::core::Collector;
@@ -18,7 +18,7 @@ type CountSeries<T> = (&'static str, &'static str, fn(&T) -> &AtomicU64);
 type RoomView = (Status, Rules);
 
 #[rustfmt::skip]
-const ROOM_GAUGES: [Series<RoomView, f64>; 22] = [
+const ROOM_GAUGES: [Series<RoomView, f64>; 26] = [
     ("preau_room_seats", "Seats: the limit in force", |(s, _)| f64::from(s.seats)),
     ("preau_room_seats_taken", "Seats taken", |(s, _)| f64::from(s.taken)),
     ("preau_room_seats_reserve", "Seats beyond the limit for forms of lapsed visits, at most", |(_, r)| f64::from(r.reserve)),
@@ -35,6 +35,10 @@ const ROOM_GAUGES: [Series<RoomView, f64>; 22] = [
     ("preau_room_promise_error", "Sum of |wait - estimate| divided by the sum of waits, of the same", |(s, _)| figure(s, |f| f.error)),
     ("preau_room_promise_late", "Share of the same that were missed by more than a minute", |(s, _)| figure(s, |f| f.late)),
     ("preau_room_promise_raised", "Promises raised, for each that was made", |(s, _)| s.counts.raised_per_promise()),
+    ("preau_room_would_be_waiting", "In mode observe: people who would wait now; NaN in other modes", |(s, _)| observed(s, |o| Some(o.waiting as f64))),
+    ("preau_room_would_be_longest", "In mode observe: the longest that the line would have been", |(s, _)| observed(s, |o| Some(o.longest as f64))),
+    ("preau_room_would_wait_half_seconds", "In mode observe: half of all would have been in by then", |(s, _)| observed(s, |o| o.waits.map(|waits| waits[0].as_secs_f64()))),
+    ("preau_room_would_wait_most_seconds", "In mode observe: nine in ten would have been in by then", |(s, _)| observed(s, |o| o.waits.map(|waits| waits[1].as_secs_f64()))),
     ("preau_room_visit_seconds", "Mean length of a visit; NaN while unknown", |(s, _)| s.visit_secs.unwrap_or(f64::NAN)),
     ("preau_room_pace_per_second", "Calls per second that the pace allows", |(s, _)| s.pace),
     ("preau_room_poll_stretch", "How much longer polls are spaced to keep the poll budget", |(s, _)| s.poll_stretch),
@@ -226,6 +230,10 @@ fn series_name(count: &str) -> String {
 
 fn figure(status: &Status, read: fn(&Figures) -> f64) -> f64 {
     status.promises.as_ref().map_or(f64::NAN, read)
+}
+
+fn observed(status: &Status, read: fn(&Observed) -> Option<f64>) -> f64 {
+    status.observed.as_ref().and_then(read).unwrap_or(f64::NAN)
 }
 
 fn flag(value: bool) -> f64 {

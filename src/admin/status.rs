@@ -1,6 +1,7 @@
 //! The state of the house as JSON: names are part of the public surface.
 
 use super::Desk;
+use super::advice::{self, WouldWait};
 use crate::host;
 use crate::room;
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,9 @@ pub struct RoomStatus {
     /// How well promises were kept lately; null while there is none to tell of.
     #[serde(default)]
     pub promises: Option<Promises>,
+    /// What would have happened; null unless the mode is `observe`.
+    #[serde(default)]
+    pub observed: Option<WouldWait>,
     /// Mean length of a visit, once known.
     pub visit_seconds: Option<f64>,
     /// Visitors let in since the start.
@@ -169,6 +173,7 @@ pub fn rooms(desk: &Desk) -> Vec<RoomStatus> {
                 pace_per_second: status.pace,
                 promise_factor: status.q,
                 promises: promises(&status),
+                observed: advice::would_wait(&status),
                 visit_seconds: status.visit_secs,
                 entered_total: status.entered_total,
                 counts: room::Counts::SERIES

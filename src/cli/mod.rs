@@ -1,5 +1,6 @@
 //! The command line.
 
+mod advise;
 mod certificates;
 pub mod check;
 pub mod demo;
@@ -27,6 +28,8 @@ enum Command {
     Presets(presets::Presets),
     /// Show how the rooms of a running preau stand.
     Status(status::Status),
+    /// Say what seats, slots and idle should be, by what a running preau has seen.
+    Advise(advise::Advise),
 }
 
 /// Parses the arguments, runs the command, and returns its exit status.
@@ -37,5 +40,6 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Presets(args) => presets::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Advise(args) => advise::run(&args),
     }
 }

@@ -144,9 +144,6 @@ impl Room {
             self.counts.refused += 1;
             return Decision::Refuse(refusal);
         }
-        if self.rules.mode == Mode::Observe && !self.has_room() {
-            self.counts.would_wait += 1;
-        }
         if self.unsaturated() {
             let number = self.line.push_over();
             self.counts.straight += 1;
@@ -345,6 +342,7 @@ impl Room {
     }
 
     pub(super) fn take_seat(&mut self, number: u64, shown: bool, now: Millis) {
+        self.shadow_comes(number, now);
         self.seats.take(number, now, shown, &self.rules, now);
         self.changes.push(Change::Seat(number, now + self.silent));
     }

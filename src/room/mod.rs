@@ -22,14 +22,19 @@ mod capacity;
 mod counts;
 mod entry;
 mod given;
+mod habits;
+mod histogram;
 mod journal;
 mod line;
+mod load;
+mod observing;
 mod pace;
 mod promise;
 mod promised;
 mod rules;
 mod scores;
 mod seats;
+mod shadow;
 mod shown;
 mod stops;
 #[cfg(test)]
@@ -42,11 +47,15 @@ pub use capacity::{
 };
 pub use counts::Counts;
 pub use given::{Doubt, Given, Promised};
+pub use habits::Habits;
+pub use histogram::Histogram;
 pub use journal::{Change, Saved};
 pub use line::{BLOCK, Bits, Line, Mark, Swept};
+pub use load::{Bears, Level, Load};
 pub use promise::{Estimator, Promise, Rates};
 pub use rules::{Mode, Rules};
 pub use scores::Figures;
+pub use shadow::Observed;
 pub use shown::Shown;
 pub use view::{
     Ask, Decision, Entry, Pass, Reason, Refusal, Standing, Status, Ticket, Visitor, Waiting,
@@ -57,6 +66,7 @@ use pace::Pace;
 use promised::margin;
 use scores::Watch;
 use seats::{Left, Seats};
+use shadow::Shadow;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Without a word from the outside for this long, we were not running.
@@ -82,6 +92,7 @@ pub struct Room {
     pace: Pace,
     estimator: Estimator,
     watch: Watch,
+    shadow: Option<Box<Shadow>>,
     /// When calls last went on after a stop.
     resumed: Option<Millis>,
     portal_up: bool,
@@ -117,6 +128,7 @@ impl Room {
             pace: Pace::new(rules.seats, now),
             estimator: Estimator::new(margin(&rules, 1.0), now),
             watch: Watch::default(),
+            shadow: None,
             resumed: None,
             rules,
             portal_up: true,
@@ -215,9 +227,9 @@ impl Room {
     /// The visitor leaves: logs out, or gives up the place.
     pub fn leave(&mut self, number: u64, wall: Millis) {
         let now = self.advance(wall);
-        if self.seats.free(number) {
+        if self.seats.free(number, now) {
             self.counts.logouts += 1;
-            self.departed(number);
+            self.departed(number, now);
         } else if self.calls.remove(&number).is_some() || self.mark(number, now) != Mark::Over {
             self.counts.left_line += 1;
             self.estimator.abandoned(1, Span::ZERO);
@@ -313,30 +325,6 @@ impl Room {
         self.advance(wall);
     }
 
-    /// How the room stands.
-    pub fn status(&mut self, wall: Millis) -> Status {
-        let now = self.advance(wall);
-        Status {
-            name: self.name.clone(),
-            mode: self.rules.mode,
-            seats: self.rules.seats,
-            taken: self.seats.taken(),
-            callbacks: self.seats.apart(),
-            called: self.calls.len() as u32,
-            waiting: self.line.living(),
-            promise: self.promise(self.line.living() + 1),
-            pace: self.pace.rate(now),
-            q: self.estimator.q(self.line.living() + 1),
-            promises: self.estimator.figures(),
-            visit_secs: self.estimator.rates().map(|rates| rates.visit_secs),
-            entered_total: self.counts.straight + self.counts.called_in + self.counts.callbacks,
-            portal_up: self.portal_up,
-            poll_stretch: self.stretch,
-            numbers: self.numbers(),
-            counts: self.counts,
-        }
-    }
-
     /// Brings the room up to `wall` and returns the room's own time.
     fn advance(&mut self, wall: Millis) -> Millis {
         let gap = wall.since(self.heard);
@@ -369,6 +357,7 @@ impl Room {
 
     fn refresh(&mut self, now: Millis) {
         self.refreshed = now;
+        self.shadow_ticks(now);
         let swept = self.line.sweep(self.second(now));
         self.counts.ghosts += swept.ghosts;
         self.counts.abandoned += swept.abandoned;
@@ -405,11 +394,12 @@ impl Room {
                 self.line.reopen(number, second);
             }
         }
-        self.departed(number);
+        self.departed(number, now);
     }
 
-    fn departed(&mut self, number: u64) {
+    fn departed(&mut self, number: u64, now: Millis) {
         self.estimator.departed();
+        self.shadow_leaves(number, now);
         self.changes.push(Change::SeatFree(number));
     }
 

@@ -1,10 +1,12 @@
 //! What goes into a room and what comes out: the words between it and whoever asks.
 
+use super::Room;
 use super::counts::Counts;
 use super::given::Given;
 use super::promise::Promise;
 use super::rules::Mode;
 use super::scores::Figures;
+use super::shadow::Observed;
 use crate::time::{Millis, Span};
 use serde::Serialize;
 
@@ -204,6 +206,8 @@ pub struct Status {
     pub q: Option<f64>,
     /// How well promises were kept lately, once there is one to tell of.
     pub promises: Option<Figures>,
+    /// What would have happened, while the room observes.
+    pub observed: Option<Observed>,
     /// Seconds of a visit, once known.
     pub visit_secs: Option<f64>,
     /// Visitors let in since the room was opened.
@@ -216,4 +220,31 @@ pub struct Status {
     pub numbers: (u64, u64),
     /// What happened.
     pub counts: Counts,
+}
+
+impl Room {
+    /// How the room stands.
+    pub fn status(&mut self, wall: Millis) -> Status {
+        let now = self.advance(wall);
+        Status {
+            name: self.name.clone(),
+            mode: self.rules.mode,
+            seats: self.rules.seats,
+            taken: self.seats.taken(),
+            callbacks: self.seats.apart(),
+            called: self.calls.len() as u32,
+            waiting: self.line.living(),
+            promise: self.promise(self.line.living() + 1),
+            pace: self.pace.rate(now),
+            q: self.estimator.q(self.line.living() + 1),
+            promises: self.estimator.figures(),
+            observed: self.observed(),
+            visit_secs: self.estimator.rates().map(|rates| rates.visit_secs),
+            entered_total: self.counts.straight + self.counts.called_in + self.counts.callbacks,
+            portal_up: self.portal_up,
+            poll_stretch: self.stretch,
+            numbers: self.numbers(),
+            counts: self.counts,
+        }
+    }
 }
