@@ -142,6 +142,9 @@ fn tables(house: &HouseStatus) -> String {
 fn room_row(room: &RoomStatus) -> Vec<Cell> {
     let wait = match &room.wait_seconds {
         _ if !room.portal_up => "portal down".to_owned(),
+        _ if let Some(observed) = &room.observed => {
+            format!("none; {} would wait", observed.waiting)
+        }
         _ if room.waiting == 0 && room.taken + room.called < room.seats => "none".to_owned(),
         Some(Range { low, high }) => format!("{} to {}", time(*low), time(*high)),
         None => "not known yet".to_owned(),

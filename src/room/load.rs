@@ -45,8 +45,12 @@ pub enum Bears {
 impl Load {
     /// A request that was one of so many `in_flight` was answered after `took`.
     pub fn add(&mut self, in_flight: u32, took: Span) {
-        let level = in_flight.max(1).next_power_of_two().trailing_zeros() as usize;
-        self.levels[level.min(LEVELS - 1)].add(took);
+        let highest = 1 << (LEVELS - 1);
+        let level = in_flight
+            .clamp(1, highest)
+            .next_power_of_two()
+            .trailing_zeros();
+        self.levels[level as usize].add(took);
         self.total = self.total + took;
     }
 

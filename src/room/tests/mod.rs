@@ -439,6 +439,7 @@ fn observing_holds_nobody_and_counts_who_would_have_waited() {
     let inside: Vec<u64> = (0..3).map(|n| number_inside(come(&mut room, n))).collect();
     let observed = room.observed().expect("it observes");
     assert_eq!((observed.taken, observed.waiting), (1, 2));
+    (3..60).for_each(|second| room.tick(at(second)));
     for number in inside {
         room.leave(number, at(60));
     }
@@ -450,7 +451,7 @@ fn observing_holds_nobody_and_counts_who_would_have_waited() {
         (observed.taken, observed.waiting, observed.longest),
         (0, 0, 2)
     );
-    // 60, and 59 more, less the two seconds after the first: 117.
+    // The second is in from 60 to 119, and so the third, who came at 2, would have waited 117.
     let [_, _, longest] = observed.waits.expect("all are in");
     assert!(
         (Span::secs(117)..=Span::secs(119)).contains(&longest),
@@ -472,12 +473,12 @@ fn habits_are_those_of_people_who_keep_cookies() {
         number,
         issued: at(0),
     });
-    for second in [30, 31, 91] {
+    for (before, second) in [(0, 30), (30, 31), (31, 91)] {
+        (before..second).for_each(|second| room.tick(at(second)));
         number_inside(room.arrive(pass, Ask::PAGE, at(second)));
         room.finish(number, true, at(second));
     }
     room.leave(number, at(100));
-    room.tick(at(300));
     let habits = room.habits();
     assert_eq!((habits.peak, habits.visits.count()), (2, 1));
     assert_eq!(habits.visits.max(), Span::secs(91));
