@@ -5,7 +5,9 @@ mod series;
 mod status;
 
 pub use advice::{Advice, Answers, Lengths, Recommended, RoomAdvice, WouldWait};
-pub use status::{HouseStatus, PortalStatus, Promises, Range, RoomStatus, ServerStatus};
+pub use status::{
+    HouseStatus, MoveStatus, PortalStatus, Promises, Range, RoomStatus, ServerStatus,
+};
 
 use crate::front::House;
 use crate::time::Millis;
