@@ -240,7 +240,9 @@ fn outcome(scene: &Scene, seeds: std::ops::Range<u64>) -> Outcome {
     outcome
 }
 
-/// The upper bound is meant to be kept for 88 to 95 %; a few seeds tell it to a few parts in 100.
+/// The upper bound is meant to be kept for 88 to 95 %. With sixty seeds each (30, 100, 300 seats) it is
+/// 94.0, 93.8 and 92.1 %, and 3 % are late by more than a minute; people in one line share their luck,
+/// so ten seeds tell it to a few parts in 100 only.
 #[test]
 fn nine_in_ten_promises_are_kept_in_a_rush() {
     for seats in [30, 100, 300] {
