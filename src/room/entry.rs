@@ -215,10 +215,13 @@ impl Room {
             Some(end) => Some(end.since(now)),
             None => self.open().then_some(self.rules.claim),
         };
-        let place = match called {
-            Some(_) => 1,
-            None => self.line.place(number),
+        let lot = self.lots.awaited(number).filter(|_| called.is_none());
+        let place = match (called, lot) {
+            (Some(_), _) => 1,
+            (None, Some(lot)) => self.place_at_worst(lot, number),
+            (None, None) => self.line.place(number),
         };
+        let drawn_at = lot.map(|lot| lot.at);
         let promise = self.promise(place).filter(|_| called.is_none());
         if ticket.promised.is_none() {
             ticket.promised = promise.map(|promise| Promised { at: wall, promise });
@@ -230,6 +233,8 @@ impl Room {
             poll_after: self.poll_after(number, place, promise),
             called,
             reason: self.reason(ticket, promise, wall),
+            drawn_at,
+            reopens: self.reopens.filter(|_| called.is_none()),
         }
     }
 
@@ -321,7 +326,8 @@ impl Room {
 
     /// Whether whoever comes goes straight in.
     fn unsaturated(&self) -> bool {
-        self.open() || (self.rules.mode == Mode::Queue && self.portal_up && self.has_room())
+        let queues = self.rules.mode == Mode::Queue && !self.lots.is_due();
+        self.open() || (queues && self.portal_up && self.has_room())
     }
 
     /// Came in after the last commit before a crash: the seat was taken, but nobody wrote it

@@ -22,7 +22,10 @@ mod counts;
 mod entry;
 mod journal;
 mod line;
+mod lot;
+mod opening;
 mod pace;
+mod plan;
 mod promise;
 mod rules;
 mod seats;
@@ -35,6 +38,9 @@ mod view;
 pub use counts::Counts;
 pub use journal::{Change, Saved};
 pub use line::{BLOCK, Bits, Line, Mark, Swept};
+pub use lot::{Lot, Order, Seed, Stage};
+pub use opening::News;
+pub use plan::{InForce, Opening, Plan, Why};
 pub use promise::{Estimator, Promise, Rates};
 pub use rules::{Mode, Rules};
 pub use shown::Shown;
@@ -44,6 +50,7 @@ pub use view::{
 };
 
 use crate::time::{Millis, Span};
+use opening::Lots;
 use pace::Pace;
 use seats::{Left, Seats};
 use std::collections::{BTreeMap, VecDeque};
@@ -72,6 +79,15 @@ pub struct Room {
     estimator: Estimator,
     portal_up: bool,
     counts: Counts,
+    lots: Lots,
+    /// The mode that the calendar said last.
+    scheduled: Option<Mode>,
+    why: Why,
+    news: VecDeque<News>,
+    /// When the calendar says another mode, and when somebody goes in again; by the clock on the
+    /// wall.
+    until: Option<Millis>,
+    reopens: Option<Millis>,
     /// Second 0 of the line's clock.
     epoch: Millis,
     heard: Millis,
@@ -105,6 +121,12 @@ impl Room {
             rules,
             portal_up: true,
             counts: Counts::default(),
+            lots: Lots::default(),
+            scheduled: None,
+            why: Why::Ordinary,
+            news: VecDeque::new(),
+            until: None,
+            reopens: None,
             epoch: now,
             heard: now,
             silent: Span::ZERO,
@@ -125,6 +147,7 @@ impl Room {
         let due = secs(room.rules.poll_max.scale(1.25) + POLL_SLACK);
         room.line = Line::restore(saved.blocks, saved.reserved, secs(room.rules.keep), due);
         room.line.mark_all_dirty();
+        room.restore_lots(saved.lots);
         for (number, entered) in saved.seats {
             room.seats.take(number, entered, true, &room.rules, now);
         }
@@ -256,6 +279,7 @@ impl Room {
     /// Hands what has changed since the last call to the store. Must be called now and then.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let mut changes = std::mem::take(&mut self.changes);
+        changes.extend(self.lots.take_change());
         self.line
             .take_dirty(|id, living, over| changes.push(Change::Block(id, living, over)));
         let front = self.line.base() / BLOCK;
@@ -270,6 +294,7 @@ impl Room {
     pub fn snapshot(&mut self) -> Vec<Change> {
         self.changes.clear();
         self.changes.push(Change::Anew);
+        self.lots.forget_told(self.heard);
         self.line.mark_all_dirty();
         let mut changes = self.take_changes();
         let silent = self.silent;
@@ -326,6 +351,10 @@ impl Room {
             portal_up: self.portal_up,
             poll_stretch: self.stretch,
             numbers: self.numbers(),
+            why: self.why,
+            until: self.until,
+            reopens: self.reopens,
+            lot: self.lots.last().cloned(),
             counts: self.counts,
         }
     }
@@ -354,6 +383,7 @@ impl Room {
         if now >= self.refreshed + REFRESH {
             self.refresh(now);
         }
+        self.draw(now);
         self.call(now);
         self.take_over_callbacks();
         now
@@ -436,7 +466,8 @@ impl Room {
 
     /// Whether tickets are called at all.
     fn calling(&self) -> bool {
-        self.portal_up && matches!(self.rules.mode, Mode::Queue | Mode::Open | Mode::Observe)
+        let calls = matches!(self.rules.mode, Mode::Queue | Mode::Open | Mode::Observe);
+        calls && self.portal_up && !self.lots.is_due()
     }
 
     /// Ordinary seats taken or reserved by a call.

@@ -1,6 +1,8 @@
 //! What goes into a room and what comes out: the words between it and whoever asks.
 
 use super::counts::Counts;
+use super::lot::Lot;
+use super::plan::Why;
 use super::promise::Promise;
 use super::rules::Mode;
 use crate::time::{Millis, Span};
@@ -168,6 +170,12 @@ pub struct Waiting {
     pub called: Option<Span>,
     /// Why things are as they are, where there is something to say.
     pub reason: Option<Reason>,
+    /// The place is drawn by lot then, by the clock on the wall; until then `place` is the last that
+    /// it can be.
+    pub drawn_at: Option<Millis>,
+    /// When somebody goes in again, if nobody does now and the calendar says when; by the clock on
+    /// the wall.
+    pub reopens: Option<Millis>,
 }
 
 /// Why the line does not move, or moves more slowly than was promised.
@@ -215,6 +223,14 @@ pub struct Status {
     pub poll_stretch: f64,
     /// The next number to be given out, and the first that must not be without the store.
     pub numbers: (u64, u64),
+    /// Why the mode is in force.
+    pub why: Why,
+    /// When the calendar says another mode, by the clock on the wall.
+    pub until: Option<Millis>,
+    /// When somebody goes in again, if nobody does now and the calendar says when.
+    pub reopens: Option<Millis>,
+    /// The newest opening with a draw.
+    pub lot: Option<Lot>,
     /// What happened.
     pub counts: Counts,
 }

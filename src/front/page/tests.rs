@@ -16,6 +16,8 @@ fn waiting() -> Waiting {
         poll_after: Span::secs(7),
         called: None,
         reason: None,
+        drawn_at: None,
+        reopens: None,
     }
 }
 

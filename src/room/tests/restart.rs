@@ -3,7 +3,7 @@
 use super::*;
 
 /// What a store would hold after all changes up to now.
-fn stored(room: &mut Room, saved: &mut Saved, secs: u64) {
+pub(super) fn stored(room: &mut Room, saved: &mut Saved, secs: u64) {
     for change in room.take_changes() {
         match change {
             Change::Block(id, living, over) => {
@@ -17,6 +17,7 @@ fn stored(room: &mut Room, saved: &mut Saved, secs: u64) {
             Change::SeatFree(number) => saved.seats.retain(|(other, _)| *other != number),
             Change::Call(number, end) => saved.calls.push((number, end)),
             Change::CallEnd(number) => saved.calls.retain(|(other, _)| *other != number),
+            Change::Lots(lots) => saved.lots = lots,
             Change::Learnt(learnt) => saved.learnt = Some(*learnt),
         }
     }
