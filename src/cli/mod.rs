@@ -3,6 +3,7 @@
 mod certificates;
 pub mod check;
 pub mod demo;
+mod draw;
 mod presets;
 mod serve;
 mod status;
@@ -25,6 +26,7 @@ enum Command {
     Check(check::Check),
     Demo(demo::Demo),
     Presets(presets::Presets),
+    Draw(draw::Draw),
     /// Show how the rooms of a running preau stand.
     Status(status::Status),
 }
@@ -36,6 +38,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Presets(args) => presets::run(&args),
+        Command::Draw(args) => draw::run(&args),
         Command::Status(args) => status::run(&args),
     }
 }

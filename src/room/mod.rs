@@ -88,6 +88,7 @@ pub struct Room {
     /// wall.
     until: Option<Millis>,
     reopens: Option<Millis>,
+    gathers: Option<Millis>,
     /// Second 0 of the line's clock.
     epoch: Millis,
     heard: Millis,
@@ -127,6 +128,7 @@ impl Room {
             news: VecDeque::new(),
             until: None,
             reopens: None,
+            gathers: None,
             epoch: now,
             heard: now,
             silent: Span::ZERO,

@@ -151,6 +151,7 @@ impl Room {
         self.why = force.why;
         self.until = force.until;
         self.reopens = force.reopens;
+        self.gathers = force.gathers;
         self.advance(wall);
     }
 
@@ -176,6 +177,11 @@ impl Room {
     /// the wall.
     pub fn reopens(&self) -> Option<Millis> {
         self.reopens
+    }
+
+    /// From when on those who come take part in a draw, if the room is closed until then.
+    pub fn gathers(&self) -> Option<Millis> {
+        self.gathers
     }
 
     /// What the calendar has brought about since the last call.

@@ -53,6 +53,8 @@ pub struct InForce {
     pub until: Option<Millis>,
     /// When somebody goes in again, if nobody does now.
     pub reopens: Option<Millis>,
+    /// From when on those who come take part in the draw, if the room is closed until then.
+    pub gathers: Option<Millis>,
     /// When any of this is different, as far as the calendar knows.
     pub next: Option<Millis>,
     /// When the room opens next.
@@ -106,16 +108,22 @@ impl Plan {
                 .take(CHANGES_MAX)
                 .find(|moment| differs(modes(*moment)))
         };
+        let reopens = match lets_in(mode) {
+            true => None,
+            false => change(&|(other, _)| lets_in(other)),
+        };
+        let opens = self.opens(drawn, clock);
+        let gathers = opens.filter(|at| mode == Mode::Closed && reopens == Some(*at));
+        let early = self.opening.map_or(Span::ZERO, |opening| opening.early);
         InForce {
             mode,
             why,
             unheld,
             until: change(&|(other, _)| other != mode),
-            reopens: (!lets_in(mode))
-                .then(|| change(&|(other, _)| lets_in(other)))
-                .flatten(),
+            reopens,
+            gathers: gathers.map(|at| at - early),
             next: self.change(drawn, clock),
-            opens: self.opens(drawn, clock),
+            opens,
         }
     }
 
