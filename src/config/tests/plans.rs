@@ -92,7 +92,7 @@ fn what_is_wrong_with_a_plan_is_said() {
         (
             "[[room]]\n[room.opening]\nat = \"mon 08:00\"\nearly = \"1s\"",
             "6:9",
-            ["must be from 1m to 1d", "from \"1m\""],
+            ["must be from 1m to 24h", "from \"1m\""],
         ),
         (
             "[[room]]\n[room.opening]\nearly = \"1h\"",
