@@ -6,7 +6,7 @@
 use crate::calendar::reading;
 use crate::front::Door;
 use crate::host;
-use crate::room::{InForce, News, Seed, Why};
+use crate::room::{Cause, InForce, News, Seed};
 use crate::time::{Millis, Span};
 use jiff::tz::TimeZone;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl Follower {
         let drawn = self.door.room().opened();
         let force = self.ask(drawn, clock);
         let rule = match force.why {
-            Why::Schedule(rule) => Some(rule),
+            Cause::Schedule(rule) => Some(rule),
             _ => None,
         };
         self.door.set_rule(rule);
@@ -111,7 +111,7 @@ mod tests {
     use crate::cookie::Keys;
     use crate::front::{AccessLog, House};
     use crate::metrics::Metrics;
-    use crate::room::{Mode, Room, Stage};
+    use crate::room::{Limit, Mode, Room, Stage};
     use crate::upstream::Portal;
 
     const HOUR: Span = Span::mins(60);
@@ -135,7 +135,8 @@ mod tests {
             0,
             Millis(0),
         )];
-        let portals = config.portals.iter().cloned().map(Portal::new).collect();
+        let portal = Portal::new(config.portals[0].clone(), Limit::Fixed(100), None);
+        let portals = vec![portal];
         let zone = config.time_zone.clone();
         let log = AccessLog::off();
         let house = House::new(config, rooms, portals, &keys, metrics, log, None);

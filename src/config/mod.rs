@@ -5,6 +5,7 @@
 //! Nothing behind this module checks a value again.
 
 mod acme;
+mod capacity;
 mod flows;
 mod hosts;
 mod limits;
@@ -38,7 +39,7 @@ pub use routes::Routes;
 pub use trust::within;
 pub use values::show;
 
-use crate::room::{Plan, Rules};
+use crate::room::{Limit, Plan, Rules};
 use crate::time::Span;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
@@ -280,9 +281,9 @@ pub struct Portal {
     /// Its servers; at least one.
     pub servers: Vec<ServerAddress>,
     /// Requests in flight to the portal at once; at least 1.
-    pub slots: u32,
-    /// Requests in flight to one server at once; at least 1, at most `slots`.
-    pub server_slots: u32,
+    pub slots: Limit,
+    /// Requests in flight to one server at once; at least 1. Nothing: as many as to the portal.
+    pub server_slots: Option<u32>,
     /// How long a request of a visitor who is inside may wait for a slot.
     pub slot_wait: Span,
     /// Requests that may wait for a slot at once.
@@ -383,6 +384,10 @@ pub struct RoomConfig {
     pub flows: Flows,
     /// Seats, times and mode.
     pub rules: Rules,
+    /// Whether the number of seats is found; [`Rules::seats`] is where it begins.
+    pub seats: Limit,
+    /// Its part of its portal's seats, beside other rooms whose seats are found; at least 1.
+    pub weight: u32,
     /// Modes by schedule, and when it opens.
     pub plan: Plan,
     /// What visitors are told while a rule of the schedule holds, for each of them.

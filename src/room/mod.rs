@@ -18,6 +18,7 @@
 //! machine that was suspended), so that our silence is not held against anybody.
 
 mod callbacks;
+mod capacity;
 mod counts;
 mod entry;
 mod journal;
@@ -35,12 +36,15 @@ mod tests;
 mod tree;
 mod view;
 
+pub use capacity::{
+    Answer, Capacity, CapacityRules, Class, Limit, Move, Seen, Sent, What, Why, Wish, share,
+};
 pub use counts::Counts;
 pub use journal::{Change, Saved};
 pub use line::{BLOCK, Bits, Line, Mark, Swept};
 pub use lot::{Lot, Order, Seed, Stage};
 pub use opening::News;
-pub use plan::{InForce, Opening, Plan, Why};
+pub use plan::{Cause, InForce, Opening, Plan};
 pub use promise::{Estimator, Promise, Rates};
 pub use rules::{Mode, Rules};
 pub use shown::Shown;
@@ -82,7 +86,7 @@ pub struct Room {
     lots: Lots,
     /// The mode that the calendar said last.
     scheduled: Option<Mode>,
-    why: Why,
+    why: Cause,
     news: VecDeque<News>,
     /// When the calendar says another mode, and when somebody goes in again; by the clock on the
     /// wall.
@@ -124,7 +128,7 @@ impl Room {
             counts: Counts::default(),
             lots: Lots::default(),
             scheduled: None,
-            why: Why::Ordinary,
+            why: Cause::Ordinary,
             news: VecDeque::new(),
             until: None,
             reopens: None,
@@ -266,6 +270,11 @@ impl Room {
         self.rules.seats = seats.max(1);
         self.pace.set_seats(self.rules.seats);
         self.call(now);
+    }
+
+    /// People inside or called, and people in line.
+    pub fn people(&self) -> (u32, u64) {
+        (self.committed(), self.line.living())
     }
 
     /// Numbers below `limit` may be given out: the store has confirmed them.

@@ -7,7 +7,7 @@
 //! same ranks. If the store cannot be written, the opening waits for it [`PATIENCE`] and no longer.
 
 use super::lot::{Lot, Order, Seed, Stage};
-use super::plan::{InForce, Why};
+use super::plan::{Cause, InForce};
 use super::*;
 
 /// How long an opening waits for a store that cannot be written.
@@ -27,8 +27,8 @@ pub enum News {
         from: Mode,
         /// What it does.
         to: Mode,
-        /// Why.
-        why: Why,
+        /// Cause.
+        why: Cause,
         /// Until when, by the clock on the wall.
         until: Option<Millis>,
     },
@@ -121,7 +121,7 @@ impl Room {
         wall: Millis,
     ) {
         let now = self.advance(wall);
-        let opens = force.opens.filter(|_| force.why == Why::Early);
+        let opens = force.opens.filter(|_| force.why == Cause::Early);
         if self.lots.stage() == Some(Stage::Gathering) {
             self.keep_gathering(opens, force.opens, clock, now);
         } else if let Some(at) = opens

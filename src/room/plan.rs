@@ -27,9 +27,9 @@ pub struct Opening {
     pub early: Span,
 }
 
-/// Why a mode is in force.
+/// Cause a mode is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum Cause {
     /// It is the room's `mode`.
     Ordinary,
     /// By the rule of the schedule with this index.
@@ -45,8 +45,8 @@ pub enum Why {
 pub struct InForce {
     /// What the room does.
     pub mode: Mode,
-    /// Why.
-    pub why: Why,
+    /// Cause.
+    pub why: Cause,
     /// What it would do if those who come early were not held.
     pub unheld: Mode,
     /// When `mode` is another one next.
@@ -61,14 +61,14 @@ pub struct InForce {
     pub opens: Option<Millis>,
 }
 
-impl Why {
+impl Cause {
     /// Its name, as written in status and logs.
     pub fn name(self) -> &'static str {
         match self {
-            Why::Ordinary => "mode",
-            Why::Schedule(_) => "schedule",
-            Why::Unopened => "not open yet",
-            Why::Early => "opens soon",
+            Cause::Ordinary => "mode",
+            Cause::Schedule(_) => "schedule",
+            Cause::Unopened => "not open yet",
+            Cause::Early => "opens soon",
         }
     }
 }
@@ -97,12 +97,12 @@ impl Plan {
     pub fn at(&self, ordinary: Mode, drawn: Option<Millis>, clock: Millis) -> InForce {
         let (mode, why) = self.mode(ordinary, drawn, clock);
         let unheld = match why {
-            Why::Early if self.opening.is_some_and(|it| it.at.is_once()) => Mode::Closed,
-            Why::Early => self.scheduled(ordinary, clock).0,
+            Cause::Early if self.opening.is_some_and(|it| it.at.is_once()) => Mode::Closed,
+            Cause::Early => self.scheduled(ordinary, clock).0,
             _ => mode,
         };
         let modes = |moment| self.mode(ordinary, drawn, moment);
-        let change = |differs: &dyn Fn((Mode, Why)) -> bool| {
+        let change = |differs: &dyn Fn((Mode, Cause)) -> bool| {
             let next = |moment: &Millis| self.change(drawn, *moment);
             std::iter::successors(self.change(drawn, clock), next)
                 .take(CHANGES_MAX)
@@ -127,24 +127,24 @@ impl Plan {
         }
     }
 
-    fn mode(&self, ordinary: Mode, drawn: Option<Millis>, clock: Millis) -> (Mode, Why) {
+    fn mode(&self, ordinary: Mode, drawn: Option<Millis>, clock: Millis) -> (Mode, Cause) {
         if let Some(opening) = self.opening
             && let Some(at) = self.opens(drawn, clock)
         {
             if clock + opening.early >= at {
-                return (Mode::Hold, Why::Early);
+                return (Mode::Hold, Cause::Early);
             }
             if opening.at.is_once() {
-                return (Mode::Closed, Why::Unopened);
+                return (Mode::Closed, Cause::Unopened);
             }
         }
         self.scheduled(ordinary, clock)
     }
 
-    fn scheduled(&self, ordinary: Mode, clock: Millis) -> (Mode, Why) {
+    fn scheduled(&self, ordinary: Mode, clock: Millis) -> (Mode, Cause) {
         match self.timetable.at(clock) {
-            Some(index) => (self.modes[index], Why::Schedule(index)),
-            None => (ordinary, Why::Ordinary),
+            Some(index) => (self.modes[index], Cause::Schedule(index)),
+            None => (ordinary, Cause::Ordinary),
         }
     }
 
@@ -197,7 +197,7 @@ mod tests {
     }
 
     /// Mode, why, until and reopens, as the clock shows them.
-    fn says(plan: &Plan, clock: &str) -> (Mode, Why, String, String) {
+    fn says(plan: &Plan, clock: &str) -> (Mode, Cause, String, String) {
         let force = plan.at(Mode::Queue, None, at(clock));
         let shown = |moment: Option<Millis>| {
             moment.map_or("-".to_owned(), |it| reading(&paris(), it).to_string())
@@ -223,15 +223,18 @@ mod tests {
         let day = "2026-09-02T14:00:00".to_owned();
         let none = "-".to_owned();
         let clock = "2026-09-02T12:00";
-        assert_eq!(says(&plan, clock), (Mode::Queue, Why::Ordinary, day, none));
+        assert_eq!(
+            says(&plan, clock),
+            (Mode::Queue, Cause::Ordinary, day, none)
+        );
         let day = "2026-09-02T18:00:00".to_owned();
         let clock = "2026-09-02T15:00";
-        let held = (Mode::Hold, Why::Schedule(0), day.clone(), day);
+        let held = (Mode::Hold, Cause::Schedule(0), day.clone(), day);
         assert_eq!(says(&plan, clock), held);
         // Somebody goes in when neither of two rules that follow each other holds any longer.
         let until = "2026-09-03T06:00:00".to_owned();
         let reopens = "2026-09-03T07:00:00".to_owned();
-        let closed = (Mode::Closed, Why::Schedule(1), until, reopens);
+        let closed = (Mode::Closed, Cause::Schedule(1), until, reopens);
         assert_eq!(says(&plan, "2026-09-02T23:00"), closed);
     }
 
@@ -240,11 +243,11 @@ mod tests {
         let plan = plan(&[], Some("2026-09-01T08:00"));
         let early = "2026-09-01T07:30:00".to_owned();
         let opens = "2026-09-01T08:00:00".to_owned();
-        let closed = (Mode::Closed, Why::Unopened, early, opens.clone());
+        let closed = (Mode::Closed, Cause::Unopened, early, opens.clone());
         assert_eq!(says(&plan, "2026-06-01T12:00"), closed);
-        let held = (Mode::Hold, Why::Early, opens.clone(), opens);
+        let held = (Mode::Hold, Cause::Early, opens.clone(), opens);
         assert_eq!(says(&plan, "2026-09-01T07:30"), held);
-        let open = (Mode::Queue, Why::Ordinary, "-".to_owned(), "-".to_owned());
+        let open = (Mode::Queue, Cause::Ordinary, "-".to_owned(), "-".to_owned());
         assert_eq!(says(&plan, "2026-09-01T08:00"), open);
     }
 
@@ -268,7 +271,7 @@ mod tests {
             Some(at("2026-09-07T08:00"))
         );
         let force = plan.at(Mode::Queue, drawn, at("2026-08-31T07:45"));
-        assert_eq!((force.mode, force.why), (Mode::Queue, Why::Ordinary));
+        assert_eq!((force.mode, force.why), (Mode::Queue, Cause::Ordinary));
         assert_eq!(
             opens(drawn, "2026-09-07T07:45"),
             Some(at("2026-09-07T08:00"))

@@ -2,7 +2,7 @@
 
 use super::wrong::one_wrong;
 use super::{PORTAL, read};
-use crate::room::{Mode, Why};
+use crate::room::{Cause, Mode};
 use crate::time::{Millis, Span};
 
 /// 2026-09-02, a Wednesday, at 14:00 in Paris.
@@ -17,8 +17,8 @@ fn a_schedule_is_read_in_its_time_zone() {
     let config = read(&text, &[]).unwrap();
     let room = &config.rooms[0];
     let says = |moment| room.plan.at(Mode::Queue, None, moment);
-    assert_eq!(says(WEDNESDAY).why, Why::Schedule(0));
-    assert_eq!(says(WEDNESDAY - Span(1)).why, Why::Ordinary);
+    assert_eq!(says(WEDNESDAY).why, Cause::Schedule(0));
+    assert_eq!(says(WEDNESDAY - Span(1)).why, Cause::Ordinary);
     assert_eq!(says(WEDNESDAY).until, Some(WEDNESDAY + Span::mins(240)));
     let notice = room.notices[0].as_ref().unwrap();
     assert_eq!((&*notice.fr, &*notice.en), ("Maintenance", "Maintenance"));
@@ -27,7 +27,7 @@ fn a_schedule_is_read_in_its_time_zone() {
     let config = read(&text, &["time_zone=America/Cayenne"]).unwrap();
     assert_eq!(
         config.rooms[0].plan.at(Mode::Queue, None, WEDNESDAY).why,
-        Why::Ordinary
+        Cause::Ordinary
     );
 }
 
@@ -36,7 +36,7 @@ fn an_opening_is_read() {
     let text = format!("{PORTAL}[[room]]\n[room.opening]\nat = \"wed 14:10\"\nearly = \"15m\"\n");
     let config = read(&text, &[]).unwrap();
     let says = config.rooms[0].plan.at(Mode::Queue, None, WEDNESDAY);
-    assert_eq!((says.why, says.mode), (Why::Early, Mode::Hold));
+    assert_eq!((says.why, says.mode), (Cause::Early, Mode::Hold));
     assert_eq!(says.opens, Some(WEDNESDAY + Span::mins(10)));
 }
 
