@@ -215,7 +215,11 @@ impl Room {
             Some(end) => Some(end.since(now)),
             None => self.open().then_some(self.rules.claim),
         };
-        let lot = self.lots.awaited(number).filter(|_| called.is_none());
+        let lot = self
+            .calendar
+            .lots
+            .awaited(number)
+            .filter(|_| called.is_none());
         let place = match (called, lot) {
             (Some(_), _) => 1,
             (None, Some(lot)) => self.place_at_worst(lot, number),
@@ -234,7 +238,7 @@ impl Room {
             called,
             reason: self.reason(ticket, promise, wall),
             drawn_at,
-            reopens: self.reopens.filter(|_| called.is_none()),
+            reopens: self.calendar.reopens().filter(|_| called.is_none()),
         }
     }
 
@@ -326,7 +330,7 @@ impl Room {
 
     /// Whether whoever comes goes straight in.
     fn unsaturated(&self) -> bool {
-        let queues = self.rules.mode == Mode::Queue && !self.lots.is_due();
+        let queues = self.rules.mode == Mode::Queue && !self.calendar.lots.is_due();
         self.open() || (queues && self.portal_up && self.has_room())
     }
 

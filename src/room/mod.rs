@@ -26,6 +26,7 @@ mod line;
 mod lot;
 mod opening;
 mod pace;
+mod phase;
 mod plan;
 mod promise;
 mod rules;
@@ -43,7 +44,7 @@ pub use counts::Counts;
 pub use journal::{Change, Saved};
 pub use line::{BLOCK, Bits, Line, Mark, Swept};
 pub use lot::{Lot, Order, Seed, Stage};
-pub use opening::News;
+pub use opening::{News, Told};
 pub use plan::{Cause, InForce, Opening, Plan};
 pub use promise::{Estimator, Promise, Rates};
 pub use rules::{Mode, Rules};
@@ -54,8 +55,9 @@ pub use view::{
 };
 
 use crate::time::{Millis, Span};
-use opening::Lots;
+use opening::Calendar;
 use pace::Pace;
+use phase::phase;
 use seats::{Left, Seats};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -83,16 +85,7 @@ pub struct Room {
     estimator: Estimator,
     portal_up: bool,
     counts: Counts,
-    lots: Lots,
-    /// The mode that the calendar said last.
-    scheduled: Option<Mode>,
-    why: Cause,
-    news: VecDeque<News>,
-    /// When the calendar says another mode, and when somebody goes in again; by the clock on the
-    /// wall.
-    until: Option<Millis>,
-    reopens: Option<Millis>,
-    gathers: Option<Millis>,
+    calendar: Calendar,
     /// Second 0 of the line's clock.
     epoch: Millis,
     heard: Millis,
@@ -126,13 +119,7 @@ impl Room {
             rules,
             portal_up: true,
             counts: Counts::default(),
-            lots: Lots::default(),
-            scheduled: None,
-            why: Cause::Ordinary,
-            news: VecDeque::new(),
-            until: None,
-            reopens: None,
-            gathers: None,
+            calendar: Calendar::default(),
             epoch: now,
             heard: now,
             silent: Span::ZERO,
@@ -290,7 +277,7 @@ impl Room {
     /// Hands what has changed since the last call to the store. Must be called now and then.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let mut changes = std::mem::take(&mut self.changes);
-        changes.extend(self.lots.take_change());
+        changes.extend(self.calendar.lots.take_change());
         self.line
             .take_dirty(|id, living, over| changes.push(Change::Block(id, living, over)));
         let front = self.line.base() / BLOCK;
@@ -305,7 +292,7 @@ impl Room {
     pub fn snapshot(&mut self) -> Vec<Change> {
         self.changes.clear();
         self.changes.push(Change::Anew);
-        self.lots.forget_told(self.heard);
+        self.calendar.lots.forget_told(self.heard);
         self.line.mark_all_dirty();
         let mut changes = self.take_changes();
         let silent = self.silent;
@@ -362,10 +349,7 @@ impl Room {
             portal_up: self.portal_up,
             poll_stretch: self.stretch,
             numbers: self.numbers(),
-            why: self.why,
-            until: self.until,
-            reopens: self.reopens,
-            lot: self.lots.last().cloned(),
+            calendar: self.calendar.told(),
             counts: self.counts,
         }
     }
@@ -478,7 +462,7 @@ impl Room {
     /// Whether tickets are called at all.
     fn calling(&self) -> bool {
         let calls = matches!(self.rules.mode, Mode::Queue | Mode::Open | Mode::Observe);
-        calls && self.portal_up && !self.lots.is_due()
+        calls && self.portal_up && !self.calendar.lots.is_due()
     }
 
     /// Ordinary seats taken or reserved by a call.
@@ -512,14 +496,4 @@ fn margin(rules: &Rules) -> Span {
 
 fn secs(span: Span) -> u32 {
     u32::try_from(span.ceil_secs()).unwrap_or(u32::MAX)
-}
-
-/// A number in [0, 1) that depends on the visitor's number alone (the finaliser of splitmix64:
-/// Steele, Lea & Flood 2014): the same after a restart, unlike its neighbours'.
-fn phase(number: u64) -> f64 {
-    let mut x = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^= x >> 31;
-    (x >> 11) as f64 / (1u64 << 53) as f64
 }

@@ -38,6 +38,61 @@ pub enum News {
     Drawn(u64),
 }
 
+/// What the calendar says of a room, for the desk. Its moments are by the clock on the wall.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Why the mode is in force.
+    pub why: Cause,
+    /// When the calendar says another mode.
+    pub until: Option<Millis>,
+    /// When somebody goes in again, if nobody does now and the calendar says when.
+    pub reopens: Option<Millis>,
+    /// The newest opening with a draw.
+    pub lot: Option<Lot>,
+}
+
+/// What the room keeps of the calendar.
+pub struct Calendar {
+    pub lots: Lots,
+    /// The mode that the calendar said last.
+    scheduled: Option<Mode>,
+    news: VecDeque<News>,
+    told: Told,
+    gathers: Option<Millis>,
+}
+
+impl Default for Calendar {
+    fn default() -> Calendar {
+        Calendar {
+            lots: Lots::default(),
+            scheduled: None,
+            news: VecDeque::new(),
+            told: Told {
+                why: Cause::Ordinary,
+                until: None,
+                reopens: None,
+                lot: None,
+            },
+            gathers: None,
+        }
+    }
+}
+
+impl Calendar {
+    /// What the desk is told.
+    pub fn told(&self) -> Told {
+        Told {
+            lot: self.lots.last().cloned(),
+            ..self.told.clone()
+        }
+    }
+
+    /// When somebody goes in again, if nobody does now.
+    pub fn reopens(&self) -> Option<Millis> {
+        self.told.reopens
+    }
+}
+
 /// The openings of a room that somebody may still ask about, the newest last.
 #[derive(Default)]
 pub struct Lots {
@@ -122,22 +177,22 @@ impl Room {
     ) {
         let now = self.advance(wall);
         let opens = force.opens.filter(|_| force.why == Cause::Early);
-        if self.lots.stage() == Some(Stage::Gathering) {
+        if self.calendar.lots.stage() == Some(Stage::Gathering) {
             self.keep_gathering(opens, force.opens, clock, now);
         } else if let Some(at) = opens
-            && self.lots.list.len() < LOTS_MAX
-            && !self.lots.is_due()
+            && self.calendar.lots.list.len() < LOTS_MAX
+            && !self.calendar.lots.is_due()
         {
             self.gather(at, seed(), now);
         }
-        let gathering = self.lots.stage() == Some(Stage::Gathering);
-        let holds = self.scheduled == Some(Mode::Hold) || self.lots.is_kept(now);
+        let gathering = self.calendar.lots.stage() == Some(Stage::Gathering);
+        let holds = self.calendar.scheduled == Some(Mode::Hold) || self.calendar.lots.is_kept(now);
         let mode = match gathering && holds {
             true => Mode::Hold,
             false => force.unheld,
         };
         // What the operators decide by hand holds until the calendar says something new.
-        if self.scheduled.replace(mode) != Some(mode) {
+        if self.calendar.scheduled.replace(mode) != Some(mode) {
             let from = std::mem::replace(&mut self.rules.mode, mode);
             if from != mode {
                 self.tell(News::Mode {
@@ -148,71 +203,71 @@ impl Room {
                 });
             }
         }
-        self.why = force.why;
-        self.until = force.until;
-        self.reopens = force.reopens;
-        self.gathers = force.gathers;
+        self.calendar.told.why = force.why;
+        self.calendar.told.until = force.until;
+        self.calendar.told.reopens = force.reopens;
+        self.calendar.gathers = force.gathers;
         self.advance(wall);
     }
 
     /// The newest opening.
     pub fn lot(&self) -> Option<&Lot> {
-        self.lots.last()
+        self.calendar.lots.last()
     }
 
     /// The opening that was drawn last, or is about to be: it does not come a second time.
     pub fn opened(&self) -> Option<Millis> {
-        let lots = self.lots.list.iter().rev();
+        let lots = self.calendar.lots.list.iter().rev();
         let settled = |lot: &&Lot| lot.stage != Stage::Gathering;
         lots.filter(settled).map(|lot| lot.at).next()
     }
 
     /// The opening in which `number` takes part, if somebody may still ask about it.
     pub fn lot_of(&self, number: u64) -> Option<&Lot> {
-        let mut lots = self.lots.list.iter();
+        let mut lots = self.calendar.lots.list.iter();
         lots.find(|lot| lot.range(number).is_some())
     }
 
     /// When somebody goes in again, if nobody does now and the calendar says when; by the clock on
     /// the wall.
     pub fn reopens(&self) -> Option<Millis> {
-        self.reopens
+        self.calendar.told.reopens
     }
 
     /// From when on those who come take part in a draw, if the room is closed until then.
     pub fn gathers(&self) -> Option<Millis> {
-        self.gathers
+        self.calendar.gathers
     }
 
     /// What the calendar has brought about since the last call.
     pub fn take_news(&mut self) -> Vec<News> {
-        self.news.drain(..).collect()
+        self.calendar.news.drain(..).collect()
     }
 
     fn tell(&mut self, news: News) {
-        self.news.push_back(news);
-        if self.news.len() > NEWS_MAX {
-            self.news.pop_front();
+        self.calendar.news.push_back(news);
+        if self.calendar.news.len() > NEWS_MAX {
+            self.calendar.news.pop_front();
         }
     }
 
     /// The store has what [`Room::take_changes`] gave last.
     pub fn stored(&mut self) {
-        if std::mem::take(&mut self.lots.told) {
-            self.lots.changed = None;
+        if std::mem::take(&mut self.calendar.lots.told) {
+            self.calendar.lots.changed = None;
         }
     }
 
     /// From now on, whoever takes a ticket takes part in the draw.
     fn gather(&mut self, at: Millis, seed: Seed, now: Millis) {
-        self.lots.retire(self.line.base());
-        self.lots.list.push(Lot {
+        self.calendar.lots.retire(self.line.base());
+        self.calendar.lots.list.push(Lot {
             at,
             seed,
-            ranges: vec![self.line.next()..u64::MAX],
+            ranges: std::iter::once(self.line.next()..u64::MAX).collect(),
             stage: Stage::Gathering,
         });
-        self.lots.change(now);
+        self.calendar.lots.change(now);
         self.tell(News::Gathering(at));
     }
 
@@ -225,7 +280,7 @@ impl Room {
         now: Millis,
     ) {
         let next = self.line.next();
-        let Some(lot) = self.lots.list.last_mut() else {
+        let Some(lot) = self.calendar.lots.list.last_mut() else {
             return;
         };
         if clock < lot.at && opens == Some(lot.at) {
@@ -240,23 +295,23 @@ impl Room {
                 }
             }
         }
-        self.lots.change(now);
+        self.calendar.lots.change(now);
     }
 
     /// Draws, if it is time and the store knows who takes part.
     pub(super) fn draw(&mut self, now: Millis) {
-        if !self.lots.is_due() || !self.lots.is_kept(now) {
+        if !self.calendar.lots.is_due() || !self.calendar.lots.is_kept(now) {
             return;
         }
         let mut drawn = 0;
-        if let Some(lot) = self.lots.list.last_mut() {
+        if let Some(lot) = self.calendar.lots.list.last_mut() {
             lot.stage = Stage::Drawn;
             for range in &lot.ranges {
                 self.line.draw(Order::new(&lot.seed, range.clone()));
                 drawn += range.end - range.start;
             }
         }
-        self.lots.change(now);
+        self.calendar.lots.change(now);
         self.tell(News::Drawn(drawn));
     }
 
@@ -267,8 +322,8 @@ impl Room {
                 self.line.was_drawn(Order::new(&lot.seed, range.clone()));
             }
         }
-        self.lots = Lots::restore(list);
-        if self.lots.stage() == Some(Stage::Gathering) {
+        self.calendar.lots = Lots::restore(list);
+        if self.calendar.lots.stage() == Some(Stage::Gathering) {
             self.rules.mode = Mode::Hold;
         }
     }

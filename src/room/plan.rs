@@ -27,7 +27,7 @@ pub struct Opening {
     pub early: Span,
 }
 
-/// Cause a mode is in force.
+/// Why a mode is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// It is the room's `mode`.

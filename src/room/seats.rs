@@ -3,6 +3,7 @@
 //! One entry per seat in a heap of times to look again; renewal only writes a time, and an
 //! entry that comes up early is put back. A seat holds while a request of its visitor runs.
 
+use super::phase::phase;
 use super::rules::Rules;
 use crate::time::{Millis, Span};
 use std::cmp::Reverse;
@@ -207,7 +208,7 @@ impl Seat {
         } else {
             rules.first_idle.min(rules.idle)
         };
-        self.renewed + idle.scale(0.9 + 0.2 * super::phase(number))
+        self.renewed + idle.scale(0.9 + 0.2 * phase(number))
     }
 }
 

@@ -1,8 +1,7 @@
 //! What goes into a room and what comes out: the words between it and whoever asks.
 
 use super::counts::Counts;
-use super::lot::Lot;
-use super::plan::Cause;
+use super::opening::Told;
 use super::promise::Promise;
 use super::rules::Mode;
 use crate::time::{Millis, Span};
@@ -124,7 +123,7 @@ pub enum Entry {
     Unseated,
 }
 
-/// Cause there is neither a place nor a seat.
+/// Why there is neither a place nor a seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The room is closed.
@@ -168,7 +167,7 @@ pub struct Waiting {
     pub poll_after: Span,
     /// The ticket is called: what is left of its claim window.
     pub called: Option<Span>,
-    /// Cause things are as they are, where there is something to say.
+    /// Why things are as they are, where there is something to say.
     pub reason: Option<Reason>,
     /// The place is drawn by lot then, by the clock on the wall; until then `place` is the last that
     /// it can be.
@@ -178,7 +177,7 @@ pub struct Waiting {
     pub reopens: Option<Millis>,
 }
 
-/// Cause the line does not move, or moves more slowly than was promised.
+/// Why the line does not move, or moves more slowly than was promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -223,14 +222,8 @@ pub struct Status {
     pub poll_stretch: f64,
     /// The next number to be given out, and the first that must not be without the store.
     pub numbers: (u64, u64),
-    /// Cause the mode is in force.
-    pub why: Cause,
-    /// When the calendar says another mode, by the clock on the wall.
-    pub until: Option<Millis>,
-    /// When somebody goes in again, if nobody does now and the calendar says when.
-    pub reopens: Option<Millis>,
-    /// The newest opening with a draw.
-    pub lot: Option<Lot>,
+    /// What the calendar says.
+    pub calendar: Told,
     /// What happened.
     pub counts: Counts,
 }

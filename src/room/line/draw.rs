@@ -105,7 +105,7 @@ impl Block {
 }
 
 /// The blocks as they are; empty ones stay behind, as dirty as those were.
-fn take(blocks: IterMut<'_, Box<Block>>) -> Vec<Box<Block>> {
+fn take(blocks: IterMut<'_, Box<Block>>) -> VecDeque<Box<Block>> {
     let taken = blocks.map(|block| {
         let mut empty = Block::empty();
         empty.dirty = block.dirty;
