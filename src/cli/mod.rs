@@ -6,6 +6,7 @@ pub mod demo;
 mod draw;
 mod presets;
 mod serve;
+mod simulate;
 mod status;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +28,7 @@ enum Command {
     Demo(demo::Demo),
     Presets(presets::Presets),
     Draw(draw::Draw),
+    Simulate(simulate::Simulate),
     /// Show how the rooms of a running preau stand.
     Status(status::Status),
 }
@@ -39,6 +41,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Presets(args) => presets::run(&args),
         Command::Draw(args) => draw::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Status(args) => status::run(&args),
     }
 }
