@@ -150,7 +150,9 @@ impl Keeper {
         self.house.metrics.store_commits.inc();
         for group in &groups {
             if let Some(door) = self.house.door_named(group.room) {
-                door.room().reserve(group.reserved);
+                let mut room = door.room();
+                room.reserve(group.reserved);
+                room.stored();
             }
         }
         self.snapshot = false;

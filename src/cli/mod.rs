@@ -4,6 +4,7 @@ mod advise;
 mod certificates;
 pub mod check;
 pub mod demo;
+mod draw;
 mod presets;
 mod serve;
 mod simulate;
@@ -27,6 +28,7 @@ enum Command {
     Check(check::Check),
     Demo(demo::Demo),
     Presets(presets::Presets),
+    Draw(draw::Draw),
     Simulate(simulate::Simulate),
     /// Show how the rooms of a running preau stand.
     Status(status::Status),
@@ -41,6 +43,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Presets(args) => presets::run(&args),
+        Command::Draw(args) => draw::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Advise(args) => advise::run(&args),

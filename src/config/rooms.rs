@@ -7,9 +7,10 @@ use super::pattern::PathPattern;
 use super::requests::path;
 use super::table::{Table, nearest};
 use super::values::{choice, list, name, number, parsed, show, span};
-use super::{RoomConfig, portals};
+use super::{RoomConfig, plans, portals};
 use crate::room::{Limit, Mode, Rules};
 use crate::time::Span;
+use jiff::tz::TimeZone;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use toml::de::DeTable;
@@ -41,13 +42,18 @@ const HOST_EXAMPLE: &str = "write a host such as \"ent.example.fr\", \"*.example
 
 /// Reads every `[[room]]`; one with defaults stands in front of a portal that is alone and has
 /// none. `None` if a room could not be read.
-pub(super) fn read(top: &mut Table<'_>, portals: &[portals::Read]) -> Option<Vec<RoomConfig>> {
+pub(super) fn read(
+    top: &mut Table<'_>,
+    portals: &[portals::Read],
+    zone: &TimeZone,
+) -> Option<Vec<RoomConfig>> {
     let tables = top.tables("room");
     let sink = top.sink();
     if tables.is_empty() {
         if portals.len() == 1 && !top.has("room") {
             let defaults = DeTable::new();
-            return room(Table::top(&defaults, sink), portals, true).map(|room| vec![room]);
+            let defaults = Table::top(&defaults, sink);
+            return room(defaults, portals, zone, true).map(|room| vec![room]);
         }
         if !portals.is_empty() {
             sink.doubtful(
@@ -65,7 +71,7 @@ pub(super) fn read(top: &mut Table<'_>, portals: &[portals::Read]) -> Option<Vec
     for table in tables {
         let name_at = table.span(&["name"]);
         let paths_at = table.span(&["path", "host"]);
-        let room = room(table, portals, only);
+        let room = room(table, portals, zone, only);
         if let Some(room) = &room {
             if rooms.iter().flatten().any(|other| other.name == room.name) {
                 sink.wrong(
@@ -109,7 +115,12 @@ fn overlap(
     found
 }
 
-fn room(mut table: Table<'_>, portals: &[portals::Read], only: bool) -> Option<RoomConfig> {
+fn room(
+    mut table: Table<'_>,
+    portals: &[portals::Read],
+    zone: &TimeZone,
+    only: bool,
+) -> Option<RoomConfig> {
     let portal = portal(&mut table, portals);
     let portal_name = portal
         .and_then(|index| portals.get(index))
@@ -128,6 +139,7 @@ fn room(mut table: Table<'_>, portals: &[portals::Read], only: bool) -> Option<R
     let seats = capacity::seats(&mut table);
     let weight = table.read_or("weight", number(WEIGHT), 1);
     let rules = rules(&mut table, seats);
+    let (plan, notices) = plans::read(&mut table, zone);
     table.finish();
     Some(RoomConfig {
         name: name?,
@@ -139,6 +151,8 @@ fn room(mut table: Table<'_>, portals: &[portals::Read], only: bool) -> Option<R
         rules,
         seats,
         weight,
+        plan,
+        notices,
     })
 }
 

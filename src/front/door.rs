@@ -4,7 +4,7 @@ use super::access::AccessLog;
 use super::crowd::{Crowd, network};
 use super::page::{Pages, RefusalKind};
 use super::written::Written;
-use crate::config::{Config, RoomConfig, Routes};
+use crate::config::{Config, Notice, RoomConfig, Routes};
 use crate::cookie::{Held, Keys, Rejected, RoomCookie, RoomCookies};
 use crate::host;
 use crate::metrics::{Metrics, RoomMeters};
@@ -17,9 +17,12 @@ use jiff::tz::TimeZone;
 use prometheus::IntCounter;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::task::TaskTracker;
+
+/// The index of no rule.
+const NO_RULE: usize = usize::MAX;
 
 /// Everything that requests share, over all threads.
 pub struct House {
@@ -56,6 +59,8 @@ pub struct Door {
     pub(super) cookie: RoomCookie,
     pub(super) meters: RoomMeters,
     room: Mutex<Room>,
+    /// The rule of the schedule that holds; [`NO_RULE`] if none does.
+    rule: AtomicUsize,
 }
 
 /// Who asks at a door.
@@ -115,6 +120,7 @@ impl House {
                     meters: metrics.room(name),
                     name: name.as_str().into(),
                     room: Mutex::new(room),
+                    rule: AtomicUsize::new(NO_RULE),
                     config: room_config.clone(),
                 })
             })
@@ -132,7 +138,7 @@ impl House {
                 .collect(),
             written: Written::new(metrics.store_late.clone()),
             pages: Pages::new(),
-            zone: TimeZone::system(),
+            zone: config.time_zone.clone(),
             crowd: Crowd::default(),
             draining: AtomicBool::new(false),
             doors,
@@ -234,6 +240,17 @@ impl House {
 }
 
 impl Door {
+    /// What the operators say to visitors now.
+    pub fn notice(&self) -> Option<&Notice> {
+        let rule = self.rule.load(Ordering::Relaxed);
+        self.config.notices.get(rule)?.as_ref()
+    }
+
+    /// Which rule of the schedule holds now.
+    pub fn set_rule(&self, rule: Option<usize>) {
+        self.rule.store(rule.unwrap_or(NO_RULE), Ordering::Relaxed);
+    }
+
     /// The room. Held for the moment of one decision only.
     pub fn room(&self) -> MutexGuard<'_, Room> {
         // A panic inside is a bug, but not a reason to send everybody home.

@@ -213,11 +213,18 @@ impl Room {
             Some(end) => Some(end.since(now)),
             None => self.open().then_some(self.rules.claim),
         };
-        let place = match called {
-            Some(_) => 1,
-            None => self.line.place(number),
+        let lot = self
+            .calendar
+            .lots
+            .awaited(number)
+            .filter(|_| called.is_none());
+        let place = match (called, lot) {
+            (Some(_), _) => 1,
+            (None, Some(lot)) => self.place_at_worst(lot, number),
+            (None, None) => self.line.place(number),
         };
         let estimate = self.promise(place).filter(|_| called.is_none());
+        let drawn_at = lot.map(|lot| lot.at);
         Waiting {
             number,
             place,
@@ -225,6 +232,8 @@ impl Room {
             poll_after: self.poll_after(number, place, estimate),
             called,
             reason: self.reason(ticket),
+            drawn_at,
+            reopens: self.calendar.reopens().filter(|_| called.is_none()),
         }
     }
 
@@ -304,7 +313,8 @@ impl Room {
 
     /// Whether whoever comes goes straight in.
     fn unsaturated(&self) -> bool {
-        self.open() || (self.rules.mode == Mode::Queue && self.portal_up && self.has_room())
+        let queues = self.rules.mode == Mode::Queue && !self.calendar.lots.is_due();
+        self.open() || (queues && self.portal_up && self.has_room())
     }
 
     /// Came in after the last commit before a crash: the seat was taken, but nobody wrote it

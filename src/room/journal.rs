@@ -4,6 +4,7 @@
 //! what it names, so replaying one twice does no harm. Times are wall-clock.
 
 use super::line::Bits;
+use super::lot::Lot;
 use super::promise::Estimator;
 use crate::time::Millis;
 
@@ -26,6 +27,8 @@ pub enum Change {
     CallEnd(u64),
     /// What the promise has learnt.
     Learnt(Box<Estimator>),
+    /// The openings whose draws are to come, or are still asked about: all of them.
+    Lots(Vec<Lot>),
 }
 
 /// A room as it was stored.
@@ -39,6 +42,8 @@ pub struct Saved {
     pub calls: Vec<(u64, Millis)>,
     /// What the promise had learnt.
     pub learnt: Option<Estimator>,
+    /// Openings.
+    pub lots: Vec<Lot>,
     /// No number at or beyond this one was ever given out.
     pub reserved: u64,
     /// When the last change was stored; whoever came in later is not among the seats.

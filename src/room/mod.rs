@@ -27,8 +27,12 @@ mod histogram;
 mod journal;
 mod line;
 mod load;
+mod lot;
 mod observing;
+mod opening;
 mod pace;
+mod phase;
+mod plan;
 mod promise;
 mod promised;
 mod rules;
@@ -52,6 +56,9 @@ pub use histogram::Histogram;
 pub use journal::{Change, Saved};
 pub use line::{BLOCK, Bits, Line, Mark, Swept};
 pub use load::{Bears, Level, Load};
+pub use lot::{Lot, Order, Seed, Stage};
+pub use opening::{News, Told};
+pub use plan::{Cause, InForce, Opening, Plan};
 pub use promise::{Estimator, Promise, Rates};
 pub use rules::{Mode, Rules};
 pub use scores::Figures;
@@ -62,7 +69,9 @@ pub use view::{
 };
 
 use crate::time::{Millis, Span};
+use opening::Calendar;
 use pace::Pace;
+use phase::phase;
 use promised::margin;
 use scores::Watch;
 use seats::{Left, Seats};
@@ -97,6 +106,7 @@ pub struct Room {
     resumed: Option<Millis>,
     portal_up: bool,
     counts: Counts,
+    calendar: Calendar,
     /// Second 0 of the line's clock.
     epoch: Millis,
     heard: Millis,
@@ -133,6 +143,7 @@ impl Room {
             rules,
             portal_up: true,
             counts: Counts::default(),
+            calendar: Calendar::default(),
             epoch: now,
             heard: now,
             silent: Span::ZERO,
@@ -153,6 +164,7 @@ impl Room {
         let due = secs(room.rules.poll_max.scale(1.25) + POLL_SLACK);
         room.line = Line::restore(saved.blocks, saved.reserved, secs(room.rules.keep), due);
         room.line.mark_all_dirty();
+        room.restore_lots(saved.lots);
         for (number, entered) in saved.seats {
             room.seats.take(number, entered, true, &room.rules, now);
         }
@@ -274,6 +286,7 @@ impl Room {
     /// Hands what has changed since the last call to the store. Must be called now and then.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let mut changes = std::mem::take(&mut self.changes);
+        changes.extend(self.calendar.lots.take_change());
         self.line
             .take_dirty(|id, living, over| changes.push(Change::Block(id, living, over)));
         let front = self.line.base() / BLOCK;
@@ -288,6 +301,7 @@ impl Room {
     pub fn snapshot(&mut self) -> Vec<Change> {
         self.changes.clear();
         self.changes.push(Change::Anew);
+        self.calendar.lots.forget_told(self.heard);
         self.line.mark_all_dirty();
         let mut changes = self.take_changes();
         let silent = self.silent;
@@ -350,6 +364,7 @@ impl Room {
         if now >= self.refreshed + REFRESH {
             self.refresh(now);
         }
+        self.draw(now);
         self.call(now);
         self.take_over_callbacks();
         now
@@ -443,7 +458,8 @@ impl Room {
 
     /// Whether tickets are called at all.
     fn calling(&self) -> bool {
-        self.portal_up && matches!(self.rules.mode, Mode::Queue | Mode::Open | Mode::Observe)
+        let calls = matches!(self.rules.mode, Mode::Queue | Mode::Open | Mode::Observe);
+        calls && self.portal_up && !self.calendar.lots.is_due()
     }
 
     /// Ordinary seats taken or reserved by a call.
@@ -471,14 +487,4 @@ impl Room {
 
 fn secs(span: Span) -> u32 {
     u32::try_from(span.ceil_secs()).unwrap_or(u32::MAX)
-}
-
-/// A number in [0, 1) that depends on the visitor's number alone (the finaliser of splitmix64:
-/// Steele, Lea & Flood 2014): the same after a restart, unlike its neighbours'.
-fn phase(number: u64) -> f64 {
-    let mut x = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^= x >> 31;
-    (x >> 11) as f64 / (1u64 << 53) as f64
 }

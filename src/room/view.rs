@@ -3,6 +3,7 @@
 use super::Room;
 use super::counts::Counts;
 use super::given::Given;
+use super::opening::Told;
 use super::promise::Promise;
 use super::rules::Mode;
 use super::scores::Figures;
@@ -163,6 +164,12 @@ pub struct Waiting {
     pub called: Option<Span>,
     /// Why things are as they are, where there is something to say.
     pub reason: Option<Reason>,
+    /// The place is drawn by lot then, by the clock on the wall; until then `place` is the last that
+    /// it can be.
+    pub drawn_at: Option<Millis>,
+    /// When somebody goes in again, if nobody does now and the calendar says when; by the clock on
+    /// the wall.
+    pub reopens: Option<Millis>,
 }
 
 /// Why the line does not move, or why more is promised than before.
@@ -218,6 +225,8 @@ pub struct Status {
     pub poll_stretch: f64,
     /// The next number to be given out, and the first that must not be without the store.
     pub numbers: (u64, u64),
+    /// What the calendar says.
+    pub calendar: Told,
     /// What happened.
     pub counts: Counts,
 }
@@ -244,6 +253,7 @@ impl Room {
             portal_up: self.portal_up,
             poll_stretch: self.stretch,
             numbers: self.numbers(),
+            calendar: self.calendar.told(),
             counts: self.counts,
         }
     }

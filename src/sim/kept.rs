@@ -1,6 +1,6 @@
 //! What a store would hold: the changes of a room put together, as `store` does on disk.
 
-use crate::room::{BLOCK, Bits, Change, Estimator, Room, Saved};
+use crate::room::{BLOCK, Bits, Change, Estimator, Lot, Room, Saved};
 use crate::store;
 use crate::time::Millis;
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ pub struct Kept {
     seats: BTreeMap<u64, Millis>,
     calls: BTreeMap<u64, Millis>,
     learnt: Option<Estimator>,
+    lots: Vec<Lot>,
     reserved: u64,
     committed: Millis,
 }
@@ -26,6 +27,7 @@ impl Kept {
         self.reserved = store::reservation(next, reserved);
         self.committed = now;
         room.reserve(self.reserved);
+        room.stored();
     }
 
     /// What a new process would read.
@@ -37,6 +39,7 @@ impl Kept {
             seats: pairs(&self.seats),
             calls: pairs(&self.calls),
             learnt: self.learnt.clone(),
+            lots: self.lots.clone(),
             reserved: self.reserved.next_multiple_of(BLOCK),
             committed: self.committed,
         }
@@ -65,6 +68,7 @@ impl Kept {
             Change::CallEnd(number) => {
                 self.calls.remove(&number);
             }
+            Change::Lots(lots) => self.lots = lots,
             Change::Learnt(learnt) => self.learnt = Some(*learnt),
         }
     }

@@ -2,6 +2,7 @@
 
 mod acme;
 mod overrides;
+mod plans;
 mod tls;
 mod wrong;
 

@@ -3,6 +3,7 @@
 mod callbacks;
 mod invariants;
 mod observing;
+mod opening;
 mod promises;
 mod random;
 mod restart;

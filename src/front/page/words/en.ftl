@@ -46,6 +46,36 @@ reason =
     .fewer-left = Fewer people than expected have left the line. Your wait is longer than announced.
     .stopped = The line stood still for a while. Your wait is longer than announced.
 
+weekday =
+    .n1 = Monday
+    .n2 = Tuesday
+    .n3 = Wednesday
+    .n4 = Thursday
+    .n5 = Friday
+    .n6 = Saturday
+    .n7 = Sunday
+month =
+    .n1 = January
+    .n2 = February
+    .n3 = March
+    .n4 = April
+    .n5 = May
+    .n6 = June
+    .n7 = July
+    .n8 = August
+    .n9 = September
+    .n10 = October
+    .n11 = November
+    .n12 = December
+moment-today = at { $time }
+moment-day = on { $weekday } { $day } { $month } at { $time }
+reopens = Opens again { $moment }.
+gathers = Come and wait { $moment }: places will be drawn by lot.
+held-until = The people in charge of the site have stopped the line. It will move again { $moment }. Your place is kept.
+draw-note = Places will be drawn by lot { $moment }, among those who wait by then. Coming earlier changes nothing.
+draw-place = draw { $moment }
+title-draw = Draw { $moment } – waiting room
+
 title-waiting = Place { $place } – waiting room
 
 wait-between = between { $low } and { $high } minutes

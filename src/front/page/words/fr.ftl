@@ -46,6 +46,36 @@ reason =
     .fewer-left = Moins de personnes que prévu ont quitté la file. Votre attente est plus longue qu’annoncé.
     .stopped = La file s’est arrêtée un moment. Votre attente est plus longue qu’annoncé.
 
+weekday =
+    .n1 = lundi
+    .n2 = mardi
+    .n3 = mercredi
+    .n4 = jeudi
+    .n5 = vendredi
+    .n6 = samedi
+    .n7 = dimanche
+month =
+    .n1 = janvier
+    .n2 = février
+    .n3 = mars
+    .n4 = avril
+    .n5 = mai
+    .n6 = juin
+    .n7 = juillet
+    .n8 = août
+    .n9 = septembre
+    .n10 = octobre
+    .n11 = novembre
+    .n12 = décembre
+moment-today = à { $time }
+moment-day = { $weekday } { $day } { $month } à { $time }
+reopens = Rouvre { $moment }.
+gathers = Venez attendre { $moment } : les places seront tirées au sort.
+held-until = La file est arrêtée par les responsables du site. Elle reprendra { $moment }. Votre place est gardée.
+draw-note = Les places seront tirées au sort { $moment }, entre ceux qui attendent déjà. Arriver plus tôt ne change rien.
+draw-place = tirage au sort { $moment }
+title-draw = Tirage au sort { $moment } – file d’attente
+
 title-waiting = Place { $place } – file d’attente
 
 wait-between = entre { $low } et { $high } minutes
