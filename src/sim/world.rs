@@ -3,7 +3,7 @@
 use super::calendar::{Calendar, Entry, SECOND};
 use super::chance::Dice;
 use super::control::{Control, Law};
-use super::crowd::{State, Visitor};
+use super::crowd::{Sort, State, Visitor};
 use super::kept::Kept;
 use super::outcome::Second;
 use super::portal::{self, Portal};
@@ -59,6 +59,8 @@ pub(super) struct World<'s> {
     pub(super) speed: f64,
     /// Visits per second that the portal can complete at full speed.
     capacity: f64,
+    /// Recorded visits that have begun.
+    recorded: usize,
     room_wake: u64,
     /// Seats taken or kept for the called, a second ago.
     committed: u32,
@@ -101,6 +103,7 @@ impl<'s> World<'s> {
             long_polls: 0.0,
             speed: 1.0,
             capacity: portal::capacity(model, &scene.visit, scene.rules.seats),
+            recorded: 0,
             room_wake: 0,
             committed: 0,
             scene,
@@ -204,13 +207,22 @@ impl<'s> World<'s> {
             })
             .sum();
         for _ in 0..self.dice.poisson(rate) {
-            let at = self.now + self.dice.below(SECOND);
-            self.arrives(at);
+            self.arrives();
+        }
+        while let Some(visit) = self.scene.recorded.get(self.recorded)
+            && u64::from(visit.at) <= second
+        {
+            self.recorded += 1;
+            let visitor = self.arrives();
+            let who = &mut self.visitors[visitor as usize];
+            who.sort.set(Sort::RECORDED, true);
+            who.request = visit.lasts;
         }
     }
 
-    /// Somebody new comes at `at`.
-    pub(super) fn arrives(&mut self, at: u64) {
+    /// Somebody new comes within this second.
+    fn arrives(&mut self) -> u32 {
+        let at = self.now + self.dice.below(SECOND);
         let visitor = self.free.pop();
         let turn = visitor.map_or(0, |it| self.visitors[it as usize].turn);
         let mut who = Visitor::new(&self.scene.crowd, &mut self.dice, turn);
@@ -227,6 +239,7 @@ impl<'s> World<'s> {
             }
         };
         self.plan(visitor, at);
+        visitor
     }
 
     /// The second is over: what the server does once a second, and what is written down.
