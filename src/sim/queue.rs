@@ -159,7 +159,8 @@ mod tests {
         queue.give_back();
         assert_eq!(queue.next(|_| true), Some((7, true)));
         assert_eq!(queue.next(|_| true), None);
-        (queue.give_back(), queue.give_back());
+        queue.give_back();
+        queue.give_back();
         queue.gives_up();
         assert_eq!((queue.waiting(), queue.head(|_| true)), (1, None));
         assert_eq!(queue.next(|it| it != 3), Some((3, false)));
