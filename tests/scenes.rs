@@ -6,8 +6,8 @@ use preau::sim;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Scenes of more people than a test has time for.
-const LARGE: [&str; 1] = ["thirteen-million"];
+/// Scenes that take longer than a test has time for.
+const LARGE: [&str; 2] = ["drift-6h", "thirteen-million"];
 
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenes");

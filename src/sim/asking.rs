@@ -65,7 +65,7 @@ impl World<'_> {
         let who = &mut self.visitors[visitor as usize];
         match entry {
             Entry::Straight => {
-                let waiting = self.room.status(now).waiting;
+                let (_, waiting) = self.room.people();
                 self.tally.straight(waiting);
             }
             Entry::Called => self.tally.called_in(who, now),
