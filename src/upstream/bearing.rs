@@ -2,7 +2,7 @@
 //! and what those decide.
 
 use crate::host;
-use crate::room::{Answer, Capacity, CapacityRules, Class, Move, Sent, Why};
+use crate::room::{Answer, Capacity, CapacityRules, Class, Load, Move, Sent, Why};
 use crate::time::{Millis, Span};
 use http::StatusCode;
 use std::collections::VecDeque;
@@ -16,6 +16,7 @@ const SHOWN_MAX: usize = 20;
 pub struct Bearing {
     law: Mutex<Capacity>,
     shown: Mutex<VecDeque<Move>>,
+    load: Mutex<Load>,
     /// For each [`Why`], how often a limit was moved for it.
     moves: [AtomicU64; Why::NAMES.len()],
     rules: CapacityRules,
@@ -25,6 +26,8 @@ pub struct Bearing {
 pub(super) struct OnItsWay {
     sent: Sent,
     class: Class,
+    /// When the answer is expected.
+    pub expected: Millis,
     /// Answers to such requests take long by nature: it is not to hold a slot.
     pub long: bool,
 }
@@ -43,6 +46,7 @@ impl Bearing {
         Bearing {
             law: Mutex::new(law),
             shown: Mutex::default(),
+            load: Mutex::default(),
             moves: Default::default(),
             rules,
         }
@@ -73,6 +77,11 @@ impl Bearing {
         self.law().clone()
     }
 
+    /// Answers so far, by load; without those that take long by nature.
+    pub fn load(&self) -> Load {
+        self.answers().clone()
+    }
+
     /// The last moves of the limits, the newest last.
     pub fn last_moves(&self) -> Vec<Move> {
         self.shown().iter().copied().collect()
@@ -84,13 +93,22 @@ impl Bearing {
         counts.map(|((_, why, _), count)| (*why, count.load(Ordering::Relaxed)))
     }
 
-    /// A request goes to the portal, as one of so many `in_flight`, after it has `waited`.
-    pub(super) fn sent(&self, in_flight: u32, waited: Span, method: &str, path: &str) -> OnItsWay {
+    /// A request goes to the portal, as one of so many `in_flight`, after one who is
+    /// inside has `waited`.
+    pub(super) fn sent(
+        &self,
+        in_flight: u32,
+        waited: Option<Span>,
+        method: &str,
+        path: &str,
+    ) -> OnItsWay {
         let mut law = self.law();
         let class = law.class(method, path);
+        let sent = law.sent(in_flight, waited, host::now());
         OnItsWay {
-            sent: law.sent(in_flight, waited, host::now()),
+            sent,
             class,
+            expected: law.expected(sent, class),
             long: law.is_long(class),
         }
     }
@@ -99,15 +117,18 @@ impl Bearing {
     pub(super) fn answered(&self, request: &OnItsWay, since: Millis, answer: Answer) {
         let mut sent = request.sent;
         sent.at = sent.at.max(since);
-        self.law()
-            .answered(sent, request.class, answer, host::now());
+        let now = host::now();
+        self.law().answered(sent, request.class, answer, now);
+        if answer == Answer::Good && !request.long {
+            self.answers().add(sent.in_flight, now.since(sent.at));
+        }
     }
 
-    /// Once a second: `head` is how long the first in the queue for a slot has waited, `inside` how
-    /// many people are inside. Gives what was decided.
-    pub(super) fn tick(&self, head: Span, inside: u32) -> Vec<Move> {
+    /// Once a second: `head` is how long the first in the queue for a slot has waited, `in_flight`
+    /// how many requests the portal has, `inside` how many people are inside. Gives what was decided.
+    pub(super) fn tick(&self, head: Span, in_flight: u32, inside: u32) -> Vec<Move> {
         let mut law = self.law();
-        law.tick(head, inside, host::now());
+        law.tick(head, in_flight, inside, host::now());
         let moves = law.take_moves();
         drop(law);
         let mut shown = self.shown();
@@ -121,6 +142,11 @@ impl Bearing {
         moves
     }
 
+    /// The portal does not answer any more.
+    pub(super) fn down(&self) {
+        self.law().down(host::now());
+    }
+
     /// The portal answers again.
     pub(super) fn back(&self, inside: u32) {
         self.law().back(inside, host::now());
@@ -131,19 +157,24 @@ impl Bearing {
         self.law.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn answers(&self) -> MutexGuard<'_, Load> {
+        self.load.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn shown(&self) -> MutexGuard<'_, VecDeque<Move>> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What an answer says about the portal's load. A 500 may be one broken page.
+/// What an answer says about the portal's load. A 500 may be one broken page, and what is not a page
+/// (a redirect, a 404) takes another time than one.
 pub(super) fn judge(status: StatusCode) -> Answer {
     match status {
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => Answer::Failed,
-        status if status.is_server_error() => Answer::Odd,
-        _ => Answer::Good,
+        status if status.is_success() => Answer::Good,
+        _ => Answer::Odd,
     }
 }
