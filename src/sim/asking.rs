@@ -1,5 +1,6 @@
 //! Inside, or on the way in: requests, answers, and giving up.
 
+use super::calendar::SECOND;
 use super::crowd::{Sort, State};
 use super::portal::Kind;
 use super::queue::Turn;
@@ -67,7 +68,7 @@ impl World<'_> {
         let who = &mut self.visitors[visitor as usize];
         match entry {
             Entry::Straight => {
-                let waiting = self.room.status(now).waiting;
+                let (_, waiting) = self.room.people();
                 self.tally.straight(waiting);
             }
             Entry::Called => self.tally.called_in(who, now),
@@ -295,9 +296,13 @@ impl World<'_> {
             return self.plan(visitor, self.now + pause);
         }
         self.fell(Outcome::Answered);
-        self.visitors[visitor as usize].state = State::Visiting;
-        let length = self.dice.lognormal(length.0 as f64 * 1_000.0, spread);
-        self.plan(visitor, self.now + length as u64);
+        let who = &mut self.visitors[visitor as usize];
+        who.state = State::Visiting;
+        let length = match who.sort.is(Sort::RECORDED) {
+            true => u64::from(who.request) * SECOND,
+            false => self.dice.lognormal(length.0 as f64 * 1_000.0, spread) as u64,
+        };
+        self.plan(visitor, self.now + length);
     }
 
     pub(super) fn visit_ends(&mut self, visitor: u32) {

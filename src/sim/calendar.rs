@@ -77,6 +77,12 @@ impl Calendar {
             .map(|packed| self.second * SECOND + (packed >> 44))
     }
 
+    /// Visitors of the entries that come next, of those that were known when the second began.
+    pub fn soon(&self, count: usize) -> impl Iterator<Item = u32> + '_ {
+        let next = self.known.iter().rev().take(count);
+        next.map(|packed| *packed as u32)
+    }
+
     /// Takes the next entry of this second.
     pub fn pop(&mut self) -> Option<Entry> {
         let packed = self.first()?;

@@ -44,6 +44,8 @@ impl Sort {
     pub const PASS: Sort = Sort(16);
     /// Holds nothing of ours.
     pub const BARE: Sort = Sort(32);
+    /// Its visit was recorded, and lasts as long as it did.
+    pub const RECORDED: Sort = Sort(64);
 
     /// Whether it is also of that sort.
     pub fn is(self, other: Sort) -> bool {
@@ -70,7 +72,7 @@ pub struct Visitor {
     /// Since when the estimate has been off.
     doubted: u32,
     gives_up: u32,
-    /// The request that runs for it.
+    /// The request that runs for it; of a recorded visit, its seconds.
     pub request: u32,
     /// Pages still to be read.
     pub pages: u16,

@@ -20,17 +20,21 @@ mod chance;
 mod control;
 mod crowd;
 mod kept;
+mod log;
 mod outcome;
 mod plot;
 mod portal;
 mod queue;
 mod requests;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod trouble;
 mod waiting;
 mod world;
 
 pub use control::Law;
+pub use log::{BrokenLine, LINE_MAX as MOST_BYTES, Log, Wrong, most_at_once};
 pub use outcome::{Figures, Kept, Outcome, Polls, Promises, Second, Waits};
 pub use plot::{PlotError, plots};
 pub use world::Twist;

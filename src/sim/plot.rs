@@ -8,7 +8,11 @@ use std::fmt;
 
 const SIZE: (u32, u32) = (1_000, 440);
 /// Points of a line, at most: more cannot be seen.
-const POINTS_MAX: usize = 1_000;
+const POINTS_MAX: usize = 500;
+/// What is counted is counted over this many seconds at least: less would be noise.
+const COUNTED: usize = 60;
+/// Room above the highest value, for the legend.
+const HEADROOM: f64 = 1.3;
 /// Beyond this many seconds, time is told in hours of the day.
 const HOURS_FROM: usize = 3 * 3_600;
 /// Blue and vermilion (Okabe & Ito, "Color Universal Design"): also told apart in grey, and the
@@ -37,11 +41,10 @@ impl std::error::Error for PlotError {}
 pub fn plots(outcome: &Outcome) -> Result<Vec<(&'static str, String)>> {
     let step = outcome.seconds.len().div_ceil(POINTS_MAX).max(1);
     let thin = outcome.thinned(step);
-    let per_minute = |count: u32| f64::from(count) * 60.0 / step as f64;
-    let draw =
-        |title: &str, unit: &str, lines: &[Line]| over_time(outcome, step, title, unit, lines);
+    let draw = |title: &str, unit: &str, lines: &[Line]| over_time(outcome, title, unit, lines);
     let line = |name, of: &dyn Fn(&Second) -> f64| Line {
         name,
+        step: step as f64,
         values: thin.iter().map(of).collect(),
     };
     let people = [
@@ -49,9 +52,18 @@ pub fn plots(outcome: &Outcome) -> Result<Vec<(&'static str, String)>> {
         line("seats", &|it| f64::from(it.seats)),
     ];
     let waiting = [line("in line", &|it| f64::from(it.line))];
+    let coarse = step.max(COUNTED);
+    let counted = outcome.thinned(coarse);
+    let flow = |name, of: fn(&Second) -> u32| Line {
+        name,
+        step: coarse as f64,
+        values: (counted.iter())
+            .map(|it| f64::from(of(it)) * 60.0 / coarse as f64)
+            .collect(),
+    };
     let flow = [
-        line("come", &|it| per_minute(it.arrivals)),
-        line("visits completed", &|it| per_minute(it.completed)),
+        flow("come", |it| it.arrivals),
+        flow("visits completed", |it| it.completed),
     ];
     let slots = [
         line("in flight", &|it| f64::from(it.in_flight)),
@@ -60,7 +72,7 @@ pub fn plots(outcome: &Outcome) -> Result<Vec<(&'static str, String)>> {
     let wait = [line("promised at most to a newcomer", &|it| {
         f64::from(it.promised.max(0)) / 60.0
     })];
-    Ok(vec![
+    let mut plots = vec![
         ("inside", draw("People inside", "people", &people)?),
         ("line", draw("The line", "people", &waiting)?),
         (
@@ -68,33 +80,29 @@ pub fn plots(outcome: &Outcome) -> Result<Vec<(&'static str, String)>> {
             draw("Who comes, and who is done", "people per minute", &flow)?,
         ),
         ("wait", draw("The wait", "minutes", &wait)?),
-        ("slots", draw("Requests at the portal", "requests", &slots)?),
         ("promise", promise(outcome)?),
-    ])
+    ];
+    // Whole visits have no requests.
+    if thin.iter().any(|it| it.in_flight > 0) {
+        plots.push(("slots", draw("Requests at the portal", "requests", &slots)?));
+    }
+    Ok(plots)
 }
 
-/// A line of a picture, one value for each step.
+/// A line of a picture: a value for each step along it.
 struct Line {
     name: &'static str,
+    step: f64,
     values: Vec<f64>,
 }
 
-fn over_time(
-    outcome: &Outcome,
-    step: usize,
-    title: &str,
-    unit: &str,
-    lines: &[Line],
-) -> Result<String> {
+fn over_time(outcome: &Outcome, title: &str, unit: &str, lines: &[Line]) -> Result<String> {
     let clock = outcome.clock.as_secs_f64() / 3_600.0;
     let length = outcome.seconds.len();
     let hours = length > HOURS_FROM;
-    let at = |index: usize| {
-        let secs = (index * step) as f64;
-        match hours {
-            true => clock + secs / 3_600.0,
-            false => secs / 60.0,
-        }
+    let at = |secs: f64| match hours {
+        true => clock + secs / 3_600.0,
+        false => secs / 60.0,
     };
     let highest = lines.iter().flat_map(|line| &line.values).copied();
     let highest = highest.fold(0.0, f64::max);
@@ -113,7 +121,7 @@ fn over_time(
     let mut svg = String::new();
     {
         let root = page(&mut svg)?;
-        let span = at(0)..at(length.div_ceil(step)).max(at(0) + 1e-3);
+        let span = at(0.0)..at(length as f64);
         let mut chart = chart(&root, title, span, highest)?;
         mesh(&mut chart, axis, unit, &label)?;
         for (index, line) in lines.iter().enumerate() {
@@ -158,9 +166,10 @@ fn promise(outcome: &Outcome) -> Result<String> {
         chart.draw_series(points).map_err(wrong)?;
         let even = Line {
             name: "as promised; what lies above came later",
+            step: highest,
             values: vec![0.0, highest],
         };
-        draw_line(&mut chart, &even, 1, &|index| index as f64 * highest)?;
+        draw_line(&mut chart, &even, 1, &|along| along)?;
         legend(&mut chart)?;
         root.present().map_err(wrong)?;
     }
@@ -184,7 +193,7 @@ fn chart<'a, 'b>(
         .margin(14)
         .x_label_area_size(48)
         .y_label_area_size(84)
-        .build_cartesian_2d(x, 0.0..(highest * 1.08).max(1.0))
+        .build_cartesian_2d(x, 0.0..(highest * HEADROOM).max(1.0))
         .map_err(wrong)
 }
 
@@ -208,10 +217,10 @@ fn draw_line(
     chart: &mut Chart<'_, '_>,
     line: &Line,
     index: usize,
-    at: &dyn Fn(usize) -> f64,
+    at: &dyn Fn(f64) -> f64,
 ) -> Result<()> {
     let points = line.values.iter().enumerate();
-    let points = points.map(|(index, value)| (at(index), *value));
+    let points = points.map(|(index, value)| (at(index as f64 * line.step), *value));
     let ink = INK[index % INK.len()].stroke_width(2);
     let drawn = match index % 2 {
         0 => chart.draw_series(LineSeries::new(points, ink)),

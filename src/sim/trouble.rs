@@ -31,8 +31,7 @@ impl World<'_> {
                     self.pump();
                 }
                 Happening::Dead if ends => self.portal.revive(),
-                Happening::Slow(adds) if begins => self.portal.set_slow(adds),
-                Happening::Slow(_) if ends => self.portal.set_slow(Span::ZERO),
+                Happening::Slow(_) if begins || ends => self.slows(second),
                 Happening::LongPolls(share) if begins => self.long_polls = share,
                 Happening::LongPolls(_) if ends => self.long_polls = 0.0,
                 Happening::Restart if begins => self.is_killed(),
@@ -40,6 +39,23 @@ impl World<'_> {
                 _ => {}
             }
         }
+    }
+
+    /// What stands behind the portal is as slow as all that is going on there.
+    fn slows(&mut self, second: Span) {
+        let all = self
+            .scene
+            .events
+            .iter()
+            .filter_map(|event| match event.what {
+                Happening::Slow(adds) => {
+                    let on = whole(event.from) <= second && second < whole(event.until);
+                    on.then_some(adds)
+                }
+                _ => None,
+            });
+        let sum = all.fold(Span::ZERO, |sum, adds| sum + adds);
+        self.portal.set_slow(sum);
     }
 
     fn set_speed(&mut self, factor: f64) {

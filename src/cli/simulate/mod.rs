@@ -1,5 +1,6 @@
 //! `preau simulate`: what would happen, without anybody waiting.
 
+mod log;
 mod show;
 
 use super::check;
@@ -29,14 +30,25 @@ const PROGRESS_EVERY: u64 = 10;
     has scenes to begin with.\n\n\
     Exit status:\n  \
     0  it ran, and nobody jumped the line or got a seat beyond the limit\n  \
-    1  the scene, or a --set value, has errors: all of them are shown\n  \
+    1  the scene, a --set value, or the log has errors\n  \
     2  a file cannot be read or written, or the command line is wrong\n  \
     3  it ran, and a rule that must always hold was broken: please report it"
 )]
 pub struct Simulate {
     /// The scene.
-    #[arg(value_name = "SCENE.toml")]
-    scene: PathBuf,
+    #[arg(value_name = "SCENE.toml", required_unless_present = "log")]
+    scene: Option<PathBuf>,
+    /// Instead of a scene, the visits of an access log in the combined format.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "scene",
+        requires = "seats"
+    )]
+    log: Option<PathBuf>,
+    /// Visits that may be inside at once: the same as --set room.seats.
+    #[arg(long, value_name = "NUMBER")]
+    seats: Option<String>,
     /// What chance begins with.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
@@ -56,6 +68,7 @@ pub struct Simulate {
 enum Failure {
     Wrong(Problems),
     Unreadable(PathBuf, io::Error),
+    Unusable(PathBuf, String),
     Unwritable(PathBuf, String),
 }
 
@@ -68,6 +81,9 @@ impl fmt::Display for Failure {
                 "error: cannot read {}: {error}\nhelp: name a file that our user may read",
                 path.display()
             ),
+            Failure::Unusable(path, why) => {
+                write!(f, "error: {} cannot be used: {why}", path.display())
+            }
             Failure::Unwritable(path, error) => write!(
                 f,
                 "error: cannot write {}: {error}\nhelp: --svg names a folder that our user may \
@@ -81,7 +97,7 @@ impl fmt::Display for Failure {
 impl Failure {
     fn status(&self) -> u8 {
         match self {
-            Failure::Wrong(_) => INVALID,
+            Failure::Wrong(_) | Failure::Unusable(..) => INVALID,
             Failure::Unreadable(..) | Failure::Unwritable(..) => UNREADABLE,
         }
     }
@@ -108,8 +124,8 @@ pub fn run(args: &Simulate) -> ExitCode {
 }
 
 fn play(args: &Simulate) -> Result<Outcome, Failure> {
-    let scene = read(&args.scene, &args.set)?;
-    let bar = progress(&scene);
+    let (scene, note) = scene(args)?;
+    let bar = progress(scene.length.ceil_secs(), &scene.name);
     let outcome = sim::watch(&scene, args.seed, |done| {
         if done.ceil_secs().is_multiple_of(PROGRESS_EVERY) {
             bar.set_position(done.ceil_secs());
@@ -121,19 +137,31 @@ fn play(args: &Simulate) -> Result<Outcome, Failure> {
     }
     let shown = match args.json {
         true => format!("{:#}\n", outcome.json()),
-        false => show::text(&scene, &outcome),
+        false => show::text(&scene, &outcome) + &note,
     };
     // Somebody who closes the pipe early has seen enough.
     let _ = io::stdout().write_all(shown.as_bytes());
     Ok(outcome)
 }
 
-/// On a terminal; elsewhere it would be noise.
-fn progress(scene: &Scene) -> ProgressBar {
+/// The scene, and what is to be said of it.
+fn scene(args: &Simulate) -> Result<(Scene, String), Failure> {
+    let seats = args.seats.iter().map(|seats| format!("room.seats={seats}"));
+    let overrides: Vec<String> = seats.chain(args.set.iter().cloned()).collect();
+    if let Some(path) = &args.log {
+        return log::scene(path, &overrides);
+    }
+    // clap asks for one of the two.
+    let path = args.scene.as_deref().unwrap_or(Path::new("scene.toml"));
+    Ok((read(path, &overrides)?, String::new()))
+}
+
+/// A bar on standard error if that is a terminal; elsewhere it would be noise.
+fn progress(length: u64, what: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {percent} % ({eta} left)");
-    let bar = ProgressBar::new(scene.length.ceil_secs());
+    let bar = ProgressBar::new(length);
     match style {
-        Ok(style) => bar.with_style(style).with_message(scene.name.clone()),
+        Ok(style) => bar.with_style(style).with_message(what.to_owned()),
         Err(_) => bar,
     }
 }
@@ -145,13 +173,16 @@ fn read(path: &Path, overrides: &[String]) -> Result<Scene, Failure> {
     File::open(path)
         .and_then(|file| file.take(bound).read_to_string(&mut text))
         .map_err(|error| Failure::Unreadable(path.to_owned(), error))?;
-    let name = path.display().to_string();
-    scene::read(Source {
-        name: &name,
-        text: &text,
+    parse(&path.display().to_string(), &text, overrides)
+}
+
+fn parse(name: &str, text: &str, overrides: &[String]) -> Result<Scene, Failure> {
+    let source = Source {
+        name,
+        text,
         overrides,
-    })
-    .map_err(Failure::Wrong)
+    };
+    scene::read(source).map_err(Failure::Wrong)
 }
 
 fn draw(folder: &Path, outcome: &Outcome) -> Result<(), Failure> {

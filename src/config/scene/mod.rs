@@ -37,8 +37,20 @@ pub struct Scene {
     pub crowd: Crowd,
     /// When people come; rates of pieces that overlap add up.
     pub arrivals: Vec<Piece>,
+    /// Visits as they were, in order of time, beside those of `arrivals`; only before a portal of
+    /// whole visits. Never from a file of a scene.
+    pub recorded: Vec<Recorded>,
     /// What happens, in no order.
     pub events: Vec<Event>,
+}
+
+/// A visit that was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Recorded {
+    /// Seconds from the beginning of the scene.
+    pub at: u32,
+    /// Seconds from the first request to the last.
+    pub lasts: u32,
 }
 
 /// A portal, as far as it matters here.
@@ -169,7 +181,8 @@ pub enum Happening {
     Capacity(f64),
     /// The portal does not answer at all.
     Dead,
-    /// Something behind the portal adds this to each page, without work for the portal.
+    /// Something behind the portal adds this to each page, without work for the portal; what overlaps
+    /// adds up.
     Slow(Span),
     /// After each page, this share of visits has a long poll of 25 s.
     LongPolls(f64),

@@ -83,6 +83,7 @@ fn top(doc: &DeTable<'_>, sink: &Sink) -> Option<Scene> {
         visit,
         crowd,
         arrivals,
+        recorded: Vec::new(),
         events,
     })
 }

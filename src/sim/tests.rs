@@ -1,0 +1,163 @@
+//! The engine: what must hold whatever the scene, and that it sees what is wrong.
+
+use super::*;
+use crate::config::Source;
+use crate::config::scene;
+use proptest::prelude::*;
+
+fn scene(text: &str) -> Scene {
+    let source = Source {
+        name: "test",
+        text,
+        overrides: &[],
+    };
+    scene::read(source).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// Twice as many people as the portal can serve; half of them log out.
+fn rush(more: &str) -> Scene {
+    scene(&format!(
+        "length = \"20m\"\nwarm_up = \"5m\"\n\
+         [portal]\nmodel = \"cores\"\n\
+         [visit]\nlogout = 0.5\n\
+         [[arrivals]]\nload = 2.0\n{more}"
+    ))
+}
+
+#[test]
+fn the_figures_add_up() {
+    let scene = scene(
+        "length = \"60m\"\n[room]\nseats = 50\nidle = \"5m\"\n\
+         [portal]\nmodel = \"cores\"\nslots = 12\n\
+         [crowd]\nimpatient = 0.3\nimpatience = \"3m\"\ncome_back = 0.0\nno_show = 0.1\n\
+         [[arrivals]]\nper_minute = 60\nuntil = \"20m\"\n",
+    );
+    let figures = run(&scene, 3).figures;
+    assert_eq!((figures.line_at_end, figures.inside_at_end), (0, 0));
+    assert!(figures.gave_up > 0 && figures.no_shows > 0 && figures.called_in > 0);
+    let left = figures.completed + figures.gave_up + figures.no_shows + figures.broken_off;
+    assert_eq!(left, figures.people, "{figures:?}");
+    let came_in = figures.straight + figures.called_in;
+    assert_eq!(
+        came_in,
+        figures.completed + figures.broken_off,
+        "{figures:?}"
+    );
+}
+
+#[test]
+fn a_restart_costs_nobody_the_place_and_is_no_herd() {
+    let calm = rush("");
+    let killed = rush("[[event]]\nwhat = \"restart\"\nfrom = \"10m\"\nuntil = \"10m10s\"\n");
+    let (calm, killed) = (run(&calm, 5), run(&killed, 5));
+    let figures = &killed.figures;
+    assert_eq!((figures.queue_jumps, figures.seat_overshoot), (0, 0));
+    assert_eq!(figures.broken_off, 0);
+    let line = |outcome: &Outcome| f64::from(outcome.seconds[11 * 60].line);
+    let lost = (line(&calm) - line(&killed)) / line(&calm);
+    assert!(lost.abs() < 0.1, "{lost} of the line are gone");
+    let after = killed.between(Span::mins(10) + Span::secs(10), Span::mins(12));
+    let polls = after.iter().map(|it| f64::from(it.polls));
+    let (most, mean) = (
+        polls.clone().fold(0.0, f64::max),
+        polls.sum::<f64>() / 110.0,
+    );
+    assert!(
+        most <= 3.0 * mean,
+        "{most} polls in a second, {mean} on average"
+    );
+}
+
+#[test]
+fn a_portal_that_is_dead_stops_calls_and_keeps_the_line() {
+    let dead = rush("[[event]]\nwhat = \"dead\"\nfrom = \"8m\"\nuntil = \"13m\"\n");
+    let outcome = run(&dead, 2);
+    let figures = &outcome.figures;
+    assert_eq!((figures.queue_jumps, figures.seat_overshoot), (0, 0));
+    let (before, after) = (outcome.seconds[8 * 60 - 1], outcome.seconds[13 * 60 - 1]);
+    assert!(after.line > before.line, "{before:?} {after:?}");
+    let seconds = outcome.between(Span::mins(9), Span::mins(13));
+    assert!(seconds.iter().all(|it| it.calls == 0 && it.completed == 0));
+    assert!(
+        outcome.share(Span::mins(15), Span::mins(20)) > 0.5,
+        "{figures:?}"
+    );
+}
+
+/// What is wrong with a rush, before limits that are found and before limits that are given.
+fn complaints(twist: Twist) -> Vec<String> {
+    let mut found = Vec::new();
+    for (room, portal) in [("", ""), ("seats = 400\n", "slots = 12\n")] {
+        let rush = scene(&format!(
+            "length = \"20m\"\nwarm_up = \"5m\"\n[room]\nidle = \"1m\"\n{room}\
+             [portal]\nmodel = \"cores\"\n{portal}\
+             [visit]\nlogout = 0.5\n[[arrivals]]\nload = 2.0\n"
+        ));
+        let figures = run_twisted(&rush, 1, twist).figures;
+        let mut wanted = |holds: bool, what: &str| {
+            if !holds {
+                found.push(format!("{what}: {figures:?}"));
+            }
+        };
+        wanted(figures.queue_jumps == 0, "barging");
+        wanted(figures.seat_overshoot == 0, "overshoot");
+        wanted(figures.broken_off == 0, "broken off");
+        wanted(figures.share > 0.8, "too few visits completed");
+    }
+    found
+}
+
+#[test]
+fn what_is_wrong_is_seen() {
+    assert_eq!(complaints(Twist::default()), Vec::<String>::new());
+    let law = |law| Twist {
+        law,
+        ..Twist::default()
+    };
+    let barging = Twist {
+        barging: true,
+        ..Twist::default()
+    };
+    let no_expiry = Twist {
+        no_expiry: true,
+        ..Twist::default()
+    };
+    for twist in [
+        law(Law::Frozen),
+        law(Law::Maximum),
+        law(Law::Minimum),
+        barging,
+        no_expiry,
+    ] {
+        assert!(!complaints(twist).is_empty(), "nobody sees {twist:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn nobody_jumps_and_no_seat_is_given_twice(
+        seed in any::<u64>(),
+        seats in 5..60u32,
+        dead in 60..400u64,
+        killed in 60..400u64,
+        shares in prop::array::uniform4(0.0..0.5f64),
+    ) {
+        let [no_show, impatient, reload, tabs] = shares;
+        let text = format!(
+            "length = \"10m\"\n[room]\nseats = {seats}\nidle = \"40s\"\nfirst_idle = \"20s\"\n\
+             [portal]\nmodel = \"workers\"\nslots = 8\n\
+             [visit]\nlogout = 0.6\npages = 4\n\
+             [crowd]\nno_show = {no_show}\nimpatient = {impatient}\nimpatience = \"2m\"\n\
+             reload = {reload}\ntabs = {tabs}\n\
+             [[arrivals]]\nper_minute = [200, 20]\n\
+             [[event]]\nwhat = \"dead\"\nfrom = \"{dead}s\"\nuntil = \"{}s\"\n\
+             [[event]]\nwhat = \"restart\"\nfrom = \"{killed}s\"\nuntil = \"{}s\"\n",
+            dead + 45,
+            killed + 7,
+        );
+        let figures = run(&scene(&text), seed).figures;
+        prop_assert_eq!((figures.queue_jumps, figures.seat_overshoot), (0, 0));
+        prop_assert!(figures.polls.over_budget == 0);
+    }
+}
