@@ -121,6 +121,11 @@ impl Classes {
         Some((secs + GRACE_SECS) / (usual + GRACE_SECS))
     }
 
+    /// Whether it is known what is usual for this class.
+    pub fn knows(&self, class: Class) -> bool {
+        self.known[usize::from(class.0)].usual.is_some()
+    }
+
     /// Whether answers of this class take long by nature.
     pub fn is_long(&self, class: Class) -> bool {
         self.known[usize::from(class.0)].long

@@ -151,7 +151,12 @@ impl SlotLaw {
         if let Some(ratio) = self.classes.ratio(class, secs) {
             self.window.ratios.add(ratio);
         }
-        let few = (IDLE_PART * self.slots).max(f64::from(IDLE));
+        let few = match self.classes.knows(class) {
+            true => (IDLE_PART * self.slots).max(f64::from(IDLE)),
+            // In a rush from the first minute, less is not to be seen; and without any baseline
+            // nothing would ever be slow.
+            false => START,
+        };
         let load = Load {
             idle: f64::from(sent.in_flight) <= few,
             calm: self.slowness.is_none_or(|slowness| slowness <= SLOW),
@@ -268,7 +273,12 @@ impl SlotLaw {
             };
             let headroom = f64::from(u8::from(binding)) * slots.sqrt();
             let slots = 0.8 * slots + 0.2 * (slots * gradient + headroom);
-            (slots, if slow { Why::Slow } else { Why::InUse })
+            // A little slow and all in use may still be worth one more.
+            let why = match slots < self.slots {
+                true => Why::Slow,
+                false => Why::InUse,
+            };
+            (slots, why)
         } else {
             return None;
         };

@@ -231,6 +231,28 @@ fn what_was_sent_before_a_change_says_nothing_about_it() {
     assert_eq!((law.slots(), law.seats()), (4, 10));
 }
 
+/// Seats are a number that is too high, and all slots are in use from the first second on.
+#[test]
+fn a_rush_from_the_first_second_is_not_without_a_baseline() {
+    let rules = CapacityRules {
+        slots: SLOTS,
+        seats: Limit::Fixed(1_000),
+    };
+    let mut law = Capacity::new(&rules, Millis(0));
+    let page = law.class("GET", "/");
+    for second in 0..600 {
+        let (now, in_flight) = (Millis(second * 1_000), law.slots());
+        // Eight at once take 100 ms each, others as much longer.
+        let took = Span(100).scale(f64::from(in_flight.max(8)) / 8.0);
+        for _ in 0..80 {
+            let sent = law.sent(in_flight, Span::ZERO, now);
+            law.answered(sent, page, Answer::Good, now + took);
+        }
+        law.tick(Span::ZERO, 1_000, now + Span(999));
+    }
+    assert!((8..=32).contains(&law.slots()), "{}", law.slots());
+}
+
 #[test]
 fn a_visitor_who_leaves_is_not_the_portals_error() {
     let rules = CapacityRules {
