@@ -27,12 +27,13 @@ pub struct Row {
     pub status: Option<Value>,
 }
 
-const HEADER: [&str; 9] = [
+const HEADER: [&str; 10] = [
     "load",
     "",
     "completed/min",
     "of capacity",
     "broken off inside",
+    "gave up outside",
     "wait p50 / p90 s",
     "page p90 s",
     "promises kept",
@@ -74,6 +75,7 @@ impl Row {
             format!("{:.0}", it.completed_per_minute),
             format!("{:.2}", it.share_of_capacity),
             format!("{} ({:.0} %)", it.broken_off, 100.0 * it.broken_off_share),
+            it.never_in.to_string(),
             format!("{} / {}", secs(it.wait_p50), secs(it.wait_p90)),
             secs(it.page_p90),
             promises,
