@@ -18,6 +18,8 @@ use tokio::task::JoinSet;
 
 /// People who keep the portal busy: more than it has slots to begin with.
 const BUSY: usize = 10;
+/// Answers after which it is known how long they usually take, and some more.
+const USUAL: usize = 30;
 /// Slots to begin with.
 const START: u64 = 8;
 
@@ -60,7 +62,13 @@ struct Crowd {
 }
 
 impl Crowd {
+    /// One of them has been there alone, so that it is known what is usual.
     async fn enter(preau: &Preau, millis: u32) -> Crowd {
+        let mut first = preau.visitor("seule", "ent");
+        first.walk_in("/").await;
+        for _ in 0..USUAL {
+            first.get(&format!("/lent?ms={millis}")).await;
+        }
         let speed = Arc::new(AtomicU32::new(millis));
         let mut people = JoinSet::new();
         for name in 0..BUSY {
