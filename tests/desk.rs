@@ -20,7 +20,7 @@ fn words(output: &std::process::Output) -> String {
 }
 
 /// Each bound and each thing that must never happen has a series, also before it happens.
-const SERIES: [&str; 33] = [
+const SERIES: [&str; 38] = [
     "preau_queue_jumps_total",
     "preau_seat_overshoot",
     "preau_room_seats",
@@ -34,6 +34,11 @@ const SERIES: [&str; 33] = [
     "preau_room_line_max",
     "preau_room_promises_scored_total",
     "preau_room_promises_kept_total",
+    "preau_room_promises_raised_total",
+    "preau_room_promise_coverage",
+    "preau_room_promise_error",
+    "preau_room_promise_late",
+    "preau_room_promise_raised",
     "preau_room_polls_total",
     "preau_room_poll_budget_per_second",
     "preau_room_poll_stretch",
@@ -78,6 +83,51 @@ async fn the_desk_shows_the_room_as_table_json_and_series() {
     assert_eq!(json["portals"][0]["servers"][0]["up"], true);
     let nothing = get(running.admin(), "/").await.expect("an answer");
     assert!(nothing.text().contains("/metrics"));
+}
+
+#[tokio::test]
+async fn observing_holds_nobody_and_advises_once_it_has_seen_enough() {
+    let portal = Portal::start().await;
+    let room = "seats = 2\nmode = \"observe\"";
+    let running = Preau::start(&one_room(&portal.url(), room)).await;
+    let admin = running.admin().to_string();
+    let advise = || {
+        let json = preau(&["advise", "--admin", &admin, "--json"]);
+        let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+        json["rooms"][0].clone()
+    };
+    let nothing = advise();
+    for what in ["seats", "slots", "idle_seconds"] {
+        assert!(nothing[what]["advised"].is_null(), "{nothing}");
+        let why = nothing[what]["why"].as_str().expect("words");
+        assert!(why.starts_with("not yet"), "{nothing}");
+    }
+    for _ in 0..20 {
+        let mut visitors: Vec<_> = (0..5).map(|_| running.visitor("anna", "ent")).collect();
+        for visitor in &mut visitors {
+            visitor.walk_in("/").await;
+            visitor.get("/").await;
+        }
+        for visitor in &mut visitors {
+            visitor.log_out().await;
+        }
+    }
+    let advice = advise();
+    assert_eq!(advice["peak_inside"], 5, "{advice}");
+    assert_eq!(advice["visits"]["count"], 100, "{advice}");
+    assert!(advice["seats"]["advised"].as_u64() >= Some(5), "{advice}");
+    assert!(advice["slots"]["advised"].as_u64() >= Some(6), "{advice}");
+    assert!(advice["idle_seconds"]["advised"].is_null(), "{advice}");
+    assert!(
+        advice["observed"]["would_wait"].as_u64() > Some(0),
+        "{advice}"
+    );
+    assert!(running.metric("preau_room_would_wait_total", &[]).await >= 60.0);
+    assert!(running.metric("preau_room_would_be_longest", &[]).await >= 3.0);
+    let table = words(&preau(&["advise", "--admin", &admin]));
+    for word in ["ent", "observe", "seats", "pauses", "With 2 seats"] {
+        assert!(table.contains(word), "no {word:?} in\n{table}");
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,13 @@
 //! The desk: metrics, health, and the state of the house as JSON, on a listener of its own.
 
+mod advice;
 mod series;
 mod status;
 
-pub use status::{HouseStatus, MoveStatus, PortalStatus, Range, RoomStatus, ServerStatus};
+pub use advice::{Advice, Answers, Lengths, Recommended, RoomAdvice, WouldWait};
+pub use status::{
+    HouseStatus, MoveStatus, PortalStatus, Promises, Range, RoomStatus, ServerStatus,
+};
 
 use crate::front::House;
 use crate::time::Millis;
@@ -33,6 +37,7 @@ pub async fn serve(listener: TcpListener, desk: Desk, mut stop: watch::Receiver<
         .route("/readyz", get(ready))
         .route("/api/v1/status", get(whole))
         .route("/api/v1/rooms", get(rooms))
+        .route("/api/v1/advice", get(advise))
         .fallback(async || (StatusCode::NOT_FOUND, PLACES))
         .with_state(Arc::new(desk));
     let listener = match tokio::net::TcpListener::from_std(listener) {
@@ -53,7 +58,8 @@ pub async fn serve(listener: TcpListener, desk: Desk, mut stop: watch::Receiver<
     }
 }
 
-const PLACES: &str = "Here are /metrics, /healthz, /readyz, /api/v1/status and /api/v1/rooms.\n";
+const PLACES: &str =
+    "Here are /metrics, /healthz, /readyz, /api/v1/status, /api/v1/rooms and\n/api/v1/advice.\n";
 
 async fn metrics(State(desk): State<Arc<Desk>>) -> impl IntoResponse {
     let kind = [
@@ -84,4 +90,8 @@ async fn whole(State(desk): State<Arc<Desk>>) -> impl IntoResponse {
 
 async fn rooms(State(desk): State<Arc<Desk>>) -> impl IntoResponse {
     Json(status::rooms(&desk))
+}
+
+async fn advise(State(desk): State<Arc<Desk>>) -> impl IntoResponse {
+    Json(advice::advice(&desk))
 }

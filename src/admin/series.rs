@@ -2,7 +2,7 @@
 
 use super::Desk;
 use crate::host;
-use crate::room::{Counts, Rules, Status};
+use crate::room::{Counts, Figures, Observed, Rules, Status};
 use crate::time::Span;
 use crate::upstream::{self, Portal};
 use prometheus::core::Collector;
@@ -18,7 +18,7 @@ type CountSeries<T> = (&'static str, &'static str, fn(&T) -> &AtomicU64);
 type RoomView = (Status, Rules);
 
 #[rustfmt::skip]
-const ROOM_GAUGES: [Series<RoomView, f64>; 17] = [
+const ROOM_GAUGES: [Series<RoomView, f64>; 26] = [
     ("preau_room_seats", "Seats: the limit in force", |(s, _)| f64::from(s.seats)),
     ("preau_room_seats_taken", "Seats taken", |(s, _)| f64::from(s.taken)),
     ("preau_room_seats_reserve", "Seats beyond the limit for forms of lapsed visits, at most", |(_, r)| f64::from(r.reserve)),
@@ -29,7 +29,16 @@ const ROOM_GAUGES: [Series<RoomView, f64>; 17] = [
     ("preau_room_line_max", "Tickets that may wait at most", |(_, r)| f64::from(r.line_max)),
     ("preau_room_promise_low_seconds", "What somebody who came now would be promised; NaN while unknown", |(s, _)| s.promise.map_or(f64::NAN, |p| p.low.as_secs_f64())),
     ("preau_room_promise_high_seconds", "Upper bound of the same", |(s, _)| s.promise.map_or(f64::NAN, |p| p.high.as_secs_f64())),
-    ("preau_room_promise_factor", "Learnt factor between estimate and upper bound", |(s, _)| s.q),
+    ("preau_room_promise_factor", "Learnt factor between estimate and upper bound; NaN while unknown", |(s, _)| s.q.unwrap_or(f64::NAN)),
+    ("preau_room_promise_coverage", "Share of the last 1,024 upper bounds that were kept, also for those who left; NaN while unknown", |(s, _)| figure(s, |f| f.coverage)),
+    ("preau_room_promise_told", "Share of the same that were kept, or raised with a reason before they broke", |(s, _)| figure(s, |f| f.told)),
+    ("preau_room_promise_error", "Sum of |wait - estimate| divided by the sum of waits, of the same", |(s, _)| figure(s, |f| f.error)),
+    ("preau_room_promise_late", "Share of the same that were missed by more than a minute", |(s, _)| figure(s, |f| f.late)),
+    ("preau_room_promise_raised", "Promises raised, for each that was made", |(s, _)| s.counts.raised_per_promise()),
+    ("preau_room_would_be_waiting", "In mode observe: people who would wait now; NaN in other modes", |(s, _)| observed(s, |o| Some(o.waiting as f64))),
+    ("preau_room_would_be_longest", "In mode observe: the longest that the line would have been", |(s, _)| observed(s, |o| Some(o.longest as f64))),
+    ("preau_room_would_wait_half_seconds", "In mode observe: half of all would have been in by then", |(s, _)| observed(s, |o| o.waits.map(|waits| waits[0].as_secs_f64()))),
+    ("preau_room_would_wait_most_seconds", "In mode observe: nine in ten would have been in by then", |(s, _)| observed(s, |o| o.waits.map(|waits| waits[1].as_secs_f64()))),
     ("preau_room_visit_seconds", "Mean length of a visit; NaN while unknown", |(s, _)| s.visit_secs.unwrap_or(f64::NAN)),
     ("preau_room_pace_per_second", "Calls per second that the pace allows", |(s, _)| s.pace),
     ("preau_room_poll_stretch", "How much longer polls are spaced to keep the poll budget", |(s, _)| s.poll_stretch),
@@ -110,6 +119,15 @@ impl Page {
         for (status, _) in rooms {
             let labels = [status.name.as_str(), status.mode.name()];
             mode.with_label_values(&labels).set(1.0);
+        }
+        let help = "Mean of wait - estimate, by tenths from the shortest estimates (1) to the longest (10)";
+        let bias = self.gauges("preau_room_promise_bias_seconds", help, &["room", "tenth"])?;
+        for (status, _) in rooms {
+            let tenths = status.promises.iter().flat_map(|figures| &figures.bias);
+            for (tenth, seconds) in tenths.enumerate() {
+                let labels = [status.name.clone(), (tenth + 1).to_string()];
+                bias.with_label_values(&labels).set(*seconds);
+            }
         }
         for (name, help, read) in Counts::SERIES {
             let counter = self.counters(&series_name(name), help, &["room"])?;
@@ -208,6 +226,14 @@ fn series_name(count: &str) -> String {
         "seat_overshoot" => "preau_seat_overshoot".to_owned(),
         other => format!("preau_room_{other}_total"),
     }
+}
+
+fn figure(status: &Status, read: fn(&Figures) -> f64) -> f64 {
+    status.promises.as_ref().map_or(f64::NAN, read)
+}
+
+fn observed(status: &Status, read: fn(&Observed) -> Option<f64>) -> f64 {
+    status.observed.as_ref().and_then(read).unwrap_or(f64::NAN)
 }
 
 fn flag(value: bool) -> f64 {

@@ -1,6 +1,7 @@
 //! The state of the house as JSON: names are part of the public surface.
 
 use super::Desk;
+use super::advice::{self, WouldWait};
 use crate::host;
 use crate::room;
 use serde::{Deserialize, Serialize};
@@ -50,14 +51,40 @@ pub struct RoomStatus {
     pub wait_seconds: Option<Range>,
     /// Calls per second that the pace allows.
     pub pace_per_second: f64,
-    /// The learnt factor between the estimate and the upper bound of a promise.
-    pub promise_factor: f64,
+    /// The learnt factor between the estimate and the upper bound of that; null while unknown.
+    pub promise_factor: Option<f64>,
+    /// How well promises were kept lately; null while there is none to tell of.
+    #[serde(default)]
+    pub promises: Option<Promises>,
+    /// What would have happened; null unless the mode is `observe`.
+    #[serde(default)]
+    pub observed: Option<WouldWait>,
     /// Mean length of a visit, once known.
     pub visit_seconds: Option<f64>,
     /// Visitors let in since the start.
     pub entered_total: u64,
     /// Everything that was counted since the start, by name.
     pub counts: BTreeMap<String, u64>,
+}
+
+/// How well promises were kept: the last thousand, of those who left the line as well.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Promises {
+    /// How many this is about.
+    pub scored: usize,
+    /// Share of the upper bounds that were kept.
+    pub coverage: f64,
+    /// Share of the waits that ended by the upper bound that was shown last.
+    pub told: f64,
+    /// Sum of |wait − estimate| ÷ sum of waits.
+    pub error: f64,
+    /// Share of the waits that ended more than a minute after the upper bound.
+    pub late: f64,
+    /// How often a promise was raised, for each visitor to whom one was made.
+    pub raised: f64,
+    /// Mean of wait − estimate, for each tenth from the shortest estimates to the longest; empty
+    /// while there are fewer than ten.
+    pub bias_seconds: Vec<f64>,
 }
 
 /// A range of seconds.
@@ -164,6 +191,8 @@ pub fn rooms(desk: &Desk) -> Vec<RoomStatus> {
                 }),
                 pace_per_second: status.pace,
                 promise_factor: status.q,
+                promises: promises(&status),
+                observed: advice::would_wait(&status),
                 visit_seconds: status.visit_secs,
                 entered_total: status.entered_total,
                 counts: room::Counts::SERIES
@@ -173,6 +202,19 @@ pub fn rooms(desk: &Desk) -> Vec<RoomStatus> {
             }
         })
         .collect()
+}
+
+fn promises(status: &room::Status) -> Option<Promises> {
+    let figures = status.promises.as_ref()?;
+    Some(Promises {
+        scored: figures.scored,
+        coverage: figures.coverage,
+        told: figures.told,
+        error: figures.error,
+        late: figures.late,
+        raised: status.counts.raised_per_promise(),
+        bias_seconds: figures.bias.clone(),
+    })
 }
 
 fn move_status(moved: &room::Move) -> MoveStatus {

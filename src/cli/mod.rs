@@ -1,5 +1,6 @@
 //! The command line.
 
+mod advise;
 mod certificates;
 pub mod check;
 pub mod demo;
@@ -29,6 +30,8 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Show how the rooms of a running preau stand.
     Status(status::Status),
+    /// Say what seats, slots and idle should be, by what a running preau has seen.
+    Advise(advise::Advise),
 }
 
 /// Parses the arguments, runs the command, and returns its exit status.
@@ -40,5 +43,6 @@ pub fn main() -> ExitCode {
         Command::Presets(args) => presets::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Advise(args) => advise::run(&args),
     }
 }

@@ -3,6 +3,7 @@
 use crate::admin::{HouseStatus, MoveStatus, Range, RoomStatus};
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table, presets};
+use serde::de::DeserializeOwned;
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -28,26 +29,37 @@ pub struct Status {
 
 /// Runs the command.
 pub fn run(args: &Status) -> ExitCode {
-    let answer = match ask(args.admin) {
+    show(
+        args.admin,
+        ask(args.admin, "/api/v1/status"),
+        args.json,
+        tables,
+    )
+}
+
+/// Shows what the desk has answered: as it is, or laid out.
+pub(super) fn show<T: DeserializeOwned>(
+    desk: SocketAddr,
+    answer: io::Result<String>,
+    json: bool,
+    lay_out: fn(&T) -> String,
+) -> ExitCode {
+    let answer = match answer {
         Ok(answer) => answer,
         Err(error) => {
             eprintln!(
-                "no answer from the desk at {}: {error}. Does preau run there? \
+                "no answer from the desk at {desk}: {error}. Does preau run there? \
                  Its log names the desk's address; --admin says another one.",
-                args.admin
             );
             return ExitCode::FAILURE;
         }
     };
-    let shown = match args.json {
+    let shown = match json {
         true => answer + "\n",
         false => match serde_json::from_str(&answer) {
-            Ok(house) => tables(&house),
+            Ok(answer) => lay_out(&answer),
             Err(error) => {
-                eprintln!(
-                    "{} answers, but not as preau's desk does: {error}",
-                    args.admin
-                );
+                eprintln!("{desk} answers, but not as preau's desk does: {error}");
                 return ExitCode::FAILURE;
             }
         },
@@ -58,13 +70,10 @@ pub fn run(args: &Status) -> ExitCode {
 }
 
 /// One request, one answer: HTTP/1.0 needs no library on this side.
-fn ask(desk: SocketAddr) -> io::Result<String> {
+pub(super) fn ask(desk: SocketAddr, path: &str) -> io::Result<String> {
     let mut socket = TcpStream::connect_timeout(&desk, PATIENCE)?;
     socket.set_read_timeout(Some(PATIENCE))?;
-    write!(
-        socket,
-        "GET /api/v1/status HTTP/1.0\r\nHost: {desk}\r\n\r\n"
-    )?;
+    write!(socket, "GET {path} HTTP/1.0\r\nHost: {desk}\r\n\r\n")?;
     let mut answer = String::new();
     socket.take(ANSWER_MAX).read_to_string(&mut answer)?;
     match answer.split_once("\r\n\r\n") {
@@ -141,10 +150,11 @@ fn tables(house: &HouseStatus) -> String {
 }
 
 fn room_row(room: &RoomStatus) -> Vec<Cell> {
-    let count = |name: &str| room.counts.get(name).copied().unwrap_or(0);
-    let (kept, scored) = (count("promises_kept"), count("promises_scored"));
     let wait = match &room.wait_seconds {
         _ if !room.portal_up => "portal down".to_owned(),
+        _ if let Some(observed) = &room.observed => {
+            format!("none; {} would wait", observed.waiting)
+        }
         _ if room.waiting == 0 && room.taken + room.called < room.seats => "none".to_owned(),
         Some(Range { low, high }) => format!("{} to {}", time(*low), time(*high)),
         None => "not known yet".to_owned(),
@@ -158,15 +168,14 @@ fn room_row(room: &RoomStatus) -> Vec<Cell> {
         number(room.waiting),
         Cell::new(wait),
         number(room.entered_total),
-        number(
-            (kept * 100)
-                .checked_div(scored)
-                .map_or("–".to_owned(), |share| format!("{share} %")),
-        ),
+        number(match &room.promises {
+            Some(promises) => format!("{:.0} %", promises.coverage * 100.0),
+            None => "–".to_owned(),
+        }),
     ]
 }
 
-fn table(header: &[&str]) -> Table {
+pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_preset(presets::UTF8_HORIZONTAL_ONLY)
@@ -174,7 +183,7 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
-fn number(value: impl ToString) -> Cell {
+pub(super) fn number(value: impl ToString) -> Cell {
     Cell::new(value.to_string()).set_alignment(CellAlignment::Right)
 }
 

@@ -1,7 +1,9 @@
 //! What the visitor holds: one signed cookie per room, a ticket or a pass.
 //!
 //! ```text
-//! version 1 | key id 1 | kind 1 | room 4 | number 8 | issued 6 | (promised at 6, low 4, high 4) | tag 16
+//! version 1 | key id 1 | kind 1 | room 4 | number 8 | issued 6 | (promise 14) | (revision 17) | tag 16
+//! promise:  made at 6 | low 4 | high 4
+//! revision: flags 1 | made 4 | low 4 | high 4 | doubted 4      (both times since the promise)
 //! ```
 //!
 //! Numbers are little-endian, times are milliseconds, the tag is HMAC-SHA256 cut to 128 bits
@@ -9,16 +11,18 @@
 //! everything that a poll needs is, and nothing is looked up or allocated for a forgery.
 //! A ticket and a pass share the name, so that one replaces the other in one step.
 
+mod given;
 mod header;
 mod keys;
 
 pub use header::{Held, RoomCookie, RoomCookies, strip_request, strip_response};
 pub use keys::{KeyError, Keys};
 
-use crate::room::{Pass, Promise, Promised, Ticket, Visitor};
+use crate::room::{Pass, Ticket, Visitor};
 use crate::time::{Millis, Span};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use given::number;
 
 /// A ticket older than this is not accepted.
 pub const TICKET_MAX: Span = Span::mins(24 * 60);
@@ -29,11 +33,9 @@ const TICKET: u8 = 1;
 const PASS: u8 = 2;
 /// Bytes before the optional promise.
 const HEAD: usize = 1 + 1 + 1 + 4 + 8 + 6;
-/// Bytes of a promise.
-const PROMISE: usize = 6 + 4 + 4;
 /// Bytes of the tag.
 pub(crate) const TAG: usize = 16;
-const LONGEST: usize = HEAD + PROMISE + TAG;
+const LONGEST: usize = HEAD + given::LONGEST + TAG;
 /// Characters of the longest cookie value of ours.
 pub const VALUE_MAX: usize = LONGEST.div_ceil(3) * 4;
 
@@ -82,10 +84,10 @@ pub fn seal(keys: &Keys, room: u32, visitor: &Visitor) -> Option<String> {
     bytes[15..21].copy_from_slice(&issued.0.to_le_bytes()[..6]);
     let mut end = HEAD;
     if let Some(promised) = promised {
-        bytes[21..27].copy_from_slice(&promised.at.0.to_le_bytes()[..6]);
-        bytes[27..31].copy_from_slice(&millis32(promised.promise.low));
-        bytes[31..35].copy_from_slice(&millis32(promised.promise.high));
-        end += PROMISE;
+        let mut told = [0; given::LONGEST];
+        let length = given::write(&promised, &mut told);
+        bytes[end..end + length].copy_from_slice(&told[..length]);
+        end += length;
     }
     let tag = keys.tag(&bytes[..end]);
     bytes[end..end + TAG].copy_from_slice(&tag);
@@ -113,9 +115,10 @@ pub fn open(
     let (bytes, tag) = (length.checked_sub(TAG))
         .map(|end| buffer[..length].split_at(end))
         .ok_or(Rejected::Garbage)?;
-    let promised = match (bytes.len(), bytes.first(), bytes.get(2)) {
-        (HEAD, Some(&VERSION), Some(&(TICKET | PASS))) => false,
-        (len, Some(&VERSION), Some(&TICKET)) if len == HEAD + PROMISE => true,
+    let (head, told) = bytes.split_at_checked(HEAD).ok_or(Rejected::Garbage)?;
+    let promised = match (head[0], head[2], told.is_empty()) {
+        (VERSION, TICKET | PASS, true) => None,
+        (VERSION, TICKET, false) => Some(given::read(told).ok_or(Rejected::Garbage)?),
         _ => return Err(Rejected::Garbage),
     };
     if !keys.verify(bytes[1], bytes, tag) {
@@ -125,7 +128,7 @@ pub fn open(
         return Err(Rejected::Foreign);
     }
     let number = number(&bytes[7..15]);
-    let issued = Millis(self::number(&bytes[15..21]));
+    let issued = Millis(given::number(&bytes[15..21]));
     let age_max = if bytes[2] == TICKET {
         TICKET_MAX
     } else {
@@ -140,13 +143,7 @@ pub fn open(
     Ok(Visitor::Ticket(Ticket {
         number,
         issued,
-        promised: promised.then(|| Promised {
-            at: Millis(self::number(&bytes[21..27])),
-            promise: Promise {
-                low: Span(self::number(&bytes[27..31])),
-                high: Span(self::number(&bytes[31..35])),
-            },
-        }),
+        promised,
     }))
 }
 
@@ -158,35 +155,38 @@ pub fn room_id(name: &str) -> u32 {
     })
 }
 
-fn millis32(span: Span) -> [u8; 4] {
-    u32::try_from(span.0).unwrap_or(u32::MAX).to_le_bytes()
-}
-
-fn number(bytes: &[u8]) -> u64 {
-    let mut padded = [0; 8];
-    padded[..bytes.len()].copy_from_slice(bytes);
-    u64::from_le_bytes(padded)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::room::{Given, Promise, Promised, Reason};
     use proptest::prelude::*;
 
     const DAY: Span = TICKET_MAX;
 
-    fn ticket(number: u64, promised: bool) -> Visitor {
+    fn ticket(number: u64, promised: Option<Given>) -> Visitor {
         Visitor::Ticket(Ticket {
             number,
             issued: Millis(1_700_000_000_000),
-            promised: promised.then_some(Promised {
-                at: Millis(1_700_000_005_000),
-                promise: Promise {
-                    low: Span(60_000),
-                    high: Span(90_000),
-                },
-            }),
+            promised,
         })
+    }
+
+    fn given() -> Given {
+        Given::first(Promised {
+            at: Millis(1_700_000_005_000),
+            promise: Promise {
+                low: Span(60_000),
+                high: Span(90_000),
+            },
+        })
+    }
+
+    /// The longest that a ticket can be.
+    fn revised() -> Given {
+        Given {
+            raised: Some(Reason::Slower),
+            ..given()
+        }
     }
 
     fn opened(keys: &Keys, value: &str, at: u64) -> Result<Visitor, Rejected> {
@@ -200,7 +200,8 @@ mod tests {
             number: 7,
             issued: Millis(1_700_000_000_000),
         });
-        for visitor in [ticket(1, false), ticket(u64::MAX, true), pass] {
+        let tickets = [None, Some(given()), Some(revised())].map(|it| ticket(u64::MAX, it));
+        for visitor in tickets.into_iter().chain([pass]) {
             let value = seal(&keys, room_id("ent"), &visitor).unwrap();
             assert!(value.len() <= VALUE_MAX);
             assert_eq!(opened(&keys, &value, 1_700_000_060_000), Ok(visitor));
@@ -212,9 +213,9 @@ mod tests {
         let keys = Keys::random();
         let room = room_id("ent");
         let now = 1_700_000_060_000;
-        let good = seal(&keys, room, &ticket(1, true)).unwrap();
-        let other_key = seal(&Keys::random(), room, &ticket(1, true)).unwrap();
-        let other_room = seal(&keys, room_id("cned"), &ticket(1, true)).unwrap();
+        let good = seal(&keys, room, &ticket(1, Some(given()))).unwrap();
+        let other_key = seal(&Keys::random(), room, &ticket(1, Some(given()))).unwrap();
+        let other_room = seal(&keys, room_id("cned"), &ticket(1, Some(given()))).unwrap();
         let long = good.repeat(3);
         let cases = [
             ("", now, Rejected::Garbage),
@@ -235,7 +236,7 @@ mod tests {
         #[test]
         fn a_changed_byte_never_opens(at in 0usize..LONGEST, bit in 0u8..8) {
             let keys = Keys::random();
-            let value = seal(&keys, room_id("ent"), &ticket(9, true)).unwrap();
+            let value = seal(&keys, room_id("ent"), &ticket(9, Some(revised()))).unwrap();
             let mut bytes = URL_SAFE_NO_PAD.decode(value).unwrap();
             bytes[at] ^= 1 << bit;
             let forged = URL_SAFE_NO_PAD.encode(bytes);

@@ -17,7 +17,8 @@ impl Room {
     /// which could not be seen because browsers send no cookies with a form from another site.
     pub fn give_back(&mut self, number: u64, wall: Millis) {
         let now = self.advance(wall);
-        if self.seats.free(number) {
+        if self.seats.free(number, now) {
+            self.shadow_leaves(number, now);
             self.counts.callbacks_known += 1;
             self.changes.push(Change::SeatFree(number));
         }

@@ -33,6 +33,9 @@ pub struct Counts {
     pub guesses: u64,
     pub refused: u64,
     pub would_wait: u64,
+    pub promises_made: u64,
+    pub promises_raised: u64,
+    pub promises_lowered: u64,
     pub promises_scored: u64,
     pub promises_kept: u64,
     pub queue_jumps: u64,
@@ -45,7 +48,7 @@ pub type Series = (&'static str, &'static str, fn(&Counts) -> u64);
 impl Counts {
     /// Every count.
     #[rustfmt::skip]
-    pub const SERIES: [Series; 28] = [
+    pub const SERIES: [Series; 31] = [
         ("tickets", "Tickets given out", |counts| counts.tickets),
         ("straight", "Visitors who went straight in", |counts| counts.straight),
         ("calls", "Tickets called", |counts| counts.calls),
@@ -70,9 +73,17 @@ impl Counts {
         ("guesses", "Prefetches and prerenders turned away", |counts| counts.guesses),
         ("refused", "Visitors who got neither a place nor a seat", |counts| counts.refused),
         ("would_wait", "Visitors who would have waited, in mode observe", |counts| counts.would_wait),
+        ("promises_made", "Visitors to whom a wait was promised", |counts| counts.promises_made),
+        ("promises_raised", "Promises raised, with a reason, because the wait had become longer", |counts| counts.promises_raised),
+        ("promises_lowered", "Promises lowered because the wait had become shorter", |counts| counts.promises_lowered),
         ("promises_scored", "First promises compared with what happened", |counts| counts.promises_scored),
         ("promises_kept", "First promises kept by their upper bound", |counts| counts.promises_kept),
         ("queue_jumps", "Must stay 0: newcomers let in while a ticket waited", |counts| counts.queue_jumps),
         ("seat_overshoot", "Must stay 0: seats given beyond limit and reserves", |counts| counts.seat_overshoot),
     ];
+
+    /// How often a promise was raised, for each that was made; 0 before the first.
+    pub fn raised_per_promise(&self) -> f64 {
+        self.promises_raised as f64 / self.promises_made.max(1) as f64
+    }
 }

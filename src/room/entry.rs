@@ -8,6 +8,8 @@ const NOBODY: u64 = u64::MAX;
 const POLL_UNKNOWN: u64 = 2;
 /// An estimate is asked after this many times before it comes true.
 const POLLS_PER_WAIT: f64 = 8.0;
+/// Whoever may be called soon polls within this part of the claim window.
+pub(super) const POLL_NEAR: f64 = 0.6;
 /// Polls are spread by this much around their interval.
 const POLL_JITTER: f64 = 0.25;
 
@@ -115,15 +117,11 @@ impl Room {
         if waiting.called.is_none() || ask.takes_nothing() {
             return wait;
         }
-        if self.calls.remove(&number).is_some() {
+        let call = self.calls.remove(&number);
+        if call.is_some() {
             self.changes.push(Change::CallEnd(number));
         }
-        if let Some(promised) = ticket.promised {
-            let actual = wall.since(promised.at);
-            self.estimator.score(promised.promise.low, actual);
-            self.counts.promises_scored += 1;
-            self.counts.promises_kept += u64::from(actual <= promised.promise.high);
-        }
+        self.score_entry(&ticket, call, wall);
         self.counts.called_in += 1;
         self.estimator.called_in();
         self.line.end(number);
@@ -145,9 +143,6 @@ impl Room {
         if let Some(refusal) = self.refusal() {
             self.counts.refused += 1;
             return Decision::Refuse(refusal);
-        }
-        if self.rules.mode == Mode::Observe && !self.has_room() {
-            self.counts.would_wait += 1;
         }
         if self.unsaturated() {
             let number = self.line.push_over();
@@ -190,13 +185,16 @@ impl Room {
         wall: Millis,
     ) -> Option<(Waiting, Ticket, bool)> {
         let number = ticket.number;
-        let had_promise = ticket.promised.is_some();
+        let promised = ticket.promised;
         if !self.calls.contains_key(&number) {
             if self.mark(number, now) == Mark::Over {
                 return None;
             }
             let due = self.second(now + self.rules.poll_min + POLL_SLACK);
-            self.counts.revived += u64::from(self.line.show(number, due));
+            if self.line.show(number, due) {
+                self.counts.revived += 1;
+                self.estimator.came_back();
+            }
             self.call(now);
         }
         let waiting = self.told(&mut ticket, now, wall);
@@ -204,11 +202,11 @@ impl Room {
             let due = self.second(now + waiting.poll_after + POLL_SLACK);
             self.line.expect(number, due);
         }
-        let fresh = ticket.promised.is_some() != had_promise;
+        let fresh = ticket.promised != promised;
         Some((waiting, ticket, fresh))
     }
 
-    /// What the holder of a living or called ticket is told; the first promise is written down.
+    /// What the holder of a living or called ticket is told; what is promised is written down.
     fn told(&mut self, ticket: &mut Ticket, now: Millis, wall: Millis) -> Waiting {
         let number = ticket.number;
         let called = match self.calls.get(&number) {
@@ -219,24 +217,22 @@ impl Room {
             Some(_) => 1,
             None => self.line.place(number),
         };
-        let promise = self.promise(place).filter(|_| called.is_none());
-        if ticket.promised.is_none() {
-            ticket.promised = promise.map(|promise| Promised { at: wall, promise });
-        }
+        let estimate = self.promise(place).filter(|_| called.is_none());
         Waiting {
             number,
             place,
-            promise,
-            poll_after: self.poll_after(number, place, promise),
+            promise: self.show(ticket, estimate, wall),
+            poll_after: self.poll_after(number, place, estimate),
             called,
-            reason: self.reason(ticket, promise, wall),
+            reason: self.reason(ticket),
         }
     }
 
     /// The promise for `place`, if calls go on at all.
     pub(super) fn promise(&self, place: u64) -> Option<Promise> {
-        let moving = self.portal_up && self.rules.mode == Mode::Queue;
-        moving.then(|| self.estimator.promise(place)).flatten()
+        self.moving()
+            .then(|| self.estimator.promise(place))
+            .flatten()
     }
 
     /// Polls per second if everybody in line polled as [`Room::poll_after`] says unstretched:
@@ -245,8 +241,7 @@ impl Room {
         let living = self.line.living() as f64;
         let min = self.rules.poll_min.as_secs_f64();
         let max = self.rules.poll_max.as_secs_f64();
-        let moving = self.portal_up && self.rules.mode == Mode::Queue;
-        let Some(rates) = self.estimator.rates().filter(|_| moving) else {
+        let Some(rates) = self.estimator.rates().filter(|_| self.moving()) else {
             return living / (min * POLL_UNKNOWN as f64);
         };
         let near = POLLS_PER_WAIT * rates.calls * min;
@@ -277,25 +272,13 @@ impl Room {
         };
         // Whoever may be called soon must hear of it well within the claim window.
         let most = if near {
-            rules.claim.scale(0.6)
+            rules.claim.scale(POLL_NEAR)
         } else {
             rules.keep.scale(0.5)
         };
         base.scale(self.stretch * spread)
             .min(most)
             .max(Span::secs(1))
-    }
-
-    fn reason(&self, ticket: &Ticket, promise: Option<Promise>, wall: Millis) -> Option<Reason> {
-        if !self.portal_up {
-            return Some(Reason::PortalDown);
-        }
-        if matches!(self.rules.mode, Mode::Hold | Mode::Closed) {
-            return Some(Reason::Held);
-        }
-        let promised = ticket.promised?;
-        let late = wall + promise?.low > promised.at + promised.promise.high;
-        late.then_some(Reason::Slower)
     }
 
     /// Why a newcomer cannot even wait.
@@ -359,6 +342,7 @@ impl Room {
     }
 
     pub(super) fn take_seat(&mut self, number: u64, shown: bool, now: Millis) {
+        self.shadow_comes(number, now);
         self.seats.take(number, now, shown, &self.rules, now);
         self.changes.push(Change::Seat(number, now + self.silent));
     }

@@ -200,10 +200,11 @@ impl Line {
         }
     }
 
-    /// Whether the visitor should have been heard of by `now`.
-    pub fn overdue(&self, number: u64, now: u32) -> bool {
-        self.find(number)
-            .is_some_and(|(block, at)| until(block.due[at], now) <= 0)
+    /// For how many seconds the visitor should have been heard of by `now`; `None` if that is still
+    /// to come.
+    pub fn overdue(&self, number: u64, now: u32) -> Option<u64> {
+        let (block, at) = self.find(number)?;
+        u64::try_from(-until(block.due[at], now)).ok()
     }
 
     /// The ticket no longer counts, but may come back until it is `keep` seconds past what was

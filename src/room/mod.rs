@@ -21,13 +21,22 @@ mod callbacks;
 mod capacity;
 mod counts;
 mod entry;
+mod given;
+mod habits;
+mod histogram;
 mod journal;
 mod line;
+mod load;
+mod observing;
 mod pace;
 mod promise;
+mod promised;
 mod rules;
+mod scores;
 mod seats;
+mod shadow;
 mod shown;
+mod stops;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -37,19 +46,27 @@ pub use capacity::{
     Answer, Capacity, CapacityRules, Class, Limit, Move, Seen, Sent, What, Why, Wish, settle, share,
 };
 pub use counts::Counts;
+pub use given::{Doubt, Given, Promised};
+pub use habits::Habits;
+pub use histogram::Histogram;
 pub use journal::{Change, Saved};
 pub use line::{BLOCK, Bits, Line, Mark, Swept};
+pub use load::{Bears, Level, Load};
 pub use promise::{Estimator, Promise, Rates};
 pub use rules::{Mode, Rules};
+pub use scores::Figures;
+pub use shadow::Observed;
 pub use shown::Shown;
 pub use view::{
-    Ask, Decision, Entry, Pass, Promised, Reason, Refusal, Standing, Status, Ticket, Visitor,
-    Waiting,
+    Ask, Decision, Entry, Pass, Reason, Refusal, Standing, Status, Ticket, Visitor, Waiting,
 };
 
 use crate::time::{Millis, Span};
 use pace::Pace;
+use promised::margin;
+use scores::Watch;
 use seats::{Left, Seats};
+use shadow::Shadow;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Without a word from the outside for this long, we were not running.
@@ -74,6 +91,10 @@ pub struct Room {
     lapses: VecDeque<(Millis, u64)>,
     pace: Pace,
     estimator: Estimator,
+    watch: Watch,
+    shadow: Option<Box<Shadow>>,
+    /// When calls last went on after a stop.
+    resumed: Option<Millis>,
     portal_up: bool,
     counts: Counts,
     /// Second 0 of the line's clock.
@@ -105,7 +126,10 @@ impl Room {
             calls: BTreeMap::new(),
             lapses: VecDeque::new(),
             pace: Pace::new(rules.seats, now),
-            estimator: Estimator::new(margin(&rules), now),
+            estimator: Estimator::new(margin(&rules, 1.0), now),
+            watch: Watch::default(),
+            shadow: None,
+            resumed: None,
             rules,
             portal_up: true,
             counts: Counts::default(),
@@ -139,7 +163,7 @@ impl Room {
             room.lapses.push_back((end, number));
         }
         if let Some(mut learnt) = saved.learnt {
-            learnt.resume(margin(&room.rules), now);
+            learnt.resume(margin(&room.rules, 1.0), now);
             learnt.refresh(room.rules.seats, room.seats.taken(), room.pace.full());
             room.estimator = learnt;
         }
@@ -203,39 +227,24 @@ impl Room {
     /// The visitor leaves: logs out, or gives up the place.
     pub fn leave(&mut self, number: u64, wall: Millis) {
         let now = self.advance(wall);
-        if self.seats.free(number) {
+        if self.seats.free(number, now) {
             self.counts.logouts += 1;
-            self.departed(number);
+            self.departed(number, now);
         } else if self.calls.remove(&number).is_some() || self.mark(number, now) != Mark::Over {
             self.counts.left_line += 1;
-            self.estimator.abandoned(1);
+            self.estimator.abandoned(1, Span::ZERO);
             self.changes.push(Change::CallEnd(number));
         }
         self.line.end(number);
         self.call(now);
     }
 
-    /// The portal has stopped or begun to answer. When it stops, calls that were not taken yet
-    /// are taken back: nobody is sent to a door that is shut, and they are the first again.
-    pub fn set_portal(&mut self, up: bool, wall: Millis) {
-        let now = self.advance(wall);
-        if up && !self.portal_up {
-            self.pace.resume(now);
-        }
-        self.portal_up = up;
-        if !up {
-            let due = self.second(now + self.rules.poll_max.scale(1.25) + POLL_SLACK);
-            for number in std::mem::take(&mut self.calls).into_keys() {
-                self.line.show(number, due);
-                self.changes.push(Change::CallEnd(number));
-            }
-        }
-    }
-
     /// The operators change the mode.
     pub fn set_mode(&mut self, mode: Mode, wall: Millis) {
         let now = self.advance(wall);
+        let was_moving = self.moving();
         self.rules.mode = mode;
+        self.note_stop(was_moving, wall);
         self.call(now);
     }
 
@@ -316,29 +325,6 @@ impl Room {
         self.advance(wall);
     }
 
-    /// How the room stands.
-    pub fn status(&mut self, wall: Millis) -> Status {
-        let now = self.advance(wall);
-        Status {
-            name: self.name.clone(),
-            mode: self.rules.mode,
-            seats: self.rules.seats,
-            taken: self.seats.taken(),
-            callbacks: self.seats.apart(),
-            called: self.calls.len() as u32,
-            waiting: self.line.living(),
-            promise: self.promise(self.line.living() + 1),
-            pace: self.pace.rate(now),
-            q: self.estimator.q(),
-            visit_secs: self.estimator.rates().map(|rates| rates.visit_secs),
-            entered_total: self.counts.straight + self.counts.called_in + self.counts.callbacks,
-            portal_up: self.portal_up,
-            poll_stretch: self.stretch,
-            numbers: self.numbers(),
-            counts: self.counts,
-        }
-    }
-
     /// Brings the room up to `wall` and returns the room's own time.
     fn advance(&mut self, wall: Millis) -> Millis {
         let gap = wall.since(self.heard);
@@ -358,6 +344,7 @@ impl Room {
                 self.calls.remove(&number);
                 self.changes.push(Change::CallEnd(number));
                 self.counts.no_shows += 1;
+                self.score_lapse(number, end);
             }
         }
         if now >= self.refreshed + REFRESH {
@@ -370,10 +357,14 @@ impl Room {
 
     fn refresh(&mut self, now: Millis) {
         self.refreshed = now;
+        self.shadow_ticks(now);
         let swept = self.line.sweep(self.second(now));
         self.counts.ghosts += swept.ghosts;
         self.counts.abandoned += swept.abandoned;
-        self.estimator.abandoned(swept.ghosts + swept.abandoned);
+        self.estimator.abandoned(swept.ghosts, POLL_SLACK);
+        // Whoever leaves does so halfway between two polls.
+        let unnoticed = self.rules.keep + POLL_SLACK + self.rules.poll_max.scale(0.5);
+        self.estimator.abandoned(swept.abandoned, unnoticed);
         let taken = self.seats.taken();
         self.estimator.elapse(
             self.committed() + self.seats.apart(),
@@ -384,6 +375,7 @@ impl Room {
             .refresh(self.rules.seats, taken, self.pace.full());
         self.stretch = self.poll_demand() / f64::from(self.rules.poll_budget);
         self.stretch = self.stretch.max(1.0);
+        self.estimator.set_margin(margin(&self.rules, self.stretch));
         if now.since(self.learnt_saved) >= LEARNT_EVERY {
             self.learnt_saved = now;
             let learnt = Box::new(self.estimator.clone());
@@ -402,11 +394,12 @@ impl Room {
                 self.line.reopen(number, second);
             }
         }
-        self.departed(number);
+        self.departed(number, now);
     }
 
-    fn departed(&mut self, number: u64) {
+    fn departed(&mut self, number: u64, now: Millis) {
         self.estimator.departed();
+        self.shadow_leaves(number, now);
         self.changes.push(Change::SeatFree(number));
     }
 
@@ -415,18 +408,22 @@ impl Room {
         if !self.calling() {
             return;
         }
+        if self.line.living() == 0 && self.watch.waits() && self.free() > 0 {
+            self.score_passed(None, now);
+        }
         let mut passed_over = 0;
         while self.free() > 0
             && passed_over < PASSED_OVER_MAX
             && let Some(number) = self.line.first()
         {
             let second = self.second(now);
-            if self.line.overdue(number, second) {
+            if let Some(secs) = self.line.overdue(number, second) {
                 // Most likely gone: nobody waits for it, and if it comes back, it goes first.
                 self.line.pass_over(number);
                 self.counts.passed_over += 1;
                 passed_over += 1;
-                self.estimator.abandoned(1);
+                let unnoticed = Span::secs(secs) + POLL_SLACK + self.rules.poll_min;
+                self.estimator.abandoned(1, unnoticed);
                 continue;
             }
             if !self.pace.take(now) {
@@ -439,6 +436,7 @@ impl Room {
             self.lapses.push_back((end, number));
             self.changes.push(Change::Call(number, end + self.silent));
             self.counts.calls += 1;
+            self.score_passed(Some(number), now);
             self.counts.seat_overshoot += u64::from(self.committed() > self.rules.seats);
         }
     }
@@ -469,12 +467,6 @@ impl Room {
     fn second(&self, now: Millis) -> u32 {
         secs(now.since(self.epoch))
     }
-}
-
-/// The longest time between two polls of somebody whose turn is near: the interval is spread by
-/// a quarter and told in whole seconds.
-fn margin(rules: &Rules) -> Span {
-    Span::secs(rules.poll_min.scale(1.25).ceil_secs())
 }
 
 fn secs(span: Span) -> u32 {

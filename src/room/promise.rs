@@ -3,20 +3,28 @@
 //! The estimate is ŵ = ln(1 + θ·n/r) / θ, which tends to n/r as θ → 0, plus
 //! max(0, A − S)·D/A while seats are draining, where
 //!
-//! - n is the place;
-//! - r, calls taken per second, is (calls + 600·min(S/D, pace)) / (T + 600): what was seen while somebody
-//!   waited during the last ten minutes (T ≤ 600 s), and 600 seconds' worth of what Little's
-//!   law expects, at most the pace of calls. With a line for ten minutes this is the formula of the design; with a fresh
-//!   one it does not mistake "nobody had to be called" for "nobody can be called";
+//! - n is the place, less those of whom we have not noticed yet that they have left: of each
+//!   ticket-second, the part that was spent so (Little's law again);
+//! - r, calls taken per second, is (calls + 600·min(S/D, pace)) / (T + 600): what was seen while
+//!   somebody waited during the last ten minutes (T ≤ 600 s), and 600 seconds' worth of what
+//!   Little's law expects, at most the pace of calls. With a line for ten minutes this is the
+//!   formula of the design; with a fresh one it does not mistake "nobody had to be called" for
+//!   "nobody can be called";
 //! - D, the length of a visit, is seat-seconds ÷ departures over 30 minutes (Little's law: no
 //!   survivorship bias);
 //! - θ, the rate of giving up, is tickets abandoned ÷ ticket-seconds over 30 minutes.
 //!
-//! The range goes from ŵ to q·(ŵ + m), with m the longest time between two polls near the turn (one hears of one's
-//! turn by polling) and q the learnt 90th percentile of actual ÷ (ŵ + m).
+//! The range goes from ŵ to q·(ŵ + m), with m the longest time between two polls near the turn (one
+//! hears of one's turn by polling). Two things are uncertain, both as in a Poisson process: when the
+//! n departures ahead will be, and the rate, which was seen over N departures. So the relative error
+//! has about the standard deviation σ = √(1/n + 1/N), and q = 1 + z·σ, with z the learnt 90th
+//! percentile of (actual ÷ (ŵ + m) − 1) ÷ σ: one number serves short and long lines, small and large
+//! rooms, and learns what is particular to this one.
 
+use super::scores::{Figures, Score, Scores};
 use crate::time::{Millis, Span};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Departures that must have been seen before anything is promised.
 const DEPARTURES_MIN: u64 = 10;
@@ -28,13 +36,19 @@ const LONG: usize = 30;
 const SHORT: usize = 10;
 /// Seconds' worth of Little's law mixed into the rate.
 const PRIOR_SECS: f64 = 600.0;
-/// Scores that q is learnt from.
-const SCORES: usize = 256;
-/// What q is before anything was scored, and the number of scores that this belief weighs.
-const PRIOR_Q: f32 = 1.3;
+/// Scores that z is learnt from: the last so many.
+const Z_SCORES: usize = 512;
+/// What z is before anything was scored (a little more than chance explains), and the number of
+/// scores that this belief weighs.
+const PRIOR_Z: f32 = 2.0;
 const PRIOR_SCORES: usize = 20;
-/// q never falls below this: a range has a width.
-const Q_MIN: f32 = 1.02;
+/// z never falls below this, the 90th percentile of the normal distribution: people in one line share
+/// their luck, so that even many scores may tell of one lucky hour only.
+const Z_MIN: f32 = 1.28;
+/// The part of a line that may have left without our knowledge, at most.
+const GONE_MAX: f64 = 0.5;
+/// A rate below this part of what it was is slower.
+const SLOWED: f64 = 0.95;
 
 /// The range of waiting time we stand by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +66,12 @@ struct Slice {
     departures: u64,
     ticket_secs: f64,
     abandoned: u64,
+    /// Ticket-seconds of those who had left already.
+    gone_secs: f64,
     line_secs: f64,
     calls: u64,
+    /// The rate in force at its end, in calls per second.
+    rate: f64,
 }
 
 /// Learns the rates of a room and makes its promises. See the module for the formula.
@@ -63,11 +81,10 @@ pub struct Estimator {
     current: usize,
     slice_end: Millis,
     updated: Millis,
-    scores: Vec<f32>,
-    score_at: usize,
+    scores: Scores,
     margin: Span,
     rates: Option<Rates>,
-    q: f64,
+    z: f64,
 }
 
 /// What is known, computed once a second so that a poll is one logarithm.
@@ -79,6 +96,10 @@ pub struct Rates {
     pub giving_up: f64,
     /// Seconds of a visit.
     pub visit_secs: f64,
+    /// The part of those in line who have left, and we have not noticed yet.
+    pub gone: f64,
+    /// Departures that this is known from.
+    pub seen: u64,
     /// Seconds until more seats are free than the limit was lowered by.
     pub drain_secs: f64,
 }
@@ -91,11 +112,10 @@ impl Estimator {
             current: 0,
             slice_end: now + SLICE,
             updated: now,
-            scores: Vec::with_capacity(SCORES),
-            score_at: 0,
+            scores: Scores::default(),
             margin,
             rates: None,
-            q: f64::from(PRIOR_Q),
+            z: f64::from(PRIOR_Z),
         }
     }
 
@@ -135,9 +155,17 @@ impl Estimator {
         self.slices[self.current].departures += 1;
     }
 
-    /// Tickets left the line before their call.
-    pub fn abandoned(&mut self, tickets: u64) {
-        self.slices[self.current].abandoned += tickets;
+    /// Tickets left the line before their call, and counted for so long after that.
+    pub fn abandoned(&mut self, tickets: u64, unnoticed: Span) {
+        let slice = &mut self.slices[self.current];
+        slice.abandoned += tickets;
+        slice.gone_secs += tickets as f64 * unnoticed.as_secs_f64();
+    }
+
+    /// A ticket that had left the line is back in its place.
+    pub fn came_back(&mut self) {
+        let slice = &mut self.slices[self.current];
+        slice.abandoned = slice.abandoned.saturating_sub(1);
     }
 
     /// A call was taken.
@@ -145,35 +173,71 @@ impl Estimator {
         self.slices[self.current].calls += 1;
     }
 
-    /// A visitor to whom `estimate` was promised came in after `actual`.
-    pub fn score(&mut self, estimate: Span, actual: Span) {
-        let ratio = (actual.as_secs_f64() / (estimate + self.margin).as_secs_f64()) as f32;
-        if self.scores.len() < SCORES {
-            self.scores.push(ratio);
-        } else {
-            self.scores[self.score_at] = ratio;
-        }
-        self.score_at = (self.score_at + 1) % SCORES;
+    /// What a first promise of ours has come to. `told`: what was in force at the end was kept.
+    pub fn score(&mut self, promise: Promise, actual: Span, told: bool) -> Score {
+        let low = promise.low.as_secs_f64();
+        let sigma = self.rates.map_or(1.0, |rates| rates.sigma(low));
+        let expected = low + self.margin.as_secs_f64();
+        let score = Score {
+            low: low as f32,
+            high: promise.high.as_secs_f64() as f32,
+            actual: actual.as_secs_f64() as f32,
+            told,
+            error: ((actual.as_secs_f64() / expected.max(0.001) - 1.0) / sigma) as f32,
+        };
+        self.scores.add(score);
+        score
+    }
+
+    /// How well promises were kept lately.
+    pub fn figures(&self) -> Option<Figures> {
+        self.scores.figures()
+    }
+
+    /// The longest time between two polls near the turn.
+    pub fn margin(&self) -> Span {
+        self.margin
+    }
+
+    /// Polls are spaced differently from now on.
+    pub fn set_margin(&mut self, margin: Span) {
+        self.margin = margin;
+    }
+
+    /// Whether fewer are called per second than at `then`, by more than chance explains; or fewer
+    /// than seats are to be taken.
+    pub fn slowed_since(&self, then: Millis) -> bool {
+        let Some(rates) = self.rates else {
+            return false;
+        };
+        let back = self.updated.since(then).0 / SLICE.0;
+        let back = usize::try_from(back).unwrap_or(LONG).min(LONG - 1);
+        let rate = self.slices[(self.current + LONG - back) % LONG].rate;
+        rates.drain_secs > 0.0 || rates.calls < rate * SLOWED
     }
 
     /// Computes the rates anew; cheap enough for once a second. `None` while too little is known.
     ///
     /// `pace`: calls per second that are made at most, however many seats are free.
     pub fn refresh(&mut self, seats: u32, taken: u32, pace: f64) {
-        self.q = self.learnt_q();
-        let long = self.sum(LONG);
+        self.z = self.learnt_z();
+        let long = self.sum(0..LONG);
         if long.departures < DEPARTURES_MIN || long.seat_secs <= 0.0 {
             self.rates = None;
             return;
         }
-        let short = self.sum(SHORT);
+        let short = self.sum(0..SHORT);
         let visit_secs = (long.seat_secs / long.departures as f64).max(0.001);
         let little = (f64::from(seats) / visit_secs).min(pace);
         let calls = (short.calls as f64 + PRIOR_SECS * little) / (short.line_secs + PRIOR_SECS);
+        let (giving_up, gone) = self.giving_up(&long);
         let over = f64::from(taken.saturating_sub(seats));
+        self.slices[self.current].rate = calls;
         self.rates = Some(Rates {
             calls,
-            giving_up: long.abandoned as f64 / long.ticket_secs.max(1.0),
+            giving_up,
+            gone,
+            seen: long.departures,
             visit_secs,
             drain_secs: over * visit_secs / f64::from(taken.max(1)),
         });
@@ -181,8 +245,9 @@ impl Estimator {
 
     /// The promise for `place`; `None` while nobody can honestly say.
     pub fn promise(&self, place: u64) -> Option<Promise> {
-        let low = self.rates?.wait(place);
-        let high = (low + self.margin.as_secs_f64()) * self.q;
+        let rates = self.rates?;
+        let low = rates.wait(place);
+        let high = (low + self.margin.as_secs_f64()) * self.q(place)?;
         Some(Promise {
             low: Span::from_secs_f64(low),
             high: Span::from_secs_f64(high),
@@ -194,27 +259,45 @@ impl Estimator {
         self.rates
     }
 
-    /// The learnt factor between the estimate and the upper bound.
-    pub fn q(&self) -> f64 {
-        self.q
+    /// q for `place`, once known.
+    pub fn q(&self, place: u64) -> Option<f64> {
+        let rates = self.rates?;
+        Some(1.0 + self.z * rates.sigma(rates.wait(place)))
     }
 
-    fn learnt_q(&self) -> f64 {
-        let mut scores = self.scores.clone();
-        scores.extend([PRIOR_Q; PRIOR_SCORES]);
-        let ninth = scores.len() * 9 / 10;
-        let (_, q, _) = scores.select_nth_unstable_by(ninth, f32::total_cmp);
-        f64::from(q.max(Q_MIN))
+    fn learnt_z(&self) -> f64 {
+        let latest = self.scores.latest().take(Z_SCORES);
+        let mut errors: Vec<f32> = latest.map(|score| score.error).collect();
+        errors.extend([PRIOR_Z; PRIOR_SCORES]);
+        let ninth = errors.len() * 9 / 10;
+        let (_, z, _) = errors.select_nth_unstable_by(ninth, f32::total_cmp);
+        f64::from(z.max(Z_MIN))
     }
 
-    fn sum(&self, slices: usize) -> Slice {
+    /// Tickets given up per ticket and second, and the part of those in line who have left without
+    /// our knowledge. What has been noticed by now happened to those who waited that long ago.
+    fn giving_up(&self, long: &Slice) -> (f64, f64) {
+        let lag = long.gone_secs / long.abandoned.max(1) as f64;
+        let slices = (lag / SLICE.as_secs_f64()).round() as usize;
+        let waited = self.sum(slices.min(LONG)..LONG).ticket_secs;
+        if waited <= 0.0 {
+            return (0.0, 0.0);
+        }
+        let rate = long.abandoned as f64 / waited;
+        let gone = (rate * lag).min(GONE_MAX);
+        (rate / (1.0 - gone), gone)
+    }
+
+    /// The sum of slices, counted back from the current one.
+    fn sum(&self, slices: Range<usize>) -> Slice {
         let mut sum = Slice::default();
-        for back in 0..slices {
+        for back in slices {
             let slice = &self.slices[(self.current + LONG - back) % LONG];
             sum.seat_secs += slice.seat_secs;
             sum.departures += slice.departures;
             sum.ticket_secs += slice.ticket_secs;
             sum.abandoned += slice.abandoned;
+            sum.gone_secs += slice.gone_secs;
             sum.line_secs += slice.line_secs;
             sum.calls += slice.calls;
         }
@@ -225,7 +308,7 @@ impl Estimator {
 impl Rates {
     /// Seconds until `place` is called. Source of the formula: see the module.
     pub fn wait(&self, place: u64) -> f64 {
-        let straight = place as f64 / self.calls;
+        let straight = place as f64 * (1.0 - self.gone) / self.calls;
         let bent = self.giving_up * straight;
         // Below this the logarithm and the straight line agree to a part in a million.
         let wait = if bent < 1e-6 {
@@ -234,6 +317,12 @@ impl Rates {
             bent.ln_1p() / self.giving_up
         };
         wait + self.drain_secs
+    }
+
+    /// Standard deviation of the relative error of an estimate of `secs`. Source: see the module.
+    pub fn sigma(&self, secs: f64) -> f64 {
+        let ahead = (secs * self.calls).max(1.0);
+        (1.0 / ahead + 1.0 / self.seen.max(1) as f64).sqrt()
     }
 }
 
@@ -275,7 +364,7 @@ mod tests {
     fn those_who_give_up_shorten_the_wait() {
         let mut estimator = learnt(1_000, 600, 300);
         let before = estimator.promise(3_000).unwrap().low;
-        estimator.abandoned(200);
+        estimator.abandoned(200, Span::ZERO);
         estimator.refresh(300, 300, 1e9);
         assert!(estimator.promise(3_000).unwrap().low < before);
     }
@@ -290,13 +379,27 @@ mod tests {
     }
 
     #[test]
-    fn q_follows_what_happened() {
-        let mut estimator = Estimator::new(Span::secs(5), Millis(0));
-        for _ in 0..SCORES * 2 {
-            estimator.score(Span::secs(95), Span::secs(200));
+    fn the_width_follows_what_happened() {
+        let mut estimator = learnt(1_000, 600, 300);
+        let promise = estimator.promise(300).unwrap();
+        for _ in 0..Z_SCORES {
+            estimator.score(promise, promise.low.scale(2.0), false);
         }
-        estimator.refresh(1, 1, 1e9);
-        assert!((1.9..=2.1).contains(&estimator.q()), "{}", estimator.q());
+        estimator.refresh(300, 300, 1e9);
+        let high = estimator.promise(300).unwrap().high;
+        let twice = high.as_secs_f64() / promise.low.as_secs_f64();
+        assert!((1.9..=2.1).contains(&twice), "{twice}");
+    }
+
+    #[test]
+    fn a_range_is_wider_where_less_is_known() {
+        let factor = |estimator: &Estimator, place| {
+            let promise = estimator.promise(place).unwrap();
+            promise.high.as_secs_f64() / (promise.low.as_secs_f64() + 5.0)
+        };
+        let [small, large] = [learnt(100, 600, 30), learnt(1_000, 600, 300)];
+        assert!(factor(&large, 10) > factor(&large, 1_000));
+        assert!(factor(&small, 1_000) > factor(&large, 1_000));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! One entry per seat in a heap of times to look again; renewal only writes a time, and an
 //! entry that comes up early is put back. A seat holds while a request of its visitor runs.
 
+use super::habits::Habits;
 use super::rules::Rules;
 use crate::time::{Millis, Span};
 use std::cmp::Reverse;
@@ -43,6 +44,7 @@ pub struct Seats {
     /// Passes that lapsed a short while ago, and when: their forms are still taken.
     lapsed: HashMap<u64, Millis>,
     lapsed_order: VecDeque<(Millis, u64)>,
+    habits: Habits,
 }
 
 impl Seats {
@@ -59,6 +61,11 @@ impl Seats {
     /// Whether `number` is inside.
     pub fn holds(&self, number: u64) -> bool {
         self.inside.contains_key(&number)
+    }
+
+    /// What was seen of visitors.
+    pub fn habits(&self) -> &Habits {
+        &self.habits
     }
 
     /// Numbers inside and when they came in, in no order.
@@ -78,6 +85,7 @@ impl Seats {
             wake: Millis(0),
         };
         self.inside.insert(number, seat);
+        self.habits.peak = self.habits.peak.max(count(self.inside.len()));
         self.lapsed.remove(&number);
         self.arm(number, rules);
     }
@@ -100,6 +108,9 @@ impl Seats {
     /// either, however long it runs.
     pub fn begin(&mut self, number: u64, renews: bool, now: Millis) {
         if let Some(seat) = self.inside.get_mut(&number).filter(|_| renews) {
+            if seat.running == 0 {
+                self.habits.pause(now.since(seat.renewed));
+            }
             seat.running = seat.running.saturating_add(1);
             seat.renewed = now;
         }
@@ -121,9 +132,16 @@ impl Seats {
     }
 
     /// Gives a seat back; returns whether there was one.
-    pub fn free(&mut self, number: u64) -> bool {
+    pub fn free(&mut self, number: u64, now: Millis) -> bool {
         self.apart.remove(&number);
-        self.inside.remove(&number).is_some()
+        let Some(seat) = self.inside.remove(&number) else {
+            return false;
+        };
+        if seat.shown {
+            self.habits.visits.add(seat.renewed.since(seat.entered));
+        }
+        self.habits.held = self.habits.held + now.since(seat.entered);
+        true
     }
 
     /// The next seat whose time is up, given back; `None` when there is none (yet).
@@ -146,7 +164,7 @@ impl Seats {
             } else {
                 Left::Unshown
             };
-            self.free(number);
+            self.free(number, now);
             self.remember(number, rules.keep, now);
             return Some((number, why));
         }

@@ -1,8 +1,12 @@
 //! What goes into a room and what comes out: the words between it and whoever asks.
 
+use super::Room;
 use super::counts::Counts;
+use super::given::Given;
 use super::promise::Promise;
 use super::rules::Mode;
+use super::scores::Figures;
+use super::shadow::Observed;
 use crate::time::{Millis, Span};
 use serde::Serialize;
 
@@ -24,8 +28,8 @@ pub struct Ticket {
     pub number: u64,
     /// When it was given out.
     pub issued: Millis,
-    /// The first promise made to this visitor, once one was made.
-    pub promised: Option<Promised>,
+    /// What its holder was promised, once something was.
+    pub promised: Option<Given>,
 }
 
 /// The right to be inside.
@@ -35,15 +39,6 @@ pub struct Pass {
     pub number: u64,
     /// When the visitor was let in.
     pub issued: Millis,
-}
-
-/// A promise and the moment it was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Promised {
-    /// When.
-    pub at: Millis,
-    /// What.
-    pub promise: Promise,
 }
 
 /// What is asked, as far as it matters to the room.
@@ -160,7 +155,7 @@ pub struct Waiting {
     pub number: u64,
     /// Living tickets ahead, plus one; 1 for a called one.
     pub place: u64,
-    /// `None` while nobody can honestly say.
+    /// What is left of the promise in force; `None` while nobody can honestly say.
     pub promise: Option<Promise>,
     /// When the server wants to hear from this visitor again.
     pub poll_after: Span,
@@ -170,7 +165,7 @@ pub struct Waiting {
     pub reason: Option<Reason>,
 }
 
-/// Why the line does not move, or moves more slowly than was promised.
+/// Why the line does not move, or why more is promised than before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -178,8 +173,12 @@ pub enum Reason {
     PortalDown,
     /// The operators hold the room.
     Held,
-    /// The portal is slower than it was when the promise was made.
+    /// Fewer are called than when the promise was made: the portal is slower.
     Slower,
+    /// Fewer than expected have left the line, or some have come back to their places.
+    FewerLeft,
+    /// The line stood still for a while.
+    Stopped,
 }
 
 /// How a room stands, for the desk.
@@ -203,8 +202,12 @@ pub struct Status {
     pub promise: Option<Promise>,
     /// Calls per second that the pace allows.
     pub pace: f64,
-    /// The learnt factor between the estimate and the upper bound of a promise.
-    pub q: f64,
+    /// The learnt factor between the estimate and the upper bound of that promise.
+    pub q: Option<f64>,
+    /// How well promises were kept lately, once there is one to tell of.
+    pub promises: Option<Figures>,
+    /// What would have happened, while the room observes.
+    pub observed: Option<Observed>,
     /// Seconds of a visit, once known.
     pub visit_secs: Option<f64>,
     /// Visitors let in since the room was opened.
@@ -217,4 +220,31 @@ pub struct Status {
     pub numbers: (u64, u64),
     /// What happened.
     pub counts: Counts,
+}
+
+impl Room {
+    /// How the room stands.
+    pub fn status(&mut self, wall: Millis) -> Status {
+        let now = self.advance(wall);
+        Status {
+            name: self.name.clone(),
+            mode: self.rules.mode,
+            seats: self.rules.seats,
+            taken: self.seats.taken(),
+            callbacks: self.seats.apart(),
+            called: self.calls.len() as u32,
+            waiting: self.line.living(),
+            promise: self.promise(self.line.living() + 1),
+            pace: self.pace.rate(now),
+            q: self.estimator.q(self.line.living() + 1),
+            promises: self.estimator.figures(),
+            observed: self.observed(),
+            visit_secs: self.estimator.rates().map(|rates| rates.visit_secs),
+            entered_total: self.counts.straight + self.counts.called_in + self.counts.callbacks,
+            portal_up: self.portal_up,
+            poll_stretch: self.stretch,
+            numbers: self.numbers(),
+            counts: self.counts,
+        }
+    }
 }

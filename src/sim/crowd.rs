@@ -2,7 +2,7 @@
 
 use super::chance::Dice;
 use crate::config::scene::Crowd;
-use crate::room::{Pass, Promise, Promised, Ticket};
+use crate::room::{Doubt, Given, Pass, Promise, Promised, Reason, Ticket};
 use crate::time::{Millis, Span};
 
 /// No promise was made, or nobody gives up.
@@ -64,9 +64,11 @@ impl Sort {
 pub struct Visitor {
     number: u32,
     issued: u32,
-    promised: u32,
-    low: u32,
-    high: u32,
+    /// The first promise, and the one in force: when it was made, its low and its high end.
+    promised: [u32; 3],
+    in_force: [u32; 3],
+    /// Since when the estimate has been off.
+    doubted: u32,
     gives_up: u32,
     /// The request that runs for it.
     pub request: u32,
@@ -76,6 +78,10 @@ pub struct Visitor {
     pub turn: u16,
     /// Requests that failed.
     pub failures: u8,
+    /// The estimate was off by being higher.
+    above: bool,
+    /// Why the promise in force was raised.
+    raised: Option<Reason>,
     /// What it is at.
     pub state: State,
     /// What sort it is.
@@ -92,14 +98,16 @@ impl Visitor {
         Visitor {
             number: 0,
             issued: 0,
-            promised: NEVER,
-            low: 0,
-            high: 0,
+            promised: [NEVER; 3],
+            in_force: [NEVER; 3],
+            doubted: NEVER,
             gives_up: NEVER,
             request: 0,
             pages: 0,
             turn,
             failures: 0,
+            above: false,
+            raised: None,
             state: State::Away,
             sort,
         }
@@ -109,7 +117,7 @@ impl Visitor {
     pub fn forget(&mut self) {
         self.sort.set(Sort::BARE, true);
         self.sort.set(Sort::PASS, false);
-        self.promised = NEVER;
+        self.promised[0] = NEVER;
     }
 
     /// What it shows.
@@ -130,19 +138,25 @@ impl Visitor {
         Ticket {
             number: u64::from(self.number),
             issued: Millis(u64::from(self.issued)),
-            promised: self.promised(),
+            promised: self.given(),
         }
     }
 
     /// The first promise that was made to it, unless it has none yet.
     pub fn promised(&self) -> Option<Promised> {
-        let span = |millis: u32| Span(u64::from(millis));
-        (self.promised != NEVER).then(|| Promised {
-            at: Millis(u64::from(self.promised)),
-            promise: Promise {
-                low: span(self.low),
-                high: span(self.high),
-            },
+        (self.promised[0] != NEVER).then(|| unpacked(self.promised))
+    }
+
+    /// What was promised to it, and has changed since.
+    fn given(&self) -> Option<Given> {
+        Some(Given {
+            first: self.promised()?,
+            last: unpacked(self.in_force),
+            doubt: (self.doubted != NEVER).then(|| Doubt {
+                since: Millis(u64::from(self.doubted)),
+                above: self.above,
+            }),
+            raised: self.raised,
         })
     }
 
@@ -152,10 +166,13 @@ impl Visitor {
         self.sort.set(Sort::PASS, false);
         self.number = short(ticket.number);
         self.issued = short(ticket.issued.0);
-        self.promised = NEVER;
-        if let Some(Promised { at, promise }) = ticket.promised {
-            self.promised = short(at.0).min(NEVER - 1);
-            (self.low, self.high) = (short(promise.low.0), short(promise.high.0));
+        self.promised[0] = NEVER;
+        if let Some(given) = ticket.promised {
+            self.promised = packed(given.first);
+            self.in_force = packed(given.last);
+            self.doubted = given.doubt.map_or(NEVER, |it| short(it.since.0));
+            self.above = given.doubt.is_some_and(|doubt| doubt.above);
+            self.raised = given.raised;
         }
     }
 
@@ -196,6 +213,26 @@ impl Visitor {
     }
 }
 
+fn packed(promised: Promised) -> [u32; 3] {
+    let Promised { at, promise } = promised;
+    [
+        short(at.0).min(NEVER - 1),
+        short(promise.low.0),
+        short(promise.high.0),
+    ]
+}
+
+fn unpacked([at, low, high]: [u32; 3]) -> Promised {
+    let span = |millis: u32| Span(u64::from(millis));
+    Promised {
+        at: Millis(u64::from(at)),
+        promise: Promise {
+            low: span(low),
+            high: span(high),
+        },
+    }
+}
+
 /// Scenes last two days at most, and numbers begin with 0.
 fn short(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
@@ -207,6 +244,6 @@ mod tests {
 
     #[test]
     fn a_visitor_is_small() {
-        assert!(size_of::<Visitor>() <= 40, "{}", size_of::<Visitor>());
+        assert!(size_of::<Visitor>() <= 56, "{}", size_of::<Visitor>());
     }
 }

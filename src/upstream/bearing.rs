@@ -2,7 +2,7 @@
 //! and what those decide.
 
 use crate::host;
-use crate::room::{Answer, Capacity, CapacityRules, Class, Move, Sent, Why};
+use crate::room::{Answer, Capacity, CapacityRules, Class, Load, Move, Sent, Why};
 use crate::time::{Millis, Span};
 use http::StatusCode;
 use std::collections::VecDeque;
@@ -16,6 +16,7 @@ const SHOWN_MAX: usize = 20;
 pub struct Bearing {
     law: Mutex<Capacity>,
     shown: Mutex<VecDeque<Move>>,
+    load: Mutex<Load>,
     /// For each [`Why`], how often a limit was moved for it.
     moves: [AtomicU64; Why::NAMES.len()],
     rules: CapacityRules,
@@ -45,6 +46,7 @@ impl Bearing {
         Bearing {
             law: Mutex::new(law),
             shown: Mutex::default(),
+            load: Mutex::default(),
             moves: Default::default(),
             rules,
         }
@@ -73,6 +75,11 @@ impl Bearing {
     /// What is known by now, to be stored.
     pub fn found(&self) -> Capacity {
         self.law().clone()
+    }
+
+    /// Answers so far, by load; without those that take long by nature.
+    pub fn load(&self) -> Load {
+        self.answers().clone()
     }
 
     /// The last moves of the limits, the newest last.
@@ -110,8 +117,11 @@ impl Bearing {
     pub(super) fn answered(&self, request: &OnItsWay, since: Millis, answer: Answer) {
         let mut sent = request.sent;
         sent.at = sent.at.max(since);
-        self.law()
-            .answered(sent, request.class, answer, host::now());
+        let now = host::now();
+        self.law().answered(sent, request.class, answer, now);
+        if answer == Answer::Good && !request.long {
+            self.answers().add(sent.in_flight, now.since(sent.at));
+        }
     }
 
     /// Once a second: `head` is how long the first in the queue for a slot has waited, `in_flight`
@@ -145,6 +155,10 @@ impl Bearing {
     fn law(&self) -> MutexGuard<'_, Capacity> {
         // Nothing panics while it is held; each sample and each move is whole.
         self.law.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Load> {
+        self.load.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shown(&self) -> MutexGuard<'_, VecDeque<Move>> {

@@ -142,7 +142,13 @@ fn a_paused_page_stands_still_and_a_form_is_never_led_to_by_get() {
 
 #[test]
 fn reasons_are_shown() {
-    for reason in [Reason::PortalDown, Reason::Held, Reason::Slower] {
+    for reason in [
+        Reason::PortalDown,
+        Reason::Held,
+        Reason::Slower,
+        Reason::FewerLeft,
+        Reason::Stopped,
+    ] {
         let waiting = Waiting {
             promise: None,
             reason: Some(reason),

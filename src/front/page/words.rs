@@ -93,6 +93,8 @@ impl Words {
             Reason::PortalDown => &self.reason["portal-down"],
             Reason::Held => &self.reason["held"],
             Reason::Slower => &self.reason["slower"],
+            Reason::FewerLeft => &self.reason["fewer-left"],
+            Reason::Stopped => &self.reason["stopped"],
         }
     }
 

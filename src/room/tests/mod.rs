@@ -2,6 +2,8 @@
 
 mod callbacks;
 mod invariants;
+mod observing;
+mod promises;
 mod random;
 mod restart;
 

@@ -43,6 +43,8 @@ reason =
     .portal-down = The site does not answer. The line will move again as soon as it does. Your place is kept.
     .held = The people in charge of the site have stopped the line. It will move again by itself. Your place is kept.
     .slower = The site is slower than expected. Your wait is longer than we said.
+    .fewer-left = Fewer people than expected have left the line. Your wait is longer than announced.
+    .stopped = The line stood still for a while. Your wait is longer than announced.
 
 title-waiting = Place { $place } – waiting room
 

@@ -43,6 +43,8 @@ reason =
     .portal-down = Le site ne répond pas. La file avancera de nouveau dès qu’il répondra. Votre place est gardée.
     .held = La file est arrêtée par les responsables du site. Elle reprendra toute seule. Votre place est gardée.
     .slower = Le site est plus lent que prévu. Votre attente est plus longue qu’annoncé.
+    .fewer-left = Moins de personnes que prévu ont quitté la file. Votre attente est plus longue qu’annoncé.
+    .stopped = La file s’est arrêtée un moment. Votre attente est plus longue qu’annoncé.
 
 title-waiting = Place { $place } – file d’attente
 
