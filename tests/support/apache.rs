@@ -28,6 +28,23 @@ const PAGES: [(&str, &str); 5] = [
 
 const STYLE: &str = include_str!("../portal/assets/style.css");
 
+/// What a portal has to serve, and with how much.
+pub struct Site {
+    /// Names and texts; `index.php` answers whatever is no file, `/sante` included.
+    pub pages: &'static [(&'static str, &'static str)],
+    /// Requests that it can work on at once.
+    pub workers: u32,
+    /// Whether connections are kept: an idle one takes a worker as well.
+    pub keep_alive: bool,
+}
+
+/// The school portal of the tests.
+const SCHOOL: Site = Site {
+    pages: &PAGES,
+    workers: WORKERS,
+    keep_alive: true,
+};
+
 /// A running portal.
 pub struct Portal {
     root: TempDir,
@@ -54,8 +71,13 @@ pub struct Seen {
 impl Portal {
     /// Starts a portal and waits until it answers.
     pub async fn start() -> Portal {
+        Portal::serving(&SCHOOL).await
+    }
+
+    /// The same with other pages.
+    pub async fn serving(site: &Site) -> Portal {
         let address = free_port();
-        let root = lay_out(address);
+        let root = lay_out(site, address);
         let mut portal = Portal {
             root,
             address,
@@ -108,6 +130,16 @@ impl Portal {
         write_for_all(&self.path("proxy"), &proxy.to_string());
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A file that its pages have written into their folder of sessions; empty if there is none.
+    pub fn written(&self, name: &str) -> String {
+        fs::read_to_string(self.path("sessions").join(name)).unwrap_or_default()
+    }
+
     /// `http://127.0.0.1:port`, for the configuration of the proxy.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -142,7 +174,7 @@ impl Portal {
 }
 
 /// Writes the pages and the configuration into a new folder.
-fn lay_out(address: SocketAddr) -> TempDir {
+fn lay_out(site: &Site, address: SocketAddr) -> TempDir {
     assert!(
         Path::new(APACHE).exists(),
         "{APACHE} is missing: install the Debian package apache2 (tests/run does)"
@@ -155,13 +187,13 @@ fn lay_out(address: SocketAddr) -> TempDir {
     for folder in ["", "pages", "pages/assets", "sessions"] {
         fs::create_dir_all(at(folder)).expect("a folder can be made in a folder of ours");
     }
-    for (name, text) in PAGES {
+    for (name, text) in site.pages {
         write_for_all(&at("pages").join(name), text);
     }
     write_for_all(&at("mime.types"), "text/css css\n");
     write_for_all(&at("requests.jsonl"), "");
     let root_path = root.path().to_str().expect("temporary folders are UTF-8");
-    write_for_all(&at("apache.conf"), &configuration(root_path, address));
+    write_for_all(&at("apache.conf"), &configuration(site, root_path, address));
     // Apache drops to its own user when root starts it, and PHP writes as that user.
     for (name, mode) in [("", 0o755), ("sessions", 0o777), ("requests.jsonl", 0o666)] {
         fs::set_permissions(at(name), Permissions::from_mode(mode)).expect("it is ours");
@@ -174,7 +206,9 @@ fn write_for_all(path: &Path, text: &str) {
     fs::set_permissions(path, Permissions::from_mode(0o644)).expect("it is ours");
 }
 
-fn configuration(root: &str, address: SocketAddr) -> String {
+fn configuration(site: &Site, root: &str, address: SocketAddr) -> String {
+    let workers = site.workers;
+    let keep_alive = if site.keep_alive { "On" } else { "Off" };
     let php = php_module();
     let user = if nix::unistd::geteuid().is_root() {
         "User www-data\nGroup www-data\n"
@@ -197,9 +231,9 @@ LoadModule rewrite_module {MODULES}/mod_rewrite.so
 LoadModule php_module {php}
 StartServers 4
 MinSpareServers 2
-MaxSpareServers {WORKERS}
-MaxRequestWorkers {WORKERS}
-KeepAlive On
+MaxSpareServers {workers}
+MaxRequestWorkers {workers}
+KeepAlive {keep_alive}
 KeepAliveTimeout 5
 MaxKeepAliveRequests 0
 TypesConfig "{root}/mime.types"

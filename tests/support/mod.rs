@@ -26,7 +26,7 @@ pub mod tls;
 mod turns;
 mod visitor;
 
-pub use apache::{Portal, Seen};
+pub use apache::{Portal, Seen, Site};
 pub use chromium::{Browser, JavaScript};
 pub use haproxy::HaProxy;
 pub use http::{Answer, Broken, get, over, raw, send};

@@ -351,7 +351,12 @@ impl SlotLaw {
             if blind {
                 return None;
             }
-            (slots, if slow { Why::Slow } else { Why::InUse })
+            // A little slow and all in use may still be worth one more.
+            let why = match slots < self.slots {
+                true => Why::Slow,
+                false => Why::InUse,
+            };
+            (slots, why)
         } else {
             return None;
         };

@@ -304,6 +304,8 @@ fn bounds_hold_and_every_move_is_explained() {
         assert!((50..=120).contains(&run.law.seats()));
         let moves = run.law.take_moves();
         assert!(moves.len() <= MOVES_MAX && moves.iter().all(|it| it.from != it.to));
+        let told = |it: &Move| it.why != Why::Slow || it.to < it.from;
+        assert!(moves.iter().all(told), "a rise is not for slowness");
     }
     assert_eq!(run.law.seats(), 120, "the portal could bear more");
 }
