@@ -3,9 +3,11 @@
 //! The seam between the pure room and whatever keeps its state. A change is an upsert keyed by
 //! what it names, so replaying one twice does no harm. Times are wall-clock.
 
+use super::lanes::LaneNumbers;
 use super::line::Bits;
 use super::promise::Estimator;
 use crate::time::Millis;
+use std::ops::Range;
 
 /// One thing to be remembered.
 #[derive(Clone, Debug)]
@@ -14,8 +16,8 @@ pub enum Change {
     Anew,
     /// A block of the line: its number, who lives, who is over.
     Block(u64, Bits, Bits),
-    /// Blocks before this one need not be kept any longer.
-    Front(u64),
+    /// These blocks need not be kept any longer.
+    Front(Range<u64>),
     /// A seat is taken since then.
     Seat(u64, Millis),
     /// A seat was given back.
@@ -39,8 +41,8 @@ pub struct Saved {
     pub calls: Vec<(u64, Millis)>,
     /// What the promise had learnt.
     pub learnt: Option<Estimator>,
-    /// No number at or beyond this one was ever given out.
-    pub reserved: u64,
+    /// The lanes; no number at or beyond the limit of one was ever given out in it.
+    pub lanes: Vec<LaneNumbers>,
     /// When the last change was stored; whoever came in later is not among the seats.
     pub committed: Millis,
 }

@@ -5,10 +5,12 @@
 //!
 //! What must never happen, and what prevents it here:
 //!
-//! - *Barging*: a newcomer goes straight in only when nobody waits, and the lowest living
-//!   number is always called first ([`Counts::queue_jumps`] is counted independently).
-//! - *Overshoot*: a call reserves its seat; seats taken plus calls never exceed the limit, and
-//!   those of callbacks never their reserve ([`Counts::seat_overshoot`]).
+//! - *Barging*: a newcomer goes straight in only when nobody waits in their lane and no other
+//!   lane waits for the seat, and the lowest living number of a lane is always called first
+//!   ([`Counts::queue_jumps`] is counted independently).
+//! - *Overshoot*: a call reserves its seat; seats taken plus calls never exceed the limit, nor
+//!   take what is kept for a lane, and those of callbacks never exceed their reserve
+//!   ([`Counts::seat_overshoot`]).
 //! - *A lost place*: a number outlives missed polls by `keep`, and its holder comes back to it.
 //! - *Lost work*: a form of somebody whose pass has just lapsed is forwarded.
 //! - *A broken sign-on*: a one-time answer passes, with a seat or without one.
@@ -18,14 +20,17 @@
 //! machine that was suspended), so that our silence is not held against anybody.
 
 mod callbacks;
+mod calls;
 mod counts;
 mod entry;
 mod journal;
+mod lanes;
 mod line;
 mod pace;
 mod promise;
 mod rules;
 mod seats;
+mod sharing;
 mod shown;
 #[cfg(test)]
 mod tests;
@@ -34,19 +39,21 @@ mod view;
 
 pub use counts::Counts;
 pub use journal::{Change, Saved};
+pub use lanes::{LANES_MAX, LaneNumbers, LaneRules};
 pub use line::{BLOCK, Bits, Line, Mark, Swept};
 pub use promise::{Estimator, Promise, Rates};
 pub use rules::{Mode, Rules};
 pub use shown::Shown;
 pub use view::{
-    Ask, Decision, Entry, Pass, Promised, Reason, Refusal, Standing, Status, Ticket, Visitor,
-    Waiting,
+    Ask, Decision, Entry, LaneStatus, Pass, Promised, Reason, Refusal, Standing, Status, Ticket,
+    Visitor, Waiting,
 };
 
 use crate::time::{Millis, Span};
+use calls::Calls;
+use lanes::{Lane, Lanes};
 use pace::Pace;
 use seats::{Left, Seats};
-use std::collections::{BTreeMap, VecDeque};
 
 /// Without a word from the outside for this long, we were not running.
 const SILENCE: Span = Span::secs(10);
@@ -63,11 +70,10 @@ const POLL_SLACK: Span = Span::secs(15);
 pub struct Room {
     name: String,
     rules: Rules,
-    line: Line,
+    /// The line, in lanes.
+    line: Lanes,
     seats: Seats,
-    /// Called tickets and the end of their claim windows.
-    calls: BTreeMap<u64, Millis>,
-    lapses: VecDeque<(Millis, u64)>,
+    calls: Calls,
     pace: Pace,
     estimator: Estimator,
     portal_up: bool,
@@ -78,10 +84,8 @@ pub struct Room {
     silent: Span,
     refreshed: Millis,
     learnt_saved: Millis,
-    reserved: u64,
     restart: Option<Restart>,
     stretch: f64,
-    front_saved: u64,
     changes: Vec<Change>,
 }
 
@@ -92,14 +96,13 @@ struct Restart {
 }
 
 impl Room {
-    /// An empty room whose first number is `first`. It gives out none before [`Room::reserve`].
+    /// An empty room whose first number, in each lane, is `first`. It gives out none before [`Room::reserve`].
     pub fn new(name: &str, rules: Rules, first: u64, now: Millis) -> Room {
         Room {
             name: name.to_owned(),
-            line: Line::new(first, secs(rules.keep)),
+            line: Lanes::new(&rules, first, secs(rules.keep)),
             seats: Seats::default(),
-            calls: BTreeMap::new(),
-            lapses: VecDeque::new(),
+            calls: Calls::default(),
             pace: Pace::new(rules.seats, now),
             estimator: Estimator::new(margin(&rules), now),
             rules,
@@ -110,10 +113,8 @@ impl Room {
             silent: Span::ZERO,
             refreshed: now,
             learnt_saved: now,
-            reserved: 0,
             restart: None,
             stretch: 1.0,
-            front_saved: 0,
             changes: Vec::new(),
         }
     }
@@ -123,16 +124,15 @@ impl Room {
     pub fn restore(name: &str, rules: Rules, saved: Saved, now: Millis) -> Room {
         let mut room = Room::new(name, rules, 0, now);
         let due = secs(room.rules.poll_max.scale(1.25) + POLL_SLACK);
-        room.line = Line::restore(saved.blocks, saved.reserved, secs(room.rules.keep), due);
+        let keep = secs(room.rules.keep);
+        room.line = Lanes::restore(&room.rules, saved.lanes, saved.blocks, keep, due);
         room.line.mark_all_dirty();
         for (number, entered) in saved.seats {
             room.seats.take(number, entered, true, &room.rules, now);
         }
         for (number, _) in saved.calls {
             // The whole window anew: whoever was called has not seen much of the first.
-            let end = now + room.rules.claim;
-            room.calls.insert(number, end);
-            room.lapses.push_back((end, number));
+            room.calls.add(number, now + room.rules.claim);
         }
         if let Some(mut learnt) = saved.learnt {
             learnt.resume(margin(&room.rules), now);
@@ -202,7 +202,7 @@ impl Room {
         if self.seats.free(number) {
             self.counts.logouts += 1;
             self.departed(number);
-        } else if self.calls.remove(&number).is_some() || self.mark(number, now) != Mark::Over {
+        } else if self.calls.remove(number) || self.mark(number, now) != Mark::Over {
             self.counts.left_line += 1;
             self.estimator.abandoned(1);
             self.changes.push(Change::CallEnd(number));
@@ -221,7 +221,7 @@ impl Room {
         self.portal_up = up;
         if !up {
             let due = self.second(now + self.rules.poll_max.scale(1.25) + POLL_SLACK);
-            for number in std::mem::take(&mut self.calls).into_keys() {
+            for number in self.calls.take_all() {
                 self.line.show(number, due);
                 self.changes.push(Change::CallEnd(number));
             }
@@ -243,14 +243,26 @@ impl Room {
         self.call(now);
     }
 
-    /// Numbers below `limit` may be given out: the store has confirmed them.
+    /// Numbers below `limit` may be given out, in its lane: the store has confirmed them.
+    /// `u64::MAX`, where there is no store: all numbers of all lanes.
     pub fn reserve(&mut self, limit: u64) {
-        self.reserved = self.reserved.max(limit);
+        match limit {
+            u64::MAX => self.line.reserve_all(),
+            limit => self.line.reserve(limit),
+        }
     }
 
-    /// The next number, and the first that may not be given out yet.
+    /// The next number, and the first that may not be given out yet, of the lane with the fewest
+    /// in between.
     pub fn numbers(&self) -> (u64, u64) {
-        (self.line.next(), self.reserved)
+        let lanes = self.line.numbers();
+        let fewest = lanes.min_by_key(|lane| lane.limit.saturating_sub(lane.next));
+        fewest.map_or((0, 0), |lane| (lane.next, lane.limit))
+    }
+
+    /// The same for every lane, with what a store needs to know of it.
+    pub fn lane_numbers(&self) -> Vec<LaneNumbers> {
+        self.line.numbers().collect()
     }
 
     /// Hands what has changed since the last call to the store. Must be called now and then.
@@ -258,11 +270,7 @@ impl Room {
         let mut changes = std::mem::take(&mut self.changes);
         self.line
             .take_dirty(|id, living, over| changes.push(Change::Block(id, living, over)));
-        let front = self.line.base() / BLOCK;
-        if front != self.front_saved {
-            self.front_saved = front;
-            changes.push(Change::Front(front));
-        }
+        changes.extend(self.line.take_retired().into_iter().map(Change::Front));
         changes
     }
 
@@ -280,9 +288,8 @@ impl Room {
         let calls = self
             .calls
             .iter()
-            .map(|(n, end)| Change::Call(*n, *end + silent));
+            .map(|(n, end)| Change::Call(n, end + silent));
         changes.extend(seats.chain(calls));
-        changes.push(Change::Front(self.front_saved));
         changes
     }
 
@@ -290,13 +297,13 @@ impl Room {
     pub fn next_wake(&self, wall: Millis) -> Millis {
         let now = self.clock(wall);
         let mut wake = self.refreshed + REFRESH;
-        if let Some(&(end, _)) = self.lapses.front() {
+        if let Some(end) = self.calls.next() {
             wake = wake.min(end);
         }
         if let Some(at) = self.seats.next() {
             wake = wake.min(at);
         }
-        if self.calling() && self.free() > 0 && self.line.living() > 0 {
+        if self.calling() && self.next_lane().is_some() {
             wake = wake.min(self.pace.next(now));
         }
         wake.max(now) + self.silent
@@ -316,9 +323,9 @@ impl Room {
             seats: self.rules.seats,
             taken: self.seats.taken(),
             callbacks: self.seats.apart(),
-            called: self.calls.len() as u32,
+            called: self.calls.len(),
             waiting: self.line.living(),
-            promise: self.promise(self.line.living() + 1),
+            promise: self.promise_in(0, self.lane(0).living() + 1),
             pace: self.pace.rate(now),
             q: self.estimator.q(),
             visit_secs: self.estimator.rates().map(|rates| rates.visit_secs),
@@ -326,6 +333,7 @@ impl Room {
             portal_up: self.portal_up,
             poll_stretch: self.stretch,
             numbers: self.numbers(),
+            lanes: self.lane_statuses(),
             counts: self.counts,
         }
     }
@@ -341,15 +349,9 @@ impl Room {
         while let Some((number, why)) = self.seats.expire(&self.rules, now) {
             self.seat_lapsed(number, why, now);
         }
-        while let Some(&(end, number)) = self.lapses.front()
-            && end <= now
-        {
-            self.lapses.pop_front();
-            if self.calls.get(&number) == Some(&end) {
-                self.calls.remove(&number);
-                self.changes.push(Change::CallEnd(number));
-                self.counts.no_shows += 1;
-            }
+        while let Some(number) = self.calls.lapse(now) {
+            self.changes.push(Change::CallEnd(number));
+            self.counts.no_shows += 1;
         }
         if now >= self.refreshed + REFRESH {
             self.refresh(now);
@@ -360,6 +362,8 @@ impl Room {
     }
 
     fn refresh(&mut self, now: Millis) {
+        self.line
+            .reckon_arrivals(now.since(self.refreshed).as_secs_f64());
         self.refreshed = now;
         let swept = self.line.sweep(self.second(now));
         self.counts.ghosts += swept.ghosts;
@@ -371,8 +375,8 @@ impl Room {
             self.line.living(),
             now,
         );
-        self.estimator
-            .refresh(self.rules.seats, taken, self.pace.full());
+        let seats = self.rules.seats.saturating_sub(self.idle_reserve());
+        self.estimator.refresh(seats, taken, self.pace.full());
         self.stretch = self.poll_demand() / f64::from(self.rules.poll_budget);
         self.stretch = self.stretch.max(1.0);
         if now.since(self.learnt_saved) >= LEARNT_EVERY {
@@ -401,7 +405,8 @@ impl Room {
         self.changes.push(Change::SeatFree(number));
     }
 
-    /// Calls the lowest living numbers for the seats that are free, as fast as the pace allows.
+    /// Calls the lowest living numbers of the lanes whose turn it is, for the seats that are free, as
+    /// fast as the pace allows.
     fn call(&mut self, now: Millis) {
         if !self.calling() {
             return;
@@ -409,7 +414,8 @@ impl Room {
         let mut passed_over = 0;
         while self.free() > 0
             && passed_over < PASSED_OVER_MAX
-            && let Some(number) = self.line.first()
+            && let Some(lane) = self.next_lane()
+            && let Some(number) = self.line.first(lane)
         {
             let second = self.second(now);
             if self.line.overdue(number, second) {
@@ -426,11 +432,11 @@ impl Room {
             let end = now + self.rules.claim;
             self.counts.queue_jumps += u64::from(self.line.place(number) != 1);
             self.line.call(number, self.second(end));
-            self.calls.insert(number, end);
-            self.lapses.push_back((end, number));
+            self.line.move_on(lane);
+            self.calls.add(number, end);
             self.changes.push(Change::Call(number, end + self.silent));
             self.counts.calls += 1;
-            self.counts.seat_overshoot += u64::from(self.committed() > self.rules.seats);
+            self.counts.seat_overshoot += u64::from(self.overshot_by(lane));
         }
     }
 
@@ -441,7 +447,7 @@ impl Room {
 
     /// Ordinary seats taken or reserved by a call.
     fn committed(&self) -> u32 {
-        self.seats.taken().saturating_add(self.calls.len() as u32)
+        self.seats.taken().saturating_add(self.calls.len())
     }
 
     fn free(&self) -> u32 {

@@ -286,6 +286,7 @@ fn every_key_of_a_room_is_read() {
         poll_budget: 12,
         reserve: 0,
         callback_reserve: 13,
+        lanes: Rules::default().lanes,
     };
     assert_eq!(room.rules, rules);
 }

@@ -9,6 +9,7 @@ fn waiting() -> Waiting {
     Waiting {
         number: 5_678,
         place: 1_234,
+        lane: 0,
         promise: Some(Promise {
             low: Span::mins(8),
             high: Span::secs(11 * 60),

@@ -1,0 +1,466 @@
+//! The lanes of a room: a line each, and whose turn it is among them.
+//!
+//! A number tells its lane in its highest bits: it never changes lanes, and what is kept of it needs
+//! no more room. Lane 0 is for whoever belongs to no other. A room without lanes has it alone, and its
+//! numbers are those of a room that knows of no lanes.
+//!
+//! Whose turn it is is decided by virtual time (start-time fair queueing: Goyal, Vin & Cheng, SIGCOMM
+//! 1996): a call moves its lane on by 1 / weight, and the lane that is the least far on is the next. A
+//! lane that had nobody to call, or no seat for them, begins anew where the others are: it has saved
+//! up nothing. So of any n calls in a row that a lane waits for, it gets at least
+//! n · weight / all weights, less one for itself and its own share of one for each other lane.
+
+use super::line::{Bits, Line, Mark, Swept};
+use super::rules::Rules;
+use crate::time::Span;
+use std::ops::Range;
+
+/// Lanes that a room may have.
+pub const LANES_MAX: usize = 16;
+/// Lanes that numbers can tell apart: also those that were taken out of the rules while somebody
+/// may still hold a ticket of them.
+const IDS: usize = 64;
+/// A number's lane stands above these bits.
+const SHIFT: u32 = 64 - IDS.ilog2();
+/// How far on a call moves a lane of weight 1.
+const STRIDE: u64 = 1 << 24;
+/// Arrivals are remembered for about as long.
+const ARRIVALS_MEMORY: Span = Span::mins(5);
+
+/// What a room's rules say of one lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneRules {
+    /// Its name; empty for the one lane of a room without lanes.
+    pub name: String,
+    /// Its share of the calls, beside the other lanes' weights; at least 1.
+    pub weight: u32,
+    /// Seats that are kept for it.
+    pub seats: u32,
+}
+
+impl Default for LaneRules {
+    fn default() -> LaneRules {
+        LaneRules {
+            name: String::new(),
+            weight: 1,
+            seats: 0,
+        }
+    }
+}
+
+/// What is reserved of the numbers of one lane: what a store keeps of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneNumbers {
+    /// The lane's part of its numbers.
+    pub id: u8,
+    /// Its name.
+    pub name: String,
+    /// The number that is given out next.
+    pub next: u64,
+    /// The first that may not be given out yet.
+    pub limit: u64,
+}
+
+/// Something counted for each lane that numbers can tell apart.
+#[derive(Clone, Debug)]
+pub struct ByLane([u32; IDS]);
+
+/// One lane.
+pub struct Lane {
+    id: usize,
+    pub rules: LaneRules,
+    line: Line,
+    /// Newcomers may come into it now.
+    pub open: bool,
+    /// Numbers below this one may be given out.
+    limit: u64,
+    front_saved: u64,
+    /// How far on it is.
+    at: u64,
+    /// Tickets since arrivals were last reckoned, and how many there are a second.
+    fresh: u32,
+    pub arrivals: f64,
+    pub tickets: u64,
+    pub straight: u64,
+    pub calls: u64,
+}
+
+/// The lanes of a room. See the module.
+pub struct Lanes {
+    /// Those of the rules in their order, then those that were taken out of them.
+    lanes: Vec<Lane>,
+    /// How many are of the rules.
+    ruled: usize,
+    /// How far on the lane was that was called last.
+    now_at: u64,
+}
+
+/// The blocks of numbers that belong to the same lane as the block `front`, up to that one.
+fn before(front: u64) -> Range<u64> {
+    let lane = id(front * super::BLOCK) as u64;
+    ((lane << SHIFT) / super::BLOCK)..front
+}
+
+/// The lane's part of a number.
+fn id(number: u64) -> usize {
+    (number >> SHIFT) as usize
+}
+
+/// The number in lane `id` that is `number` in lane 0.
+fn in_lane(id: usize, number: u64) -> u64 {
+    (id as u64) << SHIFT | number & ((1 << SHIFT) - 1)
+}
+
+impl ByLane {
+    /// Of the lane of `number`.
+    pub fn of(&self, number: u64) -> u32 {
+        self.0[id(number)]
+    }
+
+    /// One more in the lane of `number`.
+    pub fn add(&mut self, number: u64) {
+        self.0[id(number)] += 1;
+    }
+
+    /// One less.
+    pub fn take(&mut self, number: u64) {
+        let count = &mut self.0[id(number)];
+        *count = count.saturating_sub(1);
+    }
+}
+
+impl Default for ByLane {
+    fn default() -> ByLane {
+        ByLane([0; IDS])
+    }
+}
+
+impl Lane {
+    fn new(id: usize, rules: LaneRules, line: Line) -> Lane {
+        Lane {
+            id,
+            rules,
+            open: true,
+            limit: 0,
+            front_saved: line.base() / super::BLOCK,
+            line,
+            at: 0,
+            fresh: 0,
+            arrivals: 0.0,
+            tickets: 0,
+            straight: 0,
+            calls: 0,
+        }
+    }
+
+    /// Some number of this lane.
+    pub fn any_number(&self) -> u64 {
+        in_lane(self.id, 0)
+    }
+
+    /// Living tickets.
+    pub fn living(&self) -> u64 {
+        self.line.living()
+    }
+}
+
+impl Lanes {
+    /// Empty lanes, each with `first` as its first number (within the lane).
+    pub fn new(rules: &Rules, first: u64, keep: u32) -> Lanes {
+        let lanes = rules.lanes.iter().take(LANES_MAX).enumerate();
+        let lanes = lanes.map(|(id, rules)| {
+            let line = Line::new(in_lane(id, first), keep);
+            Lane::new(id, rules.clone(), line)
+        });
+        Lanes::of(lanes.collect())
+    }
+
+    /// The lanes as they were stored: each finds its tickets by its name, wherever it stands in the
+    /// rules now. A lane that is no longer in the rules gets no newcomers, but its tickets are
+    /// called as those of a lane of weight 1.
+    pub fn restore(
+        rules: &Rules,
+        stored: Vec<LaneNumbers>,
+        blocks: Vec<(u64, Bits, Bits)>,
+        keep: u32,
+        due: u32,
+    ) -> Lanes {
+        let line = |id: usize, next| {
+            let own = (blocks.iter().copied()).filter(|(block, ..)| of_block(*block) == id);
+            Line::restore(own, next, keep, due)
+        };
+        let first = (stored.iter().find(|lane| lane.id == 0)).map_or(0, |lane| lane.limit);
+        let mut former = stored;
+        let mut lanes: Vec<Lane> = Vec::new();
+        let mut given: Vec<usize> = former.iter().map(|lane| lane.id.into()).collect();
+        let mut new_id = || {
+            let id = (0..IDS).find(|id| !given.contains(id))?;
+            given.push(id);
+            Some(id)
+        };
+        for (index, rules) in rules.lanes.iter().take(LANES_MAX).enumerate() {
+            let known = (former.iter()).position(|it| match index {
+                0 => it.id == 0,
+                _ => it.id != 0 && it.name == rules.name,
+            });
+            let known = known.map(|at| former.remove(at));
+            let new = known.is_none().then(&mut new_id).flatten();
+            let (id, next) = match (known, new) {
+                (Some(it), _) => (usize::from(it.id), it.limit),
+                (None, Some(id)) => (id, in_lane(id, first)),
+                // So many lanes were never meant: the newest former one is taken over.
+                (None, None) => former
+                    .pop()
+                    .map_or((0, first), |it| (usize::from(it.id), it.limit)),
+            };
+            lanes.push(Lane::new(id, rules.clone(), line(id, next)));
+        }
+        let ruled = lanes.len();
+        lanes.extend(former.into_iter().map(|lane| {
+            let id = usize::from(lane.id).min(IDS - 1);
+            let rules = LaneRules {
+                name: lane.name,
+                ..LaneRules::default()
+            };
+            Lane::new(id, rules, line(id, lane.limit))
+        }));
+        Lanes {
+            ruled,
+            ..Lanes::of(lanes)
+        }
+    }
+
+    fn of(lanes: Vec<Lane>) -> Lanes {
+        Lanes {
+            ruled: lanes.len(),
+            lanes,
+            now_at: 0,
+        }
+    }
+
+    /// The lanes: those of the rules in their order, then former ones.
+    pub fn iter(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter()
+    }
+
+    /// How many lanes there are, former ones included.
+    pub fn len(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// The lane at `index`, former ones included.
+    pub fn get(&self, index: usize) -> &Lane {
+        &self.lanes[index]
+    }
+
+    /// The index of the rules' lane that newcomers for `index` come into.
+    pub fn ruled(&self, index: usize) -> usize {
+        if index < self.ruled { index } else { 0 }
+    }
+
+    /// The index of the lane that `number` belongs to; that of no lane for a number of none.
+    pub fn lane_of(&self, number: u64) -> usize {
+        let id = id(number);
+        match self.lanes.first() {
+            Some(lane) if lane.id == id => 0,
+            _ => (self.lanes.iter().position(|lane| lane.id == id)).unwrap_or(self.lanes.len()),
+        }
+    }
+
+    /// Whether lanes of the rules take newcomers now.
+    pub fn set_open(&mut self, open: impl Fn(usize) -> bool) {
+        for (index, lane) in self.lanes.iter_mut().take(self.ruled).enumerate() {
+            lane.open = open(index);
+        }
+    }
+
+    /// The lane that is called next, of those that may be; `None` if none may. Moves nobody on.
+    pub fn next(&self, may: impl Fn(usize) -> bool) -> Option<usize> {
+        if self.lanes.len() == 1 {
+            return may(0).then_some(0);
+        }
+        (0..self.lanes.len())
+            .filter(|index| may(*index))
+            .min_by_key(|index| self.lanes[*index].at.max(self.now_at))
+    }
+
+    /// A ticket of lane `index` is called: the lane moves on.
+    pub fn move_on(&mut self, index: usize) {
+        let lane = &mut self.lanes[index];
+        lane.calls += 1;
+        self.now_at = lane.at.max(self.now_at);
+        lane.at = self.now_at + STRIDE / u64::from(lane.rules.weight.max(1));
+    }
+
+    /// Somebody goes straight in by lane `index`.
+    pub fn count_straight(&mut self, index: usize) {
+        self.lanes[index].straight += 1;
+    }
+
+    /// `secs` have passed: how many come a second, in each lane.
+    pub fn reckon_arrivals(&mut self, secs: f64) {
+        let forgotten = 1.0 - (-secs / ARRIVALS_MEMORY.as_secs_f64()).exp();
+        for lane in &mut self.lanes {
+            let now = f64::from(std::mem::take(&mut lane.fresh)) / secs.max(0.001);
+            lane.arrivals += (now - lane.arrivals) * forgotten;
+        }
+    }
+
+    /// What is given out and reserved of each lane's numbers.
+    pub fn numbers(&self) -> impl Iterator<Item = LaneNumbers> + '_ {
+        self.lanes.iter().map(|lane| LaneNumbers {
+            id: lane.id as u8,
+            name: lane.rules.name.clone(),
+            next: lane.line.next(),
+            limit: lane.limit,
+        })
+    }
+
+    /// Whether one more number may be given out in lane `index`.
+    pub fn may_number(&self, index: usize) -> bool {
+        let lane = &self.lanes[index];
+        lane.line.next() < lane.limit
+    }
+
+    /// Numbers below `limit` may be given out in the lane that it belongs to.
+    pub fn reserve(&mut self, limit: u64) {
+        if let Some(lane) = self.lane_mut(limit) {
+            lane.limit = lane.limit.max(limit);
+        }
+    }
+
+    /// All numbers may be given out.
+    pub fn reserve_all(&mut self) {
+        self.lanes.iter_mut().for_each(|lane| lane.limit = u64::MAX);
+    }
+
+    /// What no lane needs of its blocks any longer, since the last call.
+    pub fn take_retired(&mut self) -> Vec<Range<u64>> {
+        let mut retired = Vec::new();
+        for lane in &mut self.lanes {
+            let front = lane.line.base() / super::BLOCK;
+            if std::mem::replace(&mut lane.front_saved, front) != front {
+                retired.push(before(front));
+            }
+        }
+        retired
+    }
+}
+
+/// What a line can do, with the lane found by the number.
+impl Lanes {
+    /// A new ticket at the end of lane `index`, living.
+    pub fn push(&mut self, index: usize, due: u32) -> u64 {
+        let lane = &mut self.lanes[index];
+        lane.fresh += 1;
+        lane.tickets += 1;
+        lane.line.push(due)
+    }
+
+    /// A number of lane `index` that never waits.
+    pub fn push_over(&mut self, index: usize) -> u64 {
+        self.lanes[index].line.push_over()
+    }
+
+    /// Living tickets, in all lanes.
+    pub fn living(&self) -> u64 {
+        self.lanes.iter().map(Lane::living).sum()
+    }
+
+    /// The first living ticket of lane `index`.
+    pub fn first(&mut self, index: usize) -> Option<u64> {
+        self.lanes[index].line.first()
+    }
+
+    /// How `number` stands at second `now`.
+    pub fn mark(&self, number: u64, now: u32) -> Mark {
+        self.lane(number)
+            .map_or(Mark::Over, |lane| lane.line.mark(number, now))
+    }
+
+    /// Living tickets before `number` in its lane, plus one.
+    pub fn place(&self, number: u64) -> u64 {
+        self.lane(number).map_or(1, |lane| lane.line.place(number))
+    }
+
+    /// See [`Line::overdue`].
+    pub fn overdue(&self, number: u64, now: u32) -> bool {
+        self.lane(number)
+            .is_some_and(|lane| lane.line.overdue(number, now))
+    }
+
+    /// See [`Line::show`].
+    pub fn show(&mut self, number: u64, due: u32) -> bool {
+        self.lane_mut(number)
+            .is_some_and(|lane| lane.line.show(number, due))
+    }
+
+    /// See [`Line::expect`].
+    pub fn expect(&mut self, number: u64, due: u32) {
+        self.with(number, |line| line.expect(number, due));
+    }
+
+    /// See [`Line::pass_over`].
+    pub fn pass_over(&mut self, number: u64) {
+        self.with(number, |line| line.pass_over(number));
+    }
+
+    /// See [`Line::call`].
+    pub fn call(&mut self, number: u64, claim_end: u32) {
+        self.with(number, |line| line.call(number, claim_end));
+    }
+
+    /// See [`Line::reopen`].
+    pub fn reopen(&mut self, number: u64, now: u32) {
+        self.with(number, |line| line.reopen(number, now));
+    }
+
+    /// See [`Line::end`].
+    pub fn end(&mut self, number: u64) {
+        self.with(number, |line| line.end(number));
+    }
+
+    /// See [`Line::sweep`].
+    pub fn sweep(&mut self, now: u32) -> Swept {
+        let mut all = Swept::default();
+        for lane in &mut self.lanes {
+            let swept = lane.line.sweep(now);
+            all.ghosts += swept.ghosts;
+            all.abandoned += swept.abandoned;
+        }
+        all
+    }
+
+    /// See [`Line::take_dirty`].
+    pub fn take_dirty(&mut self, mut each: impl FnMut(u64, Bits, Bits)) {
+        for lane in &mut self.lanes {
+            lane.line.take_dirty(&mut each);
+        }
+    }
+
+    /// See [`Line::mark_all_dirty`].
+    pub fn mark_all_dirty(&mut self) {
+        self.lanes
+            .iter_mut()
+            .for_each(|lane| lane.line.mark_all_dirty());
+    }
+
+    fn lane(&self, number: u64) -> Option<&Lane> {
+        self.lanes.get(self.lane_of(number))
+    }
+
+    fn lane_mut(&mut self, number: u64) -> Option<&mut Lane> {
+        let index = self.lane_of(number);
+        self.lanes.get_mut(index)
+    }
+
+    fn with(&mut self, number: u64, act: impl FnOnce(&mut Line)) {
+        if let Some(lane) = self.lane_mut(number) {
+            act(&mut lane.line);
+        }
+    }
+}
+
+fn of_block(block: u64) -> usize {
+    id(block.saturating_mul(super::BLOCK))
+}
