@@ -14,6 +14,7 @@
 //! cookie · config · metrics
 //! host                 the only clock and entropy
 //! room                 PURE: line, seats, pace, promise
+//! calendar             PURE: days and hours in a time zone
 //! time                 milliseconds, saturating arithmetic
 //! ```
 //!
@@ -25,6 +26,7 @@
 pub mod acme;
 pub mod admin;
 pub mod app;
+pub mod calendar;
 pub mod cli;
 pub mod config;
 pub mod cookie;
