@@ -3,7 +3,7 @@
 mod series;
 mod status;
 
-pub use status::{HouseStatus, PortalStatus, Range, RoomStatus, ServerStatus};
+pub use status::{HouseStatus, LaneStatus, PortalStatus, Range, RoomStatus, ServerStatus};
 
 use crate::front::House;
 use crate::time::Millis;

@@ -7,6 +7,7 @@
 mod acme;
 mod flows;
 mod hosts;
+mod lanes;
 mod limits;
 mod listeners;
 mod overrides;
@@ -27,6 +28,7 @@ mod values;
 
 pub use flows::{FlowList, Flows};
 pub use hosts::HostPattern;
+pub use lanes::{Header, Hint, LaneConfig, Members, Newcomer, Title};
 pub use parse::{MAX_FILE_BYTES, Source, parse};
 pub use pattern::{PathPattern, PathSet, Specificity};
 pub use presets::Preset;
@@ -378,4 +380,6 @@ pub struct RoomConfig {
     pub flows: Flows,
     /// Seats, times and mode.
     pub rules: Rules,
+    /// The lanes, as in the rules; none if the room has but one line.
+    pub lanes: Vec<LaneConfig>,
 }

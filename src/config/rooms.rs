@@ -1,12 +1,11 @@
 //! `[[room]]`: what is guarded, for whom it is open, and the rules.
 
-use super::flows;
 use super::hosts::{self, HostPattern};
 use super::pattern::PathPattern;
 use super::requests::path;
 use super::table::{Table, nearest};
 use super::values::{choice, list, name, number, parsed, show, span};
-use super::{RoomConfig, portals};
+use super::{RoomConfig, Trust, flows, lanes, portals};
 use crate::room::{Mode, Rules};
 use crate::time::Span;
 use std::collections::HashMap;
@@ -40,13 +39,17 @@ const HOST_EXAMPLE: &str = "write a host such as \"ent.example.fr\", \"*.example
 
 /// Reads every `[[room]]`; one with defaults stands in front of a portal that is alone and has
 /// none. `None` if a room could not be read.
-pub(super) fn read(top: &mut Table<'_>, portals: &[portals::Read]) -> Option<Vec<RoomConfig>> {
+pub(super) fn read(
+    top: &mut Table<'_>,
+    portals: &[portals::Read],
+    trust: &Trust,
+) -> Option<Vec<RoomConfig>> {
     let tables = top.tables("room");
     let sink = top.sink();
     if tables.is_empty() {
         if portals.len() == 1 && !top.has("room") {
             let defaults = DeTable::new();
-            return room(Table::top(&defaults, sink), portals, true).map(|room| vec![room]);
+            return room(Table::top(&defaults, sink), portals, trust, true).map(|room| vec![room]);
         }
         if !portals.is_empty() {
             sink.doubtful(
@@ -64,7 +67,7 @@ pub(super) fn read(top: &mut Table<'_>, portals: &[portals::Read]) -> Option<Vec
     for table in tables {
         let name_at = table.span(&["name"]);
         let paths_at = table.span(&["path", "host"]);
-        let room = room(table, portals, only);
+        let room = room(table, portals, trust, only);
         if let Some(room) = &room {
             if rooms.iter().flatten().any(|other| other.name == room.name) {
                 sink.wrong(
@@ -108,7 +111,12 @@ fn overlap(
     found
 }
 
-fn room(mut table: Table<'_>, portals: &[portals::Read], only: bool) -> Option<RoomConfig> {
+fn room(
+    mut table: Table<'_>,
+    portals: &[portals::Read],
+    trust: &Trust,
+    only: bool,
+) -> Option<RoomConfig> {
     let portal = portal(&mut table, portals);
     let portal_name = portal
         .and_then(|index| portals.get(index))
@@ -124,7 +132,8 @@ fn room(mut table: Table<'_>, portals: &[portals::Read], only: bool) -> Option<R
     let paths = table.read_or("path", list(path), vec![PathPattern::everything()]);
     let cookie_domain = cookie_domain(&mut table, &hosts);
     let flows = flows::read(&mut table);
-    let rules = rules(&mut table);
+    let mut rules = rules(&mut table);
+    let lanes = lanes::read(&mut table, &mut rules, trust);
     table.finish();
     Some(RoomConfig {
         name: name?,
@@ -134,6 +143,7 @@ fn room(mut table: Table<'_>, portals: &[portals::Read], only: bool) -> Option<R
         cookie_domain,
         flows,
         rules,
+        lanes,
     })
 }
 

@@ -142,7 +142,8 @@ impl<'a> Table<'a> {
         let Some(item) = self.entries.get(key) else {
             return Vec::new();
         };
-        let help = format!("write `[[{key}]]`, with two brackets, above each one");
+        let heading = format!("[[{}{key}]]", self.prefix);
+        let help = format!("write `{heading}`, with two brackets, above each one");
         let DeValue::Array(array) = item.get_ref() else {
             self.field(key, item)
                 .wrong_type::<()>("a list of tables", help);
@@ -151,7 +152,7 @@ impl<'a> Table<'a> {
         let mut tables = Vec::new();
         for item in array.iter() {
             if let DeValue::Table(entries) = item.get_ref() {
-                tables.push(self.child(key, format!("[[{key}]]"), item.span(), entries));
+                tables.push(self.child(key, heading.clone(), item.span(), entries));
             } else {
                 self.field(key, item)
                     .wrong_type::<()>("a table", help.clone());

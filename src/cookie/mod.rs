@@ -12,7 +12,7 @@
 mod header;
 mod keys;
 
-pub use header::{Held, RoomCookie, RoomCookies, strip_request, strip_response};
+pub use header::{Held, LaneHint, RoomCookie, RoomCookies, strip_request, strip_response};
 pub use keys::{KeyError, Keys};
 
 use crate::room::{Pass, Promise, Promised, Ticket, Visitor};

@@ -2,7 +2,7 @@
 
 use super::access::AccessLog;
 use super::crowd::{Crowd, network};
-use super::page::{Pages, RefusalKind};
+use super::page::{LaneWords, Lang, Pages, RefusalKind};
 use super::written::Written;
 use crate::config::{Config, RoomConfig, Routes};
 use crate::cookie::{Held, Keys, Rejected, RoomCookie, RoomCookies};
@@ -55,6 +55,8 @@ pub struct Door {
     pub(super) name: Arc<str>,
     pub(super) cookie: RoomCookie,
     pub(super) meters: RoomMeters,
+    /// What is said of its lanes, by language.
+    lane_words: [LaneWords; Lang::ALL.len()],
     room: Mutex<Room>,
 }
 
@@ -99,6 +101,7 @@ impl House {
         access: AccessLog,
         tls: Option<Tls>,
     ) -> House {
+        let pages = Pages::new();
         let doors = (config.rooms.iter().zip(rooms))
             .map(|(room_config, room)| {
                 let rules = &room_config.rules;
@@ -113,6 +116,7 @@ impl House {
                 Arc::new(Door {
                     cookie: RoomCookie::new(keys.clone(), &cookies),
                     meters: metrics.room(name),
+                    lane_words: Lang::ALL.map(|lang| pages.lanes(lang, room_config)),
                     name: name.as_str().into(),
                     room: Mutex::new(room),
                     config: room_config.clone(),
@@ -131,7 +135,7 @@ impl House {
                 .map(|kind| metrics.refusal(kind.name()))
                 .collect(),
             written: Written::new(metrics.store_late.clone()),
-            pages: Pages::new(),
+            pages,
             zone: TimeZone::system(),
             crowd: Crowd::default(),
             draining: AtomicBool::new(false),
@@ -238,6 +242,20 @@ impl Door {
     pub fn room(&self) -> MutexGuard<'_, Room> {
         // A panic inside is a bug, but not a reason to send everybody home.
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Door {
+    /// What is said of its lanes, if it has several.
+    pub(super) fn lanes(&self, lang: Lang) -> Option<&LaneWords> {
+        let words = &self.lane_words[lang as usize];
+        (self.config.lanes.len() > 1).then_some(words)
+    }
+
+    /// The name of the lane at `index`, if it has one.
+    pub(super) fn lane_name(&self, index: usize) -> Option<&str> {
+        let lane = self.config.lanes.get(index)?;
+        Some(lane.name.as_str()).filter(|name| !name.is_empty())
     }
 }
 

@@ -34,6 +34,7 @@ mod handshake;
 mod held;
 mod http2;
 mod json;
+mod lanes;
 mod lasting;
 mod lines;
 mod mark;

@@ -22,6 +22,8 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 struct Status<'a> {
     state: &'a str,
     room: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lane: Option<&'a str>,
     position: Option<u64>,
     wait_seconds: Option<WaitSeconds>,
     poll_after_seconds: Option<u64>,
@@ -67,6 +69,7 @@ fn status(house: &House, door: &Door, manner: Manner, who: Visitor) -> Response<
     let mut status = Status {
         state: "outside",
         room: &door.config.name,
+        lane: None,
         position: None,
         wait_seconds: None,
         poll_after_seconds: None,
@@ -83,6 +86,7 @@ fn status(house: &House, door: &Door, manner: Manner, who: Visitor) -> Response<
             ticket,
             fresh,
         } => {
+            status.lane = door.lane_name(waiting.lane);
             describe(house, manner, &mut status, &waiting);
             return with_ticket(reply::json(&status), door, fresh.then_some(ticket));
         }

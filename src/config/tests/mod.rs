@@ -1,6 +1,7 @@
 //! Whole files and what they mean.
 
 mod acme;
+mod lanes;
 mod overrides;
 mod tls;
 mod wrong;

@@ -11,7 +11,9 @@ mod words;
 
 pub use lang::Lang;
 pub use refusal::RefusalKind;
+pub use words::LaneWords;
 
+use crate::config::RoomConfig;
 use crate::room;
 use aws_lc_rs::digest;
 use bytes::Bytes;
@@ -58,6 +60,8 @@ pub struct WaitingView<'a> {
     pub form: bool,
     /// The visitor paused the refresh that stands in for the script.
     pub paused: bool,
+    /// The title of the visitor's lane, and what each lane gets; `None`: the room has but one line.
+    pub lanes: Option<(&'a str, &'a str)>,
     /// Whole minutes that a place is kept without a sign of life.
     pub keep_minutes: u32,
 }
@@ -158,6 +162,8 @@ impl Pages {
             Hole::Place => page.text(&said.place),
             Hole::Wait => page.text(said.wait),
             Hole::Note => page.text(said.note.unwrap_or_default()),
+            Hole::Lane => page.text(view.lanes.map_or("", |(title, _)| title)),
+            Hole::Rules => page.text(view.lanes.map_or("", |(_, rules)| rules)),
             Hole::Room => page.text(view.room),
             Hole::Address => page.text(&same_origin(view.address)),
             Hole::Updated => page.text(view.updated),
@@ -180,6 +186,8 @@ impl Pages {
             t => self.words(lang).page.clone(),
             assets => self.links.clone(),
             said,
+            lane => shape.laned.then(|| put(Hole::Lane)),
+            rules => put(Hole::Rules),
             room => put(Hole::Room),
             address => put(Hole::Address),
             updated => put(Hole::Updated),
@@ -231,6 +239,11 @@ impl Pages {
             note: waiting.reason.map(|reason| words.reason(reason)),
             place,
         }
+    }
+
+    /// What is said of the lanes of a room.
+    pub fn lanes(&self, lang: Lang, room: &RoomConfig) -> LaneWords {
+        self.words(lang).lanes(&room.lanes, &room.rules.lanes)
     }
 
     /// The asset `name` (without the folder), if it is one of this version's.

@@ -28,6 +28,7 @@ fn view(waiting: &Waiting) -> WaitingView<'_> {
         address: "/auth/login?a=1&b=2",
         form: false,
         paused: false,
+        lanes: None,
         keep_minutes: 5,
     }
 }
@@ -77,6 +78,7 @@ fn a_page_that_is_filled_in_is_what_its_template_makes() {
             address: nasty,
             form: shape.form,
             paused: shape.paused,
+            lanes: shape.laned.then_some(("Élèves & co", "a <rule>")),
             ..view(&told)
         };
         let said = pages.say(lang, &told);
@@ -85,6 +87,8 @@ fn a_page_that_is_filled_in_is_what_its_template_makes() {
             Hole::Place => said.place.as_str().into(),
             Hole::Wait => said.wait.into(),
             Hole::Note => said.note.unwrap_or_default().into(),
+            Hole::Lane => "Élèves & co".into(),
+            Hole::Rules => "a <rule>".into(),
             Hole::Room => view.room.into(),
             Hole::Address => nasty.into(),
             Hole::Updated => view.updated.into(),
@@ -94,6 +98,19 @@ fn a_page_that_is_filled_in_is_what_its_template_makes() {
         });
         assert_eq!(text(pages.waiting(lang, &view)), made, "{shape:?}");
     }
+}
+
+#[test]
+fn who_goes_first_is_said_to_everybody() {
+    let waiting = waiting();
+    let laned = WaitingView {
+        lanes: Some(("Élèves", "Enseignants : 3 appels sur 4.")),
+        ..view(&waiting)
+    };
+    let html = page(Lang::Fr, &laned);
+    assert!(html.contains(r#"<dt>Votre file</dt><dd id="lane">Élèves</dd>"#));
+    assert!(html.contains("avancent ensemble. Enseignants : 3 appels sur 4.</p>"));
+    assert!(!page(Lang::Fr, &view(&waiting)).contains("file avance"));
 }
 
 #[test]

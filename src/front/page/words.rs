@@ -4,6 +4,10 @@
 //! beforehand, too, and the title is cut where its place belongs. Only a few counts ask fluent at
 //! run time.
 
+mod lanes;
+
+pub use lanes::LaneWords;
+
 use super::{Lang, RefusalKind};
 use crate::room::{Reason, Shown};
 use fluent_bundle::concurrent::FluentBundle;

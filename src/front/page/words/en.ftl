@@ -6,6 +6,8 @@ page =
     .room = Waiting room
     .line = You are in the line
     .turn = It is your turn
+    .lane = Your line
+    .lanes = Several lines move together.
     .place = Your place
     .wait = Your wait
     .keep = Do not reload, your place is kept.
@@ -43,6 +45,30 @@ reason =
     .portal-down = The site does not answer. The line will move again as soon as it does. Your place is kept.
     .held = The people in charge of the site have stopped the line. It will move again by itself. Your place is kept.
     .slower = The site is slower than expected. Your wait is longer than we said.
+
+lane =
+    .others = Everybody else
+lane-share =
+    { $count ->
+        [one] { $title }: { $count } call out of { $all }
+       *[other] { $title }: { $count } calls out of { $all }
+    }
+lane-seats =
+    { $count ->
+        [one] { $count } seat kept
+       *[other] { $count } seats kept
+    }
+lane-hours = { $days } from { $from } to { $to }
+lane-days = { $first } to { $last }
+lane-day =
+    .mon = Monday
+    .tue = Tuesday
+    .wed = Wednesday
+    .thu = Thursday
+    .fri = Friday
+    .sat = Saturday
+    .sun = Sunday
+    .all = every day
 
 title-waiting = Place { $place } – waiting room
 

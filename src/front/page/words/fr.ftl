@@ -6,6 +6,8 @@ page =
     .room = Salle d’attente
     .line = Vous êtes dans la file
     .turn = C’est à vous
+    .lane = Votre file
+    .lanes = Plusieurs files avancent ensemble.
     .place = Votre place
     .wait = Votre attente
     .keep = Ne rechargez pas, votre place est gardée.
@@ -43,6 +45,30 @@ reason =
     .portal-down = Le site ne répond pas. La file avancera de nouveau dès qu’il répondra. Votre place est gardée.
     .held = La file est arrêtée par les responsables du site. Elle reprendra toute seule. Votre place est gardée.
     .slower = Le site est plus lent que prévu. Votre attente est plus longue qu’annoncé.
+
+lane =
+    .others = Tous les autres
+lane-share =
+    { $count ->
+        [one] { $title } : { $count } appel sur { $all }
+       *[other] { $title } : { $count } appels sur { $all }
+    }
+lane-seats =
+    { $count ->
+        [one] { $count } place gardée
+       *[other] { $count } places gardées
+    }
+lane-hours = { $days } de { $from } à { $to }
+lane-days = du { $first } au { $last }
+lane-day =
+    .mon = lundi
+    .tue = mardi
+    .wed = mercredi
+    .thu = jeudi
+    .fri = vendredi
+    .sat = samedi
+    .sun = dimanche
+    .all = tous les jours
 
 title-waiting = Place { $place } – file d’attente
 
