@@ -6,6 +6,7 @@ mod support;
 
 use http::Request;
 use preau::config;
+use preau::room::Limit;
 use preau::upstream::{Claim, Client, Failure, Portal, RequestBody, Wants};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::{Ipv4Addr, TcpListener};
@@ -31,7 +32,7 @@ fn the_server_is_not_blamed_for_our_own_want() {
         overrides: &["portal.health.fall=1".to_owned()],
     };
     let config = config::parse(source).expect("the tables are right");
-    let portal = Portal::new(config.portals[0].clone());
+    let portal = Portal::new(config.portals[0].clone(), Limit::Fixed(1), None);
     let client = Client::new(portal.clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

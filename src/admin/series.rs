@@ -55,9 +55,10 @@ const LANE_COUNTS: [Series<LaneStatus, u64>; 3] = [
 ];
 
 #[rustfmt::skip]
-const PORTAL_GAUGES: [Series<Portal, f64>; 6] = [
+const PORTAL_GAUGES: [Series<Portal, f64>; 7] = [
     ("preau_portal_up", "Whether any server of the portal is up", |p| flag(p.is_up())),
     ("preau_portal_slots", "Requests in flight at most", |p| f64::from(p.usage().limit)),
+    ("preau_portal_seats", "People inside at most, over its rooms whose seats are found", |p| f64::from(p.bearing.seats())),
     ("preau_portal_in_flight", "Requests in flight", |p| f64::from(p.usage().in_flight)),
     ("preau_portal_lent", "Answers that the portal has begun and that are taken slowly, while others use their slot", |p| f64::from(p.usage().lent)),
     ("preau_portal_slot_queue", "Requests that wait for a slot", |p| p.usage().waiting as f64),
@@ -181,6 +182,14 @@ impl Page {
                 counter
                     .with_label_values(&[&portal.config().name])
                     .inc_by(count);
+            }
+        }
+        let help = "Times that a limit of slots or seats was moved, by reason";
+        let moves = self.counters("preau_portal_moves_total", help, &["portal", "why"])?;
+        for portal in portals {
+            for (why, count) in portal.bearing.moves() {
+                let labels = [portal.config().name.as_str(), why.name()];
+                moves.with_label_values(&labels).inc_by(count);
             }
         }
         let labels = ["portal", "server"];

@@ -104,6 +104,15 @@ pub struct PortalStatus {
     pub up: bool,
     /// The limit of requests in flight.
     pub slots: u32,
+    /// Whether that limit is found.
+    #[serde(default)]
+    pub slots_found: bool,
+    /// People inside at most, over its rooms whose seats are found; null if there are none.
+    #[serde(default)]
+    pub seats: Option<u32>,
+    /// The last moves of both limits, the newest last, with what was seen and why.
+    #[serde(default)]
+    pub moves: serde_json::Value,
     /// Requests in flight.
     pub in_flight: u32,
     /// Requests that wait for a slot.
@@ -211,6 +220,9 @@ fn portals(desk: &Desk) -> Vec<PortalStatus> {
                 name: portal.config().name.clone(),
                 up: portal.is_up(),
                 slots: usage.limit,
+                slots_found: portal.bearing.finds_slots(),
+                seats: portal.bearing.finds_seats().then(|| portal.bearing.seats()),
+                moves: serde_json::json!(portal.bearing.last_moves()),
                 in_flight: usage.in_flight,
                 waiting: usage.waiting,
                 servers: servers

@@ -1,6 +1,7 @@
 //! Open files: every connection is one, and the system gives us only so many.
 
-use crate::config::Config;
+use crate::config::{Config, Portal};
+use crate::upstream::CONNECTIONS_PER_SLOT;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors for all that is neither a visitor's connection nor a portal's: store, logs,
@@ -14,7 +15,9 @@ pub fn fit(config: &mut Config) {
     let Some(limit) = raised() else {
         return;
     };
-    let slots = config.portals.iter().map(|portal| u64::from(portal.slots));
+    // Beside those in use, some are lent.
+    let connections = |portal: &Portal| u64::from(portal.slots.most()) * CONNECTIONS_PER_SLOT;
+    let slots = config.portals.iter().map(connections);
     // A tunnel or a stream of events has a connection to the portal beside those.
     let lasting = u64::from(config.limits.tunnels);
     let room = room_for_visitors(limit, slots.sum::<u64>() + lasting);

@@ -1,6 +1,6 @@
 //! The rooms' time, the portals' health, and what is forgotten now and then.
 
-use super::certificates;
+use super::{bearing, certificates};
 use crate::front::{Door, House};
 use crate::host;
 use crate::time::Span;
@@ -26,7 +26,8 @@ pub async fn keep(house: &Arc<House>) {
             .filter(|door| door.config.portal == index)
             .cloned()
             .collect();
-        tokio::spawn(tell(portal.clone(), doors));
+        tokio::spawn(tell(portal.clone(), doors.clone()));
+        tokio::spawn(bearing::look(portal.clone(), doors));
         for server in 0..portal.config().servers.len() {
             tokio::spawn(portal.clone().probe_forever(server));
         }

@@ -3,6 +3,7 @@
 use crate::front::House;
 use crate::host;
 use crate::store::{self, Group, Store, StoreError};
+use crate::time::{Millis, Span};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,8 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_millis(100);
 /// Pause between two rounds however many wait: the next group grows meanwhile.
 const GAP: Duration = Duration::from_millis(4);
+/// What was found of the portals is written this often.
+const FOUND_EVERY: Span = Span::secs(10);
 /// Pause after a commit that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -29,6 +32,8 @@ struct Keeper {
     house: Arc<House>,
     /// Changes were lost with a failed commit: the next group is everything.
     snapshot: bool,
+    /// When what was found of the portals was last written.
+    found_kept: Millis,
 }
 
 impl Keeping {
@@ -42,6 +47,7 @@ impl Keeping {
             store: Some(store),
             house,
             snapshot: false,
+            found_kept: host::now(),
         };
         keeper.commit()?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -127,10 +133,19 @@ impl Keeper {
                 })
             })
             .collect();
-        if groups.is_empty() {
+        let now = host::now();
+        let due = now.since(self.found_kept) >= FOUND_EVERY;
+        let portals = self.house.portals.iter().filter(|_| due);
+        let found: Vec<_> = portals
+            .map(|portal| (portal.config().name.as_str(), portal.bearing.found()))
+            .collect();
+        if groups.is_empty() && found.is_empty() {
             return Ok(());
         }
-        store.commit(&groups)?;
+        store.commit(&groups, &found)?;
+        if due {
+            self.found_kept = now;
+        }
         self.house.metrics.store_commits.inc();
         for group in &groups {
             if let Some(door) = self.house.door_named(group.room) {

@@ -4,6 +4,7 @@
 //! connections to the portals. The desk, the rooms' time, and the probes share one more thread,
 //! the store another, so that overload cannot starve the people who fight it.
 
+mod bearing;
 mod bind;
 mod certificates;
 mod descriptors;
@@ -20,7 +21,6 @@ use crate::metrics::Metrics;
 use crate::room::{self, Room};
 use crate::store::{self, Store, StoreError};
 use crate::tls::{Tls, TlsError};
-use crate::upstream::Portal;
 use bind::Listeners;
 use keeping::Keeping;
 use log_file::{LogFile, Reopen};
@@ -131,7 +131,7 @@ pub fn start(mut config: Config) -> Result<Running, StartError> {
     let (access, log_guard) = access_log(&config.log, &reopen)?;
 
     let metrics = Arc::new(Metrics::new());
-    let portals: Vec<Arc<Portal>> = config.portals.iter().cloned().map(Portal::new).collect();
+    let portals = bearing::portals(&config, &store).map_err(StartError::Store)?;
     let drain = config.drain.into();
     let keys = Arc::new(keys);
     let house = House::new(config, rooms, portals, &keys, metrics, access, tls);

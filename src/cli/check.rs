@@ -2,6 +2,7 @@
 
 use super::certificates;
 use crate::config::{self, Config, Flows, MAX_FILE_BYTES, Portal, Problems, RoomConfig, Source};
+use crate::room::Limit;
 use crate::time::Span;
 use crate::upstream::try_server;
 use clap::Args;
@@ -146,6 +147,7 @@ fn summary(path: &Path, config: &Config) -> String {
     for portal in &config.portals {
         let servers: Vec<String> = portal.servers.iter().map(ToString::to_string).collect();
         let Portal { name, slots, .. } = portal;
+        let slots = limit(*slots);
         let _ = writeln!(out, "portal {name}: {} · {slots} slots", servers.join(", "));
     }
     for room in &config.rooms {
@@ -158,12 +160,20 @@ fn summary(path: &Path, config: &Config) -> String {
             join(&room.paths),
             join(&room.hosts),
             rules.mode.name(),
-            rules.seats,
+            limit(room.seats),
             config::show(rules.idle),
             flows_of(&room.flows),
         );
     }
     out
+}
+
+/// A limit, or that it is found and within what.
+fn limit(limit: Limit) -> String {
+    match limit {
+        Limit::Fixed(number) => number.to_string(),
+        Limit::Auto { min, max } => format!("auto ({min} to {max})"),
+    }
 }
 
 /// What is special in a room, as far as there is something.
@@ -264,7 +274,7 @@ mod tests {
         );
         let summary = summary(Path::new("p.toml"), &config);
         assert!(
-            summary.contains("portal ent: 10.0.0.5:80 · 32 slots"),
+            summary.contains("portal ent: 10.0.0.5:80 · auto (4 to 500) slots"),
             "{summary}"
         );
         assert!(

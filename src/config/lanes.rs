@@ -7,7 +7,7 @@ use super::trust::{NETWORK_EXAMPLE, network};
 use super::values::{list, name, number, parsed, span};
 use super::{Trust, within};
 use crate::calendar::Rule;
-use crate::room::{LANES_MAX, LaneRules, Rules};
+use crate::room::{LANES_MAX, LaneRules, Limit, Rules};
 use crate::time::Span;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -146,7 +146,12 @@ impl Header {
 
 /// Reads the lanes of a room into its rules, too. The first is that of all others; a room that has
 /// none in the file has none at all.
-pub(super) fn read(room: &mut Table<'_>, rules: &mut Rules, trust: &Trust) -> Vec<LaneConfig> {
+pub(super) fn read(
+    room: &mut Table<'_>,
+    rules: &mut Rules,
+    seats: Limit,
+    trust: &Trust,
+) -> Vec<LaneConfig> {
     let tables = room.tables("lane");
     if tables.is_empty() {
         return Vec::new();
@@ -189,19 +194,23 @@ pub(super) fn read(room: &mut Table<'_>, rules: &mut Rules, trust: &Trust) -> Ve
     let all = std::iter::once(others).chain(lanes);
     let (configs, of_lanes): (Vec<_>, Vec<_>) = all.unzip();
     rules.lanes = of_lanes;
-    check_seats(room, rules);
+    check_seats(room, rules, seats);
     configs
 }
 
 /// Reserves together are at most half of the seats: the others are never shut out.
-fn check_seats(room: &Table<'_>, rules: &Rules) {
+fn check_seats(room: &Table<'_>, rules: &Rules, seats: Limit) {
+    let seats = match seats {
+        Limit::Fixed(seats) => seats,
+        Limit::Auto { max, .. } => max,
+    };
     let kept: u64 = (rules.lanes.iter()).map(|lane| u64::from(lane.seats)).sum();
-    let most = rules.seats / 2;
+    let most = seats / 2;
     if kept > u64::from(most) {
         room.sink().wrong(
             room.span(&["lane"]),
             "the lanes of a room keep more than half of its seats",
-            format!("they keep {kept} of {} together", rules.seats),
+            format!("they keep {kept} of {seats} together"),
             format!(
                 "keep {most} or fewer: seats that are kept stay free when nobody comes for them"
             ),

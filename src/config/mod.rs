@@ -5,6 +5,7 @@
 //! Nothing behind this module checks a value again.
 
 mod acme;
+mod capacity;
 mod flows;
 mod hosts;
 mod lanes;
@@ -38,7 +39,7 @@ pub use routes::Routes;
 pub use trust::within;
 pub use values::show;
 
-use crate::room::Rules;
+use crate::room::{Limit, Rules};
 use crate::time::Span;
 use ipnet::IpNet;
 use rustls::RootCertStore;
@@ -277,9 +278,9 @@ pub struct Portal {
     /// Its servers; at least one.
     pub servers: Vec<ServerAddress>,
     /// Requests in flight to the portal at once; at least 1.
-    pub slots: u32,
-    /// Requests in flight to one server at once; at least 1, at most `slots`.
-    pub server_slots: u32,
+    pub slots: Limit,
+    /// Requests in flight to one server at once; at least 1. Nothing: as many as to the portal.
+    pub server_slots: Option<u32>,
     /// How long a request of a visitor who is inside may wait for a slot.
     pub slot_wait: Span,
     /// Requests that may wait for a slot at once.
@@ -382,4 +383,8 @@ pub struct RoomConfig {
     pub rules: Rules,
     /// The lanes, as in the rules; none if the room has but one line.
     pub lanes: Vec<LaneConfig>,
+    /// Whether the number of seats is found; [`Rules::seats`] is where it begins.
+    pub seats: Limit,
+    /// Its part of its portal's seats, beside other rooms whose seats are found; at least 1.
+    pub weight: u32,
 }

@@ -1,9 +1,11 @@
 //! `[[portal]]`: servers, slots, times, health.
 
+use super::capacity::{self, SLOTS};
 use super::parse::overlaps;
 use super::table::Table;
 use super::values::{boolean, choice, list, name, number, parsed, show, span};
 use super::{Authorities, ErrorPages, Health, Portal, PortalTls, ServerAddress};
+use crate::room::Limit;
 use crate::time::Span;
 use http::Uri;
 use rustls::RootCertStore;
@@ -15,9 +17,6 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-/// Slots of a portal or a server.
-const SLOTS: RangeInclusive<u32> = 1..=100_000;
-const DEFAULT_SLOTS: u32 = 32;
 /// How long a request may wait for a slot.
 const SLOT_WAIT: RangeInclusive<Span> = Span(1)..=Span::mins(10);
 const DEFAULT_SLOT_WAIT: Span = Span::secs(10);
@@ -111,16 +110,8 @@ fn portal(mut table: Table<'_>, only: bool, listen: &[SocketAddr]) -> Read {
         table.required("name", name, "\"ent\"")
     };
     let servers = servers(&mut table, listen);
-    let slots = table.read_or("slots", number(SLOTS), DEFAULT_SLOTS);
-    let server_slots = table.read_or("server_slots", number(SLOTS), slots);
-    if server_slots > slots {
-        table.sink().wrong(
-            table.span(&["server_slots"]),
-            "`portal.server_slots` is more than `portal.slots`",
-            "one server cannot have more than the whole portal",
-            format!("write at most {slots}, or raise `slots`"),
-        );
-    }
+    let slots = capacity::slots(&mut table);
+    let server_slots = server_slots(&mut table, slots);
     let error_pages = [("ours", ErrorPages::Ours), ("portal", ErrorPages::Portal)];
     let slot_wait = table.read_or("slot_wait", span(SLOT_WAIT), DEFAULT_SLOT_WAIT);
     let slot_queue = table.read_or("slot_queue", number(SLOT_QUEUE), DEFAULT_SLOT_QUEUE);
@@ -155,6 +146,21 @@ fn portal(mut table: Table<'_>, only: bool, listen: &[SocketAddr]) -> Read {
         named,
         portal,
     }
+}
+
+/// Slots of one server; nothing if it may have all.
+fn server_slots(table: &mut Table<'_>, slots: Limit) -> Option<u32> {
+    let server_slots = table.read("server_slots", number(SLOTS))?;
+    let most = slots.most();
+    if server_slots > most {
+        table.sink().wrong(
+            table.span(&["server_slots"]),
+            "`portal.server_slots` is more than `portal.slots`",
+            "one server cannot have more than the whole portal",
+            format!("write at most {most}, or raise `slots`"),
+        );
+    }
+    Some(server_slots)
 }
 
 fn servers(table: &mut Table<'_>, listen: &[SocketAddr]) -> Option<Vec<ServerAddress>> {

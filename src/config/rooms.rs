@@ -5,15 +5,15 @@ use super::pattern::PathPattern;
 use super::requests::path;
 use super::table::{Table, nearest};
 use super::values::{choice, list, name, number, parsed, show, span};
-use super::{RoomConfig, Trust, flows, lanes, portals};
-use crate::room::{Mode, Rules};
+use super::{RoomConfig, Trust, capacity, flows, lanes, portals};
+use crate::room::{Limit, Mode, Rules};
 use crate::time::Span;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use toml::de::DeTable;
 
-/// Visits inside at once.
-const SEATS: RangeInclusive<u32> = 1..=10_000_000;
+/// A room's part of its portal's seats.
+const WEIGHT: RangeInclusive<u32> = 1..=1_000;
 /// Seats beyond the limit: for forms sent just after a pass has lapsed, and for callbacks.
 const RESERVE: RangeInclusive<u32> = 0..=100_000;
 /// A seat without a renewing request.
@@ -132,8 +132,10 @@ fn room(
     let paths = table.read_or("path", list(path), vec![PathPattern::everything()]);
     let cookie_domain = cookie_domain(&mut table, &hosts);
     let flows = flows::read(&mut table);
-    let mut rules = rules(&mut table);
-    let lanes = lanes::read(&mut table, &mut rules, trust);
+    let seats = capacity::seats(&mut table);
+    let weight = table.read_or("weight", number(WEIGHT), 1);
+    let mut rules = rules(&mut table, seats);
+    let lanes = lanes::read(&mut table, &mut rules, seats, trust);
     table.finish();
     Some(RoomConfig {
         name: name?,
@@ -144,6 +146,8 @@ fn room(
         flows,
         rules,
         lanes,
+        seats,
+        weight,
     })
 }
 
@@ -191,10 +195,10 @@ fn cookie_domain(table: &mut Table<'_>, hosts: &[HostPattern]) -> Option<String>
     Some(domain)
 }
 
-fn rules(table: &mut Table<'_>) -> Rules {
+fn rules(table: &mut Table<'_>, seats: Limit) -> Rules {
     let mut rules = Rules::default();
+    rules.seats = seats.start();
     rules.mode = table.read_or("mode", choice(&Mode::NAMES), rules.mode);
-    rules.seats = table.read_or("seats", number(SEATS), rules.seats);
     rules.idle = table.read_or("idle", span(IDLE), rules.idle);
     let first_idle = rules.first_idle.min(rules.idle);
     rules.first_idle = table.read_or("first_idle", span(IDLE), first_idle);

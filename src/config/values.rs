@@ -29,10 +29,6 @@ pub(super) fn number(range: RangeInclusive<u32>) -> impl Fn(Field<'_>) -> Option
                     _ => field.wrong(format!("must be from {min} to {max}"), help),
                 }
             }
-            DeValue::String(text) if text == "auto" => field.wrong(
-                "`auto` is not available yet",
-                format!("{help}, such as `{} = 100`", last(field.key)),
-            ),
             DeValue::String(text) if text.parse::<u32>().is_ok() => field.wrong_type(
                 "a whole number",
                 format!("write it without quotes: `{} = {text}`", last(field.key)),

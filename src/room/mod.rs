@@ -21,6 +21,7 @@
 
 mod callbacks;
 mod calls;
+mod capacity;
 mod counts;
 mod entry;
 mod journal;
@@ -37,6 +38,9 @@ mod tests;
 mod tree;
 mod view;
 
+pub use capacity::{
+    Answer, Capacity, CapacityRules, Class, Limit, Move, Seen, Sent, What, Why, Wish, share,
+};
 pub use counts::Counts;
 pub use journal::{Change, Saved};
 pub use lanes::{LANES_MAX, LaneNumbers, LaneRules};
@@ -243,26 +247,10 @@ impl Room {
         self.call(now);
     }
 
-    /// Numbers below `limit` may be given out, in its lane: the store has confirmed them.
-    /// `u64::MAX`, where there is no store: all numbers of all lanes.
-    pub fn reserve(&mut self, limit: u64) {
-        match limit {
-            u64::MAX => self.line.reserve_all(),
-            limit => self.line.reserve(limit),
-        }
-    }
-
-    /// The next number, and the first that may not be given out yet, of the lane with the fewest
-    /// in between.
-    pub fn numbers(&self) -> (u64, u64) {
-        let lanes = self.line.numbers();
-        let fewest = lanes.min_by_key(|lane| lane.limit.saturating_sub(lane.next));
-        fewest.map_or((0, 0), |lane| (lane.next, lane.limit))
-    }
-
-    /// The same for every lane, with what a store needs to know of it.
-    pub fn lane_numbers(&self) -> Vec<LaneNumbers> {
-        self.line.numbers().collect()
+    /// People inside or called, with the seats that are kept free for lanes, and people in line.
+    pub fn people(&self) -> (u32, u64) {
+        let inside = self.committed().saturating_add(self.idle_reserve());
+        (inside, self.line.living())
     }
 
     /// Hands what has changed since the last call to the store. Must be called now and then.

@@ -8,7 +8,7 @@
 mod tables;
 
 use crate::host;
-use crate::room::{BLOCK, Change, LaneNumbers, Room, Saved};
+use crate::room::{BLOCK, Capacity, Change, LaneNumbers, Room, Saved};
 use crate::time::Millis;
 use redb::{Database, ReadableDatabase as _};
 use std::fmt;
@@ -98,17 +98,34 @@ impl Store {
         Tables::new(name).load(&read).map_err(|e| self.error(e))
     }
 
-    /// Commits the groups of all rooms in one durable transaction.
+    /// What was found of the portal `name`; `None` if nothing was, or under another version's form.
+    ///
+    /// # Errors
+    /// When the file is damaged or out of reach.
+    pub fn load_found(&self, name: &str) -> Result<Option<Capacity>, StoreError> {
+        let read = self.database.begin_read().map_err(|e| self.error(e))?;
+        tables::load_found(&read, name).map_err(|e| self.error(e))
+    }
+
+    /// Commits the groups of all rooms, and what was found of portals (by name), in one durable
+    /// transaction.
     ///
     /// # Errors
     /// When the file cannot be written; then nothing of the groups is stored, and the rooms'
     /// snapshots are wanted next.
-    pub fn commit(&self, groups: &[Group<'_>]) -> Result<(), StoreError> {
+    pub fn commit(
+        &self,
+        groups: &[Group<'_>],
+        found: &[(&str, Capacity)],
+    ) -> Result<(), StoreError> {
         let write = self.database.begin_write().map_err(|e| self.error(e))?;
         for group in groups {
             Tables::new(group.room)
                 .store(&write, group)
                 .map_err(|e| self.error(e))?;
+        }
+        for (portal, found) in found {
+            tables::store_found(&write, portal, found).map_err(|e| self.error(e))?;
         }
         write.commit().map_err(|e| self.error(e))
     }
@@ -160,7 +177,7 @@ pub fn first_number() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::room::{Ask, Ticket};
+    use crate::room::{Ask, CapacityRules, Limit, Ticket};
     use crate::room::{Decision, Entry, LaneRules, Pass, Rules, Visitor};
 
     fn group<'a>(room: &mut Room, name: &'a str, at: u64) -> Group<'a> {
@@ -197,7 +214,9 @@ mod tests {
         }
         let store = Store::open(&path).unwrap();
         assert!(store.load("ent").unwrap().is_none());
-        store.commit(&[group(&mut room, "ent", 2_000)]).unwrap();
+        store
+            .commit(&[group(&mut room, "ent", 2_000)], &[])
+            .unwrap();
         drop(store);
 
         let store = Store::open(&path).unwrap();
@@ -249,7 +268,7 @@ mod tests {
         let Decision::Wait { ticket, .. } = come(1) else {
             panic!("the seat is taken")
         };
-        store.commit(&[group(&mut room, "ent", 1)]).unwrap();
+        store.commit(&[group(&mut room, "ent", 1)], &[]).unwrap();
         let saved = store.load("ent").unwrap().unwrap();
         assert_eq!(saved.lanes[1].name, "teachers");
         assert!(saved.lanes[1].limit > ticket.number);
@@ -259,13 +278,29 @@ mod tests {
     }
 
     #[test]
+    fn what_was_found_of_a_portal_comes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store.redb")).unwrap();
+        assert!(store.load_found("ent").unwrap().is_none());
+        let rules = CapacityRules {
+            slots: Limit::Fixed(17),
+            seats: Limit::Fixed(170),
+        };
+        let found = Capacity::new(&rules, Millis(0));
+        store.commit(&[], &[("ent", found)]).unwrap();
+        let found = store.load_found("ent").unwrap().unwrap();
+        assert_eq!((found.slots(), found.seats()), (17, 170));
+        assert!(store.load_found("cas").unwrap().is_none());
+    }
+
+    #[test]
     fn rooms_do_not_mix() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("store.redb")).unwrap();
         let mut room = Room::new("a", rules(), 0, Millis(0));
         room.reserve(10);
         room.arrive(Visitor::Newcomer, Ask::PAGE, Millis(1));
-        store.commit(&[group(&mut room, "a", 1)]).unwrap();
+        store.commit(&[group(&mut room, "a", 1)], &[]).unwrap();
         assert_eq!(store.load("a").unwrap().unwrap().seats.len(), 1);
         assert!(store.load("b").unwrap().is_none());
     }

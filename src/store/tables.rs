@@ -1,7 +1,7 @@
 //! The tables of one room, and how its changes are written into them.
 
 use super::Group;
-use crate::room::{Bits, Change, LaneNumbers, Saved};
+use crate::room::{Bits, Capacity, Change, LaneNumbers, Saved};
 use crate::time::Millis;
 use redb::{ReadTransaction, ReadableTable as _, TableDefinition, TableError, WriteTransaction};
 
@@ -147,6 +147,32 @@ impl Tables {
         facts.insert(COMMITTED, group.taken.0.to_le_bytes().as_slice())?;
         Ok(())
     }
+}
+
+/// What was found of portals, by name.
+const FOUND: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("portals/found");
+
+/// What was found of the portal `name`.
+pub fn load_found(read: &ReadTransaction, name: &str) -> Result<Option<Capacity>, redb::Error> {
+    let found = match read.open_table(FOUND) {
+        Ok(found) => found,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let bytes = found.get(name)?;
+    Ok(bytes.and_then(|bytes| postcard::from_bytes(bytes.value()).ok()))
+}
+
+/// Writes it.
+pub fn store_found(
+    write: &WriteTransaction,
+    name: &str,
+    found: &Capacity,
+) -> Result<(), redb::Error> {
+    if let Ok(bytes) = postcard::to_stdvec(found) {
+        write.open_table(FOUND)?.insert(name, bytes.as_slice())?;
+    }
+    Ok(())
 }
 
 fn pack(living: &Bits, over: &Bits) -> Marks {

@@ -1,6 +1,7 @@
 //! One request, sent to a server of the portal.
 
 use super::answer;
+use super::bearing::{self, OnItsWay};
 use super::body::{Lease, ResponseBody};
 use super::connect::NoConnection;
 use super::pool::{Pool, Sender, Wanted};
@@ -9,6 +10,7 @@ use super::taken::Readers;
 use super::upload::{Progress, RequestBody};
 use super::{Failure, Outcome, Portal, judge};
 use crate::host;
+use crate::room;
 use crate::time::Span;
 use http::{Method, Request, Response, StatusCode};
 use hyper::client::conn::TrySendError;
@@ -107,9 +109,58 @@ impl Client {
             http1: wants.upgrade,
             again: safe,
         };
-        let slot = self.portal.slot(wants.claim).await?;
+        let (slot, on_its_way) = self.slot(&request, wants.claim).await?;
+        let progress = request.body().progress();
+        let sent = self.send_by(slot, request, wanted, wants).await;
+        self.tell(&on_its_way, &progress, &sent);
+        sent
+    }
+
+    /// A slot for a request, which from now on is on its way to the portal.
+    async fn slot(
+        &self,
+        request: &Request<RequestBody>,
+        claim: Claim,
+    ) -> Result<(Slot, OnItsWay), Failure> {
+        let asked = host::now();
+        let mut slot = self.portal.slot(claim).await?;
+        let waited = match claim {
+            Claim::Inside => host::now().since(asked),
+            // Others wait so that those inside need not.
+            Claim::BackChannel | Claim::Outside => Span::ZERO,
+        };
+        let (method, path) = (request.method().as_str(), request.uri().path());
+        let bearing = &self.portal.bearing;
+        let on_its_way = bearing.sent(slot.in_flight(), waited, method, path);
+        if on_its_way.long {
+            slot.lend();
+        }
+        Ok((slot, on_its_way))
+    }
+
+    /// Tells the portal's laws what became of a request.
+    fn tell(&self, on_its_way: &OnItsWay, progress: &Progress, sent: &Result<Answer, Failure>) {
+        let answer = match sent {
+            // Until the visitor has sent all of it, it is not the portal that is slow.
+            Ok(_) if progress.handed_on().is_none() => room::Answer::Odd,
+            Ok(answer) => bearing::judge(answer.status()),
+            Err(Failure::Slow | Failure::Broken | Failure::Down) => room::Answer::Failed,
+            Err(Failure::Busy | Failure::Left) => room::Answer::Left,
+        };
+        let since = progress.handed_on().unwrap_or_default();
+        self.portal.bearing.answered(on_its_way, since, answer);
+    }
+
+    async fn send_by(
+        &self,
+        slot: Slot,
+        request: Request<RequestBody>,
+        wanted: Wanted,
+        wants: Wants,
+    ) -> Result<Answer, Failure> {
+        let bodyless = request.body().is_none();
         let (slot, sender) = self.connect(slot, wanted, Kept::Taken).await?;
-        let repeatable = safe && sender.reused;
+        let repeatable = wanted.again && sender.reused;
         let copied = repeatable || (bodyless && sender.is_shared());
         let copy = copied.then(|| copy(&request));
         let lost = match self.exchange(slot, sender, request, wants).await {

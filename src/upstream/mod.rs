@@ -1,6 +1,7 @@
 //! Portals as they run: servers, slots, health, connections, and one request sent to one of them.
 
 mod answer;
+mod bearing;
 mod body;
 mod client;
 mod connect;
@@ -15,18 +16,20 @@ mod tls;
 mod upload;
 mod via;
 
+pub use bearing::Bearing;
 pub use body::{BodyError, ResponseBody, is_trailer};
 pub use client::{Client, Wants};
 pub use health::Outcome;
 pub use pace::Pace;
 pub use probe::try_server;
-pub use slots::{Claim, Slot, Usage};
+pub use slots::{CONNECTIONS_PER_SLOT, Claim, Slot, Usage};
 pub use tls::system_roots;
 pub use upload::RequestBody;
 pub use via::{add as add_via, came_back};
 
 use crate::config;
 use crate::host::{self, Seldom};
+use crate::room::{Capacity, CapacityRules, Limit, What};
 use crate::time::Span;
 use connect::Connector;
 use health::Health;
@@ -58,6 +61,8 @@ pub struct Portal {
     /// When the log last said that we are out of something, and that an answer was broken.
     exhausted_said: Seldom,
     broken_said: Seldom,
+    /// How much it can bear.
+    pub bearing: Bearing,
     /// What happened, for the desk.
     pub counts: Counts,
 }
@@ -110,17 +115,24 @@ pub enum Failure {
 }
 
 impl Portal {
-    /// A portal whose servers are taken to be up until they fail.
-    pub fn new(config: config::Portal) -> Arc<Portal> {
+    /// A portal whose servers are taken to be up until they fail. `seats`: those of its rooms whose
+    /// seats are found; `found`: what was known of it before a restart.
+    pub fn new(config: config::Portal, seats: Limit, found: Option<Capacity>) -> Arc<Portal> {
         let servers = config.servers.len();
+        let rules = CapacityRules {
+            slots: config.slots,
+            seats,
+        };
+        let bearing = Bearing::new(rules, found);
         let slots = Slots::new(
-            config.slots,
+            bearing.slots(),
             config.server_slots,
             config.slot_queue,
             servers,
         );
         Arc::new(Portal {
             slots,
+            bearing,
             health: Mutex::new((0..servers).map(|_| Server::new(&config)).collect()),
             fell: (0..servers).map(|_| Notify::new()).collect(),
             up: watch::Sender::new(true),
@@ -159,6 +171,27 @@ impl Portal {
             down.then(|| server.why.clone().into_owned())
         };
         self.health().iter().map(wrong).collect()
+    }
+
+    /// Once a second: moves the limits by what was seen, and says so. `inside`: people in the rooms
+    /// whose seats are found. Their seats are [`Bearing::seats`].
+    pub fn tick(&self, inside: u32) {
+        let head = self.slots.head(host::now());
+        for moved in self.bearing.tick(head, inside) {
+            if moved.what == What::Slots {
+                self.slots.set_limit(moved.to);
+            }
+            let (portal, seen) = (&self.config.name, moved.seen);
+            tracing::debug!(
+                %portal, what = ?moved.what, from = moved.from, to = moved.to, ?seen,
+                "a limit is moved: {}", moved.why.words()
+            );
+        }
+    }
+
+    /// It answers again after it was down.
+    pub fn back(&self, inside: u32) {
+        self.bearing.back(inside);
     }
 
     /// Whether anybody waits for a slot.
@@ -242,7 +275,7 @@ impl Portal {
             self.counts.no_slot.fetch_add(1, Ordering::Relaxed);
             Failure::Busy
         };
-        match self.slots.ask(claim) {
+        match self.slots.ask(claim, host::now()) {
             Ok(Turn::Now(slot)) => Ok(slot),
             Ok(Turn::Later(turn)) => {
                 match tokio::time::timeout(self.config.slot_wait.into(), turn).await {
@@ -311,7 +344,7 @@ mod tests {
             overrides: &[],
         };
         let config = config::parse(source).unwrap();
-        Portal::new(config.portals[0].clone())
+        Portal::new(config.portals[0].clone(), Limit::Fixed(1), None)
     }
 
     #[test]

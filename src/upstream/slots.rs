@@ -13,6 +13,7 @@
 //! A slot whose visitor takes the answer slowly can be [lent](Slot::lend): the portal has done its
 //! work, and only its connection is still held.
 
+use crate::time::{Millis, Span};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
@@ -24,13 +25,14 @@ pub struct Slots {
 
 struct State {
     limit: u32,
-    server_limit: u32,
+    /// Nothing: as many as in all.
+    server_limit: Option<u32>,
     queue_max: usize,
     in_flight: u32,
     lent: u32,
     servers: Vec<ServerState>,
     /// In the order in which they are served; see [`Claim`].
-    waiting: [VecDeque<oneshot::Sender<Slot>>; CLAIMS.len()],
+    waiting: [VecDeque<Waiter>; CLAIMS.len()],
     /// Where the search for a server begins, so that equals take turns.
     turn: usize,
 }
@@ -49,6 +51,14 @@ pub enum Claim {
 const CLAIMS: [Claim; 3] = [Claim::BackChannel, Claim::Inside, Claim::Outside];
 /// For each slot, so many more may be lent at a time.
 const LENT_PER_SLOT: u32 = 4;
+/// Connections to the portal at most, for each slot: those of back-channels and lent ones, too.
+pub const CONNECTIONS_PER_SLOT: u64 = 2 + LENT_PER_SLOT as u64;
+
+/// Somebody in the queue, and since when.
+struct Waiter {
+    slot: oneshot::Sender<Slot>,
+    since: Millis,
+}
 
 struct ServerState {
     up: bool,
@@ -60,6 +70,7 @@ pub struct Slot {
     slots: Arc<Slots>,
     server: usize,
     lent: bool,
+    in_flight: u32,
 }
 
 /// Why there is no slot.
@@ -96,7 +107,12 @@ pub enum Turn {
 
 impl Slots {
     /// `limit` in all, `server_limit` per server, at most `queue_max` waiting.
-    pub fn new(limit: u32, server_limit: u32, queue_max: u32, servers: usize) -> Arc<Slots> {
+    pub fn new(
+        limit: u32,
+        server_limit: Option<u32>,
+        queue_max: u32,
+        servers: usize,
+    ) -> Arc<Slots> {
         let servers = (0..servers)
             .map(|_| ServerState {
                 up: true,
@@ -117,11 +133,17 @@ impl Slots {
         })
     }
 
+    /// From now on `limit` in all. Whoever has a slot keeps it.
+    pub fn set_limit(self: &Arc<Slots>, limit: u32) {
+        self.lock().limit = limit;
+        self.hand_on();
+    }
+
     /// A slot, or a place in the queue.
     ///
     /// # Errors
     /// When no server is up or the queue is full.
-    pub fn ask(self: &Arc<Slots>, claim: Claim) -> Result<Turn, NoSlot> {
+    pub fn ask(self: &Arc<Slots>, claim: Claim, now: Millis) -> Result<Turn, NoSlot> {
         let mut state = self.lock();
         if state.servers.iter().all(|server| !server.up) {
             return Err(NoSlot::Down);
@@ -130,16 +152,20 @@ impl Slots {
         if before.iter().all(VecDeque::is_empty)
             && let Some(server) = state.take(claim)
         {
-            return Ok(Turn::Now(self.slot(server)));
+            let in_flight = state.in_flight;
+            return Ok(Turn::Now(self.slot(server, in_flight)));
         }
         let queue_max = state.queue_max;
         let queue = &mut state.waiting[claim as usize];
-        queue.retain(|waiter| !waiter.is_closed());
+        queue.retain(|waiter| !waiter.slot.is_closed());
         if queue.len() >= queue_max {
             return Err(NoSlot::QueueFull);
         }
         let (sender, receiver) = oneshot::channel();
-        queue.push_back(sender);
+        queue.push_back(Waiter {
+            slot: sender,
+            since: now,
+        });
         Ok(Turn::Later(receiver))
     }
 
@@ -162,7 +188,7 @@ impl Slots {
             in_flight: state.in_flight,
             lent: state.lent,
             waiting: (state.waiting.iter().flatten())
-                .filter(|waiter| !waiter.is_closed())
+                .filter(|waiter| !waiter.slot.is_closed())
                 .count(),
             servers: (state.servers.iter())
                 .map(|server| (server.up, server.in_flight))
@@ -173,11 +199,11 @@ impl Slots {
     /// Gives free slots to those who have waited longest.
     fn hand_on(self: &Arc<Slots>) {
         loop {
-            let Some((waiter, server)) = self.lock().next() else {
+            let Some((waiter, server, in_flight)) = self.lock().next() else {
                 return;
             };
             // If the visitor went in this very moment, the slot comes back by being dropped.
-            drop(waiter.send(self.slot(server)));
+            drop(waiter.send(self.slot(server, in_flight)));
         }
     }
 
@@ -201,10 +227,19 @@ impl Slots {
         }
     }
 
-    fn slot(self: &Arc<Slots>, server: usize) -> Slot {
+    /// How long the first of those inside who wait has waited.
+    pub fn head(&self, now: Millis) -> Span {
+        let state = self.lock();
+        let mut queue = state.waiting[Claim::Inside as usize].iter();
+        let first = queue.find(|waiter| !waiter.slot.is_closed());
+        first.map_or(Span::ZERO, |waiter| now.since(waiter.since))
+    }
+
+    fn slot(self: &Arc<Slots>, server: usize, in_flight: u32) -> Slot {
         Slot {
             slots: self.clone(),
             server,
+            in_flight,
             lent: false,
         }
     }
@@ -217,17 +252,17 @@ impl Slots {
 
 impl State {
     /// Whoever is next, with a slot that was taken for them.
-    fn next(&mut self) -> Option<(oneshot::Sender<Slot>, usize)> {
+    fn next(&mut self) -> Option<(oneshot::Sender<Slot>, usize, u32)> {
         for claim in CLAIMS {
             let queue = &mut self.waiting[claim as usize];
-            while queue.front().is_some_and(oneshot::Sender::is_closed) {
+            while queue.front().is_some_and(|it| it.slot.is_closed()) {
                 queue.pop_front();
             }
             if !queue.is_empty()
                 && let Some(server) = self.take(claim)
             {
                 let waiter = self.waiting[claim as usize].pop_front()?;
-                return Some((waiter, server));
+                return Some((waiter.slot, server, self.in_flight));
             }
         }
         None
@@ -238,7 +273,8 @@ impl State {
         if self.in_flight >= claim.of(self.limit) {
             return None;
         }
-        let server = self.least_loaded(claim.of(self.server_limit), None)?;
+        let server_limit = self.server_limit.unwrap_or(self.limit);
+        let server = self.least_loaded(claim.of(server_limit), None)?;
         self.in_flight += 1;
         self.servers[server].in_flight += 1;
         Some(server)
@@ -246,7 +282,8 @@ impl State {
 
     /// Moves a slot to another server than `from`.
     fn change(&mut self, from: usize) -> Option<usize> {
-        let server = self.least_loaded(self.server_limit, Some(from))?;
+        let server_limit = self.server_limit.unwrap_or(self.limit);
+        let server = self.least_loaded(server_limit, Some(from))?;
         self.servers[from].in_flight -= 1;
         self.servers[server].in_flight += 1;
         Some(server)
@@ -282,6 +319,11 @@ impl Slot {
         self.server
     }
 
+    /// Requests in flight when it was taken, its own included.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
     /// Lets somebody else have it while its visitor takes an answer that the portal has begun.
     /// The portal then has one more connection open than there are slots: at most
     /// [`LENT_PER_SLOT`] for each.
@@ -313,164 +355,4 @@ impl Drop for Slot {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn now(slots: &Arc<Slots>) -> Slot {
-        match slots.ask(Claim::Inside) {
-            Ok(Turn::Now(slot)) => slot,
-            _ => panic!("a slot was free"),
-        }
-    }
-
-    fn later(slots: &Arc<Slots>) -> oneshot::Receiver<Slot> {
-        match slots.ask(Claim::Inside) {
-            Ok(Turn::Later(receiver)) => receiver,
-            _ => panic!("no slot was free"),
-        }
-    }
-
-    #[test]
-    fn first_come_first_served_and_nobody_overtakes() {
-        let slots = Slots::new(1, 1, 10, 1);
-        let first = now(&slots);
-        let (mut second, mut third) = (later(&slots), later(&slots));
-        drop(first);
-        let held = second.try_recv().unwrap();
-        assert!(third.try_recv().is_err());
-        drop(held);
-        assert!(third.try_recv().is_ok());
-        assert_eq!(slots.usage().in_flight, 0);
-    }
-
-    #[test]
-    fn a_back_channel_does_not_wait_for_the_requests_that_wait_for_it() {
-        let slots = Slots::new(1, 1, 10, 1);
-        let page = now(&slots);
-        let mut next_page = later(&slots);
-        let call = slots.ask(Claim::BackChannel);
-        let Ok(Turn::Now(call)) = call else {
-            panic!("it has a slot of its own");
-        };
-        let Ok(Turn::Later(mut second_call)) = slots.ask(Claim::BackChannel) else {
-            panic!("there is one");
-        };
-        drop(call);
-        assert!(next_page.try_recv().is_err(), "one page at a time");
-        let second_call = second_call.try_recv().unwrap();
-        drop(page);
-        assert!(next_page.try_recv().is_err(), "the limit holds for all");
-        drop(second_call);
-        assert!(next_page.try_recv().is_ok());
-        assert_eq!(slots.usage().in_flight, 0);
-    }
-
-    #[test]
-    fn those_inside_come_before_those_who_are_not() {
-        let slots = Slots::new(4, 4, 10, 1);
-        let outside = || slots.ask(Claim::Outside);
-        let held: Vec<_> = (0..3).map(|_| outside()).collect();
-        assert!(held.iter().all(|turn| matches!(turn, Ok(Turn::Now(_)))));
-        let Ok(Turn::Later(mut outside)) = outside() else {
-            panic!("the last one is not for them");
-        };
-        let last = now(&slots);
-        let mut inside = later(&slots);
-        drop(held);
-        assert!(inside.try_recv().is_ok() && outside.try_recv().is_ok());
-        drop(last);
-        assert_eq!(slots.usage().in_flight, 0);
-    }
-
-    #[test]
-    fn whoever_takes_an_answer_slowly_holds_nobody_up() {
-        let slots = Slots::new(1, 1, 10, 1);
-        let mut slow: Vec<Slot> = Vec::new();
-        for _ in 0..LENT_PER_SLOT {
-            let mut slot = now(&slots);
-            slot.lend();
-            slot.lend();
-            slow.push(slot);
-        }
-        let mut slot = now(&slots);
-        let mut waiting = later(&slots);
-        slot.lend();
-        assert!(waiting.try_recv().is_err(), "there is a bound");
-        slow.pop();
-        slot.lend();
-        assert!(waiting.try_recv().is_ok());
-        let usage = slots.usage();
-        assert_eq!((usage.in_flight, usage.lent), (0, LENT_PER_SLOT));
-        drop((slow, slot));
-        assert_eq!(slots.usage().lent, 0);
-    }
-
-    #[test]
-    fn whoever_left_the_queue_holds_nobody_up() {
-        let slots = Slots::new(1, 1, 10, 1);
-        let first = now(&slots);
-        let gone: Vec<_> = (0..5).map(|_| later(&slots)).collect();
-        let mut last = later(&slots);
-        drop(gone);
-        drop(first);
-        assert!(last.try_recv().is_ok());
-        assert_eq!(slots.usage().in_flight, 0);
-    }
-
-    #[test]
-    fn a_slot_nobody_received_comes_back() {
-        let slots = Slots::new(1, 1, 10, 1);
-        let first = now(&slots);
-        let receiver = later(&slots);
-        drop(first);
-        assert_eq!(slots.usage().in_flight, 1);
-        drop(receiver);
-        assert_eq!(slots.usage().in_flight, 0);
-    }
-
-    #[test]
-    fn the_least_loaded_server_that_is_up() {
-        let slots = Slots::new(10, 2, 10, 3);
-        slots.set_up(1, false);
-        let held: Vec<Slot> = (0..4).map(|_| now(&slots)).collect();
-        let mut servers: Vec<usize> = held.iter().map(Slot::server).collect();
-        servers.sort_unstable();
-        assert_eq!(servers, [0, 0, 2, 2]);
-        let mut waiting = later(&slots);
-        slots.set_up(1, true);
-        assert_eq!(waiting.try_recv().unwrap().server(), 1);
-    }
-
-    #[test]
-    fn a_full_queue_and_a_dead_portal_say_so() {
-        let slots = Slots::new(1, 1, 1, 1);
-        let _held = now(&slots);
-        let mut waiting = later(&slots);
-        assert!(matches!(slots.ask(Claim::Inside), Err(NoSlot::QueueFull)));
-        slots.set_up(0, false);
-        assert!(matches!(slots.ask(Claim::Inside), Err(NoSlot::Down)));
-        assert_eq!(
-            waiting.try_recv().err(),
-            Some(oneshot::error::TryRecvError::Closed)
-        );
-    }
-
-    #[test]
-    fn elsewhere_is_another_server_or_nothing() {
-        let slots = Slots::new(2, 1, 1, 2);
-        let slot = now(&slots);
-        let first = slot.server();
-        assert_eq!(slot.elsewhere().map(|slot| slot.server()), Some(1 - first));
-        // Nobody who waits can take it on the way.
-        let slots = Slots::new(1, 1, 1, 2);
-        let slot = now(&slots);
-        let mut waiting = later(&slots);
-        let slot = slot.elsewhere().unwrap();
-        assert!(waiting.try_recv().is_err());
-        drop(slot);
-        assert!(waiting.try_recv().is_ok());
-        let single = Slots::new(1, 1, 1, 1);
-        assert!(now(&single).elsewhere().is_none());
-        assert_eq!(single.usage().in_flight, 0);
-    }
-}
+mod tests;

@@ -87,6 +87,12 @@ impl Progress {
         self.lock().turn == Turn::Answer
     }
 
+    /// Since when the server has had the whole body; nothing if it has not.
+    pub fn handed_on(&self) -> Option<Millis> {
+        let state = self.lock();
+        (state.turn == Turn::Answer).then_some(state.since)
+    }
+
     /// The request is being sent: from now on somebody is waited for.
     pub fn begin(&self, now: Millis) {
         self.lock().since = now;

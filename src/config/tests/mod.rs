@@ -41,12 +41,19 @@ fn a_portal_alone_is_a_whole_configuration() {
     };
     assert_eq!(portal.name, "portal");
     assert_eq!(portal.servers[0].to_string(), "10.0.0.5:80");
-    assert_eq!((portal.slots, portal.server_slots), (32, 32));
+    assert_eq!(
+        (portal.slots, portal.server_slots),
+        (Limit::Auto { min: 4, max: 500 }, None)
+    );
     let [room] = &config.rooms[..] else {
         panic!("one room")
     };
     assert_eq!((room.name.as_str(), room.portal), ("room", 0));
-    assert_eq!(room.rules, Rules::default());
+    let found = Rules {
+        seats: 20,
+        ..Rules::default()
+    };
+    assert_eq!((room.rules.clone(), room.seats.is_fixed()), (found, false));
     assert!(room.hosts[0].matches("any.fr") && room.paths[0].matches("/any"));
     assert!(
         Flows::LISTS
@@ -198,7 +205,10 @@ fn every_key_of_a_portal_is_read() {
     let portal = &config.portals[0];
     let servers: Vec<String> = portal.servers.iter().map(ToString::to_string).collect();
     assert_eq!(servers, ["[::1]:81", "a.fr:80"]);
-    assert_eq!((portal.slots, portal.server_slots), (9, 8));
+    assert_eq!(
+        (portal.slots, portal.server_slots),
+        (Limit::Fixed(9), Some(8))
+    );
     assert_eq!((portal.slot_wait, portal.slot_queue), (Span(500), 0));
     assert_eq!(portal.connect_timeout, Span::secs(1));
     assert_eq!(portal.response_timeout, Span::mins(60));

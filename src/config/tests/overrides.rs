@@ -1,6 +1,7 @@
 //! `--set key=value`.
 
 use super::{PORTAL, good, read};
+use crate::room::Limit;
 use crate::time::Span;
 
 #[test]
@@ -27,7 +28,7 @@ fn overrides_replace_what_the_file_says() {
     let config = good(&text, &set);
     assert_eq!((config.threads, config.log.level.as_str()), (2, "debug"));
     let portal = &config.portals[0];
-    assert_eq!((portal.slots, portal.servers.len()), (7, 2));
+    assert_eq!((portal.slots, portal.servers.len()), (Limit::Fixed(7), 2));
     assert_eq!(portal.health.path, "/up");
     assert!(config.cookie.secure && config.listeners[0].address.port() == 81);
     let (a, b) = (&config.rooms[0].rules, &config.rooms[1].rules);

@@ -70,10 +70,27 @@ fn each_problem_of_a_room_stands_at_its_place() {
             ["a number with a fraction", "whole number"],
         ),
         (
-            "seats = \"auto\"",
+            "seats = \"automatic\"",
             "4:9",
-            ["`auto` is not available yet", "`seats = 100`"],
+            ["neither `\"auto\"` nor a number", "write \"auto\""],
         ),
+        (
+            "seats_max = 9\nseats = 7",
+            "4:13",
+            [
+                "bounds for `seats`, which is a number",
+                "`seats = \"auto\"`",
+            ],
+        ),
+        (
+            "seats_max = 9\nseats_min = 10",
+            "5:13",
+            [
+                "`seats_min` is more than `seats_max`",
+                "at most `seats_min = 9`",
+            ],
+        ),
+        ("weight = 0", "4:10", ["from 1 to 1000", "whole number"]),
         ("idle = 30", "4:8", ["needs a unit", "`idle = \"30s\"`"]),
         ("idle = \"30\"", "4:8", ["not a length of time", "\"10m\""]),
         ("idle = \"-5s\"", "4:8", ["not a length of time", "\"10m\""]),
@@ -200,14 +217,14 @@ fn each_problem_of_a_portal_stands_at_its_place() {
     for (line, at, words) in [
         ("slots = 0", "3:9", ["from 1 to 100000", "whole number"]),
         (
-            "slots = \"auto\"",
+            "slots = \"many\"",
             "3:9",
-            ["not available yet", "`slots = 100`"],
+            ["neither `\"auto\"` nor a number", "from 1 to 100000"],
         ),
         (
-            "server_slots = 33",
+            "server_slots = 501",
             "3:16",
-            ["more than the whole portal", "at most 32"],
+            ["more than the whole portal", "at most 500"],
         ),
         (
             "error_pages = \"us\"",

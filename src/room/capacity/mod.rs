@@ -1,0 +1,350 @@
+//! How much a portal can bear, found from what is seen: slots by latency and errors, seats by the
+//! queue for slots.
+//!
+//! Two laws, one above the other (`reference`: admission laws, where their figures come from):
+//!
+//! - [`SlotLaw`] moves the number of requests in flight, L, in seconds: down when answers take
+//!   twice as long as with little to do, or fail; up when all slots were in use and they do not.
+//! - [`SeatLaw`] moves the number of people inside, S, in minutes: down when requests wait for
+//!   slots, up when all seats are taken and they do not.
+//!
+//! Pure: time comes in as a value. The server and the simulator call [`Capacity::sent`] and
+//! [`Capacity::answered`] for each request, and [`Capacity::tick`] once a second. Every change is
+//! explained ([`Move`]).
+
+mod classes;
+mod seats;
+mod share;
+mod slots;
+#[cfg(test)]
+mod tests;
+
+pub use classes::Class;
+use seats::SeatLaw;
+pub use share::{Wish, share};
+use slots::SlotLaw;
+
+use crate::time::{Millis, Span};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// Moves that are kept to be told; beyond, the oldest is forgotten.
+const MOVES_MAX: usize = 64;
+
+/// Whether a limit is found, and within what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// This number, whatever is seen.
+    Fixed(u32),
+    /// Found, within these bounds.
+    Auto {
+        /// Never below.
+        min: u32,
+        /// Never above.
+        max: u32,
+    },
+}
+
+/// What the two laws may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CapacityRules {
+    /// Requests in flight.
+    pub slots: Limit,
+    /// People inside, over all rooms whose seats are found.
+    pub seats: Limit,
+}
+
+/// A request on its way to the portal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// When it went.
+    pub at: Millis,
+    /// Requests in flight at that moment, itself included.
+    pub in_flight: u32,
+    epoch: u32,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The portal answered.
+    Good,
+    /// The portal answered that something is wrong with one page (500): it says nothing about load.
+    Odd,
+    /// The portal did not answer in time, broke off, or said that it is overloaded (429, 502, 503,
+    /// 504).
+    Failed,
+    /// The visitor left: nothing the portal is to blame for.
+    Left,
+}
+
+/// A limit that was moved, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Move {
+    /// When.
+    pub at: Millis,
+    /// What.
+    pub what: What,
+    /// From.
+    pub from: u32,
+    /// To.
+    pub to: u32,
+    /// Why.
+    pub why: Why,
+    /// What was seen.
+    pub seen: Seen,
+}
+
+/// Which limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// Requests in flight.
+    Slots,
+    /// People inside.
+    Seats,
+}
+
+/// Why a limit was moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// Requests failed.
+    Errors,
+    /// More requests in flight gave fewer answers.
+    NotFaster,
+    /// Answers took much longer than with little to do.
+    Slow,
+    /// All slots were in use, and answers did not take long.
+    InUse,
+    /// Requests waited for slots for too long.
+    LongQueue,
+    /// Most requests waited for a slot.
+    Queue,
+    /// All seats were taken, and few requests waited for a slot.
+    Taken,
+    /// The portal is back after it was down.
+    Back,
+}
+
+/// What a decision was made from. What was not looked at is not a number.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Seen {
+    /// Slots: median of answers' times, each divided by what is usual with little to do.
+    pub slowness: f64,
+    /// Slots: share of requests that failed.
+    pub errors: f64,
+    /// Slots: by how many per cent answers per second rise when 1 % more are in flight.
+    pub gain: f64,
+    /// Seats: share of requests that waited for a slot.
+    pub waited: f64,
+    /// Seats: seconds that the head of the queue had waited, smoothed.
+    pub head_secs: f64,
+    /// Seats: people inside.
+    pub inside: u32,
+}
+
+impl Seen {
+    const NOTHING: Seen = Seen {
+        slowness: f64::NAN,
+        errors: f64::NAN,
+        gain: f64::NAN,
+        waited: f64::NAN,
+        head_secs: f64::NAN,
+        inside: 0,
+    };
+}
+
+impl Why {
+    /// Every reason, with its name and what is said of it.
+    pub const NAMES: [(&str, Why, &str); 8] = [
+        ("errors", Why::Errors, "requests failed"),
+        (
+            "not_faster",
+            Why::NotFaster,
+            "more requests at once gave fewer answers",
+        ),
+        (
+            "slow",
+            Why::Slow,
+            "answers took much longer than with little to do",
+        ),
+        (
+            "in_use",
+            Why::InUse,
+            "all slots were in use and answers came soon",
+        ),
+        (
+            "long_queue",
+            Why::LongQueue,
+            "requests waited long for a slot",
+        ),
+        ("queue", Why::Queue, "most requests waited for a slot"),
+        (
+            "taken",
+            Why::Taken,
+            "all seats were taken and few requests waited",
+        ),
+        ("back", Why::Back, "the portal is back"),
+    ];
+
+    /// Its name, as in metrics and the status.
+    pub fn name(self) -> &'static str {
+        self.named().0
+    }
+
+    /// In words.
+    pub fn words(self) -> &'static str {
+        self.named().2
+    }
+
+    fn named(self) -> &'static (&'static str, Why, &'static str) {
+        &Why::NAMES[self as usize]
+    }
+}
+
+/// What is learnt of one portal. See the module.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Capacity {
+    slots: SlotLaw,
+    seats: SeatLaw,
+    #[serde(skip)]
+    epoch: u32,
+    #[serde(skip)]
+    moves: VecDeque<Move>,
+}
+
+impl Capacity {
+    /// Nothing is known yet.
+    pub fn new(rules: &CapacityRules, now: Millis) -> Capacity {
+        Capacity {
+            slots: SlotLaw::new(rules.slots, now),
+            seats: SeatLaw::new(rules.seats, now),
+            epoch: 0,
+            moves: VecDeque::new(),
+        }
+    }
+
+    /// Goes on after a restart, under the rules of now: what was found is where it begins.
+    pub fn resume(&mut self, rules: &CapacityRules, now: Millis) {
+        self.slots.resume(rules.slots, now);
+        self.seats.resume(rules.seats, now);
+    }
+
+    /// Requests in flight at most.
+    pub fn slots(&self) -> u32 {
+        self.slots.limit()
+    }
+
+    /// People inside at most, over all rooms whose seats are found.
+    pub fn seats(&self) -> u32 {
+        self.seats.limit()
+    }
+
+    /// A request goes to the portal, with so many `in_flight` (itself included), after it has
+    /// `waited` for a slot.
+    pub fn sent(&mut self, in_flight: u32, waited: Span, now: Millis) -> Sent {
+        self.slots.sent(in_flight);
+        self.seats.sent(waited, now);
+        Sent {
+            at: now,
+            in_flight,
+            epoch: self.epoch,
+        }
+    }
+
+    /// The head of its answer came, or will not come.
+    pub fn answered(&mut self, sent: Sent, class: Class, answer: Answer, now: Millis) {
+        if sent.epoch != self.epoch {
+            // Sent before something changed: it tells how things were.
+            return;
+        }
+        self.slots.answered(sent, class, answer, now);
+        self.decide_slots(now);
+    }
+
+    /// Time passes: `head` is how long the first in the queue for a slot has waited (zero if
+    /// nobody waits), `inside` how many people are inside.
+    pub fn tick(&mut self, head: Span, inside: u32, now: Millis) {
+        self.decide_slots(now);
+        if let Some(moved) = self.seats.tick(head, inside, now) {
+            self.note(moved);
+        }
+    }
+
+    /// The portal answers again after it was down: what is in flight is few, and rises.
+    pub fn back(&mut self, inside: u32, now: Millis) {
+        self.epoch = self.epoch.wrapping_add(1);
+        let moved = [self.slots.back(now), self.seats.back(inside, now)];
+        moved.into_iter().flatten().for_each(|it| self.note(it));
+    }
+
+    /// Whether answers of this class take so long by nature (long polls) that they are none of
+    /// the portal's load.
+    pub fn is_long(&self, class: Class) -> bool {
+        self.slots.is_long(class)
+    }
+
+    /// What was decided since the last call.
+    pub fn take_moves(&mut self) -> Vec<Move> {
+        self.moves.drain(..).collect()
+    }
+
+    /// The class of a request: its method and the form of its path.
+    pub fn class(&mut self, method: &str, path: &str) -> Class {
+        self.slots.class(method, path)
+    }
+
+    /// For each class with a baseline: seconds that an answer takes with little to do.
+    pub fn baselines(&self) -> impl Iterator<Item = (Class, f64)> + '_ {
+        self.slots.baselines()
+    }
+
+    fn decide_slots(&mut self, now: Millis) {
+        if let Some(moved) = self.slots.decide(now) {
+            if moved.why == Why::Errors {
+                // What is under way fails, too: it says nothing about the new limit.
+                self.epoch = self.epoch.wrapping_add(1);
+            }
+            self.note(moved);
+        }
+    }
+
+    fn note(&mut self, moved: Move) {
+        if moved.from == moved.to {
+            return;
+        }
+        if self.moves.len() == MOVES_MAX {
+            self.moves.pop_front();
+        }
+        self.moves.push_back(moved);
+    }
+}
+
+impl Limit {
+    /// Seats to begin with.
+    pub fn start(self) -> u32 {
+        self.hold(seats::START) as u32
+    }
+
+    /// The highest that it can be.
+    pub fn most(self) -> u32 {
+        match self {
+            Limit::Fixed(number) => number,
+            Limit::Auto { max, .. } => max,
+        }
+    }
+
+    /// `value` within the bounds; the number itself if it is fixed.
+    fn hold(self, value: f64) -> f64 {
+        match self {
+            Limit::Fixed(number) => f64::from(number),
+            Limit::Auto { min, max } => value.clamp(f64::from(min), f64::from(max.max(min))),
+        }
+    }
+
+    /// Whether it is a number, whatever is seen.
+    pub fn is_fixed(self) -> bool {
+        matches!(self, Limit::Fixed(_))
+    }
+}

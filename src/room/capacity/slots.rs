@@ -1,0 +1,327 @@
+//! The law of slots: how many requests may be in flight (`reference`: admission laws, "L").
+//!
+//! A window closes at 20 answers or 5 failures, after at least 1 s and at most 10 s. Without data
+//! there is no decision. With *ρ* the median of answers' times, each divided by the baseline of its
+//! class; *e* the share of failures; *binding* if up to 0.8·L were in flight; and *ε* the elasticity
+//! of answers per second to the number in flight, cov(ln n, ln x) ÷ var(ln n) over the last 30 binding
+//! windows:
+//!
+//! ```text
+//! e > 5 %                      L = 0.7·L
+//! binding and ε < 0 and ρ > 2  L = L − 0.2·√L
+//! ρ > 2 or binding             g = clamp(2 ÷ ρ, 0.5, 1);  L = 0.8·L + 0.2·(L·g + [binding]·√L)
+//! otherwise                    L stays
+//! ```
+//!
+//! Sources of the parts: Envoy's gradient controller (headroom √L, clamp), Netflix's Gradient2
+//! (nothing is learnt while the application is the limit; smoothing), Uber's auto-tuner, Protego
+//! and failsafe-go (a veto by throughput).
+
+use super::classes::{Classes, Load};
+use super::{Answer, Class, Limit, Move, Seen, Sent, What, Why};
+use crate::time::{Millis, Span};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// Slots to begin with, if nothing is known, and after the portal was down.
+const START: f64 = 8.0;
+const START_AGAIN: f64 = 4.0;
+/// What closes a window.
+const ANSWERS: u32 = 20;
+const FAILURES: u32 = 5;
+const SHORTEST: Span = Span::secs(1);
+const LONGEST: Span = Span::secs(10);
+/// Failures below which a share says nothing.
+const FAILURES_MIN: u32 = 2;
+/// A share of failures that is too much.
+const ERRORS_MAX: f64 = 0.05;
+/// Times as slow as usual that are too slow.
+const SLOW: f64 = 2.0;
+/// Of the slots, what must have been in use for them to be the limit.
+const BINDING: f64 = 0.8;
+/// Windows that the elasticity is taken from, and is not without.
+const PAIRS: usize = 30;
+const PAIRS_MIN: usize = 10;
+/// Variance of ln n below which nothing can be told.
+const VARIANCE_MIN: f64 = 1e-4;
+/// Little is in flight: this part of the slots, or this many.
+const IDLE_PART: f64 = 0.5;
+const IDLE: u32 = 2;
+
+/// The law of slots. See the module.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SlotLaw {
+    slots: f64,
+    classes: Classes,
+    #[serde(skip, default = "unbounded")]
+    limit: Limit,
+    #[serde(skip)]
+    window: Window,
+    /// ln n and ln x of the last binding windows.
+    #[serde(skip)]
+    pairs: VecDeque<(f64, f64)>,
+    /// Of the last window that told.
+    #[serde(skip)]
+    slowness: Option<f64>,
+}
+
+fn unbounded() -> Limit {
+    Limit::Auto {
+        min: 1,
+        max: u32::MAX,
+    }
+}
+
+/// What was seen since the last decision.
+#[derive(Clone, Debug, Default)]
+struct Window {
+    began: Millis,
+    good: u32,
+    failed: u32,
+    /// Of requests sent: how many, the sum of those in flight, and the most.
+    sent: u32,
+    in_flight_sum: u64,
+    in_flight_most: u32,
+    ratios: Ratios,
+}
+
+/// Ratios in equal steps of their logarithm.
+#[derive(Clone, Debug)]
+struct Ratios {
+    counts: [u32; RATIOS],
+    all: u32,
+}
+
+/// Steps of a ratio: sixteen for each doubling, from 1/16 to 4096.
+const RATIOS: usize = 16 * 16;
+const RATIO_STEPS: f64 = 16.0;
+const RATIO_LEAST_LOG: f64 = -4.0;
+
+impl SlotLaw {
+    /// Knows nothing.
+    pub fn new(limit: Limit, now: Millis) -> SlotLaw {
+        SlotLaw {
+            slots: limit.hold(START),
+            classes: Classes::new(),
+            limit,
+            window: Window::at(now),
+            pairs: VecDeque::with_capacity(PAIRS),
+            slowness: None,
+        }
+    }
+
+    /// Goes on where it was, under the limit of now.
+    pub fn resume(&mut self, limit: Limit, now: Millis) {
+        self.limit = limit;
+        self.slots = limit.hold(self.slots);
+        self.window = Window::at(now);
+    }
+
+    /// Begins elsewhere.
+    #[cfg(test)]
+    pub fn set(&mut self, slots: f64) {
+        self.slots = slots;
+    }
+
+    /// Requests in flight at most.
+    pub fn limit(&self) -> u32 {
+        self.slots.round() as u32
+    }
+
+    /// A request goes to the portal.
+    pub fn sent(&mut self, in_flight: u32) {
+        let window = &mut self.window;
+        window.sent = window.sent.saturating_add(1);
+        window.in_flight_sum += u64::from(in_flight);
+        window.in_flight_most = window.in_flight_most.max(in_flight);
+    }
+
+    /// Its answer came, or will not come.
+    pub fn answered(&mut self, sent: Sent, class: Class, answer: Answer, now: Millis) {
+        match answer {
+            Answer::Good => {}
+            Answer::Failed => {
+                self.window.failed = self.window.failed.saturating_add(1);
+                return;
+            }
+            Answer::Odd | Answer::Left => return,
+        }
+        self.window.good = self.window.good.saturating_add(1);
+        let secs = now.since(sent.at).as_secs_f64();
+        if let Some(ratio) = self.classes.ratio(class, secs) {
+            self.window.ratios.add(ratio);
+        }
+        let few = (IDLE_PART * self.slots).max(f64::from(IDLE));
+        let load = Load {
+            idle: f64::from(sent.in_flight) <= few,
+            calm: self.slowness.is_none_or(|slowness| slowness <= SLOW),
+            healthy: self.slowness.is_some_and(|slowness| slowness <= SLOW),
+        };
+        self.classes.heard(class, secs, load, now);
+    }
+
+    /// Decides, if there is enough to decide from.
+    pub fn decide(&mut self, now: Millis) -> Option<Move> {
+        let age = now.since(self.window.began);
+        let enough = self.window.good >= ANSWERS || self.window.failed >= FAILURES;
+        if age < SHORTEST || !(enough || age >= LONGEST) {
+            return None;
+        }
+        let window = std::mem::replace(&mut self.window, Window::at(now));
+        self.classes.refresh();
+        if window.good + window.failed == 0 {
+            return None;
+        }
+        let seen = self.seen(&window, age);
+        let from = self.limit();
+        let why = self.move_by(&seen, window.failed, self.is_binding(&window))?;
+        self.at_the_floor(&seen, age);
+        Some(Move {
+            at: now,
+            what: What::Slots,
+            from,
+            to: self.limit(),
+            why,
+            seen,
+        })
+    }
+
+    /// The portal is back.
+    pub fn back(&mut self, now: Millis) -> Option<Move> {
+        let from = self.limit();
+        self.slots = self.limit.hold(self.slots.min(START_AGAIN));
+        self.window = Window::at(now);
+        self.pairs.clear();
+        self.slowness = None;
+        (!self.limit.is_fixed()).then_some(Move {
+            at: now,
+            what: What::Slots,
+            from,
+            to: self.limit(),
+            why: Why::Back,
+            seen: Seen::NOTHING,
+        })
+    }
+
+    /// Whether answers of this class take long by nature.
+    pub fn is_long(&self, class: Class) -> bool {
+        self.classes.is_long(class)
+    }
+
+    /// The class of a request.
+    pub fn class(&mut self, method: &str, path: &str) -> Class {
+        self.classes.class(method, path, self.window.began)
+    }
+
+    /// For each class with a baseline: its seconds.
+    pub fn baselines(&self) -> impl Iterator<Item = (Class, f64)> + '_ {
+        self.classes.baselines()
+    }
+
+    fn seen(&mut self, window: &Window, age: Span) -> Seen {
+        let median = window.ratios.median();
+        self.slowness = median.or(self.slowness);
+        if self.is_binding(window) && window.good > 0 && window.sent > 0 {
+            let mean = window.in_flight_sum as f64 / f64::from(window.sent);
+            let speed = f64::from(window.good) / age.as_secs_f64();
+            if self.pairs.len() == PAIRS {
+                self.pairs.pop_front();
+            }
+            self.pairs.push_back((mean.ln(), speed.ln()));
+        }
+        Seen {
+            slowness: median.unwrap_or(f64::NAN),
+            errors: f64::from(window.failed) / f64::from(window.good + window.failed),
+            gain: self.gain().unwrap_or(f64::NAN),
+            ..Seen::NOTHING
+        }
+    }
+
+    fn is_binding(&self, window: &Window) -> bool {
+        f64::from(window.in_flight_most) >= BINDING * self.slots.round()
+    }
+
+    /// The elasticity; none while it cannot be told.
+    fn gain(&self) -> Option<f64> {
+        if self.pairs.len() < PAIRS_MIN {
+            return None;
+        }
+        let count = self.pairs.len() as f64;
+        let mean = |of: fn(&(f64, f64)) -> f64| self.pairs.iter().map(of).sum::<f64>() / count;
+        let (n, x) = (mean(|pair| pair.0), mean(|pair| pair.1));
+        let variance = mean(|pair| pair.0 * pair.0) - n * n;
+        let covariance = mean(|pair| pair.0 * pair.1) - n * x;
+        (variance > VARIANCE_MIN).then(|| covariance / variance)
+    }
+
+    fn move_by(&mut self, seen: &Seen, failed: u32, binding: bool) -> Option<Why> {
+        let slots = self.slots;
+        let slow = seen.slowness > SLOW;
+        let (slots, why) = if seen.errors > ERRORS_MAX && failed >= FAILURES_MIN {
+            (0.7 * slots, Why::Errors)
+        } else if binding && slow && seen.gain < 0.0 {
+            (slots - 0.2 * slots.sqrt(), Why::NotFaster)
+        } else if slow || binding {
+            let gradient = match seen.slowness.is_nan() {
+                true => 1.0,
+                false => (SLOW / seen.slowness).clamp(0.5, 1.0),
+            };
+            let headroom = f64::from(u8::from(binding)) * slots.sqrt();
+            let slots = 0.8 * slots + 0.2 * (slots * gradient + headroom);
+            (slots, if slow { Why::Slow } else { Why::InUse })
+        } else {
+            return None;
+        };
+        if !self.limit.is_fixed() {
+            self.slots = self.limit.hold(slots);
+        }
+        Some(why)
+    }
+
+    /// With as few slots as there may be, what is slow may be what is usual by now.
+    fn at_the_floor(&mut self, seen: &Seen, age: Span) {
+        let Limit::Auto { min, .. } = self.limit else {
+            return;
+        };
+        if seen.slowness > SLOW && self.limit() <= min {
+            self.classes.believe(seen.slowness, age.as_secs_f64());
+        }
+    }
+}
+
+impl Window {
+    fn at(began: Millis) -> Window {
+        Window {
+            began,
+            ..Window::default()
+        }
+    }
+}
+
+impl Default for Ratios {
+    fn default() -> Ratios {
+        Ratios {
+            counts: [0; RATIOS],
+            all: 0,
+        }
+    }
+}
+
+impl Ratios {
+    fn add(&mut self, ratio: f64) {
+        let step = ((ratio.log2() - RATIO_LEAST_LOG) * RATIO_STEPS).round();
+        // What is not a number becomes the first step.
+        self.counts[(step as usize).min(RATIOS - 1)] += 1;
+        self.all += 1;
+    }
+
+    /// Within a fiftieth.
+    fn median(&self) -> Option<f64> {
+        let mut below = 0;
+        let step = self.counts.iter().position(|count| {
+            below += count;
+            below * 2 > self.all
+        })?;
+        Some((step as f64 / RATIO_STEPS + RATIO_LEAST_LOG).exp2())
+    }
+}

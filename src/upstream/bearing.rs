@@ -1,0 +1,149 @@
+//! What a portal bears: what its requests tell the laws of [`room::Capacity`](crate::room::Capacity),
+//! and what those decide.
+
+use crate::host;
+use crate::room::{Answer, Capacity, CapacityRules, Class, Move, Sent, Why};
+use crate::time::{Millis, Span};
+use http::StatusCode;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Moves that the desk can show.
+const SHOWN_MAX: usize = 20;
+
+/// A portal's capacity, shared by all threads.
+pub struct Bearing {
+    law: Mutex<Capacity>,
+    shown: Mutex<VecDeque<Move>>,
+    /// For each [`Why`], how often a limit was moved for it.
+    moves: [AtomicU64; Why::NAMES.len()],
+    rules: CapacityRules,
+}
+
+/// A request on its way, as the law sees it.
+pub(super) struct OnItsWay {
+    sent: Sent,
+    class: Class,
+    /// Answers to such requests take long by nature: it is not to hold a slot.
+    pub long: bool,
+}
+
+impl Bearing {
+    /// What was `found` before a restart is where it begins.
+    pub fn new(rules: CapacityRules, found: Option<Capacity>) -> Bearing {
+        let now = host::now();
+        let law = match found {
+            Some(mut law) => {
+                law.resume(&rules, now);
+                law
+            }
+            None => Capacity::new(&rules, now),
+        };
+        Bearing {
+            law: Mutex::new(law),
+            shown: Mutex::default(),
+            moves: Default::default(),
+            rules,
+        }
+    }
+
+    /// Requests in flight at most.
+    pub fn slots(&self) -> u32 {
+        self.law().slots()
+    }
+
+    /// People inside at most, over all rooms whose seats are found.
+    pub fn seats(&self) -> u32 {
+        self.law().seats()
+    }
+
+    /// Whether the seats are found.
+    pub fn finds_seats(&self) -> bool {
+        !self.rules.seats.is_fixed()
+    }
+
+    /// Whether the slots are found.
+    pub fn finds_slots(&self) -> bool {
+        !self.rules.slots.is_fixed()
+    }
+
+    /// What is known by now, to be stored.
+    pub fn found(&self) -> Capacity {
+        self.law().clone()
+    }
+
+    /// The last moves of the limits, the newest last.
+    pub fn last_moves(&self) -> Vec<Move> {
+        self.shown().iter().copied().collect()
+    }
+
+    /// How often a limit was moved, by reason.
+    pub fn moves(&self) -> impl Iterator<Item = (Why, u64)> + '_ {
+        let counts = Why::NAMES.iter().zip(&self.moves);
+        counts.map(|((_, why, _), count)| (*why, count.load(Ordering::Relaxed)))
+    }
+
+    /// A request goes to the portal, as one of so many `in_flight`, after it has `waited`.
+    pub(super) fn sent(&self, in_flight: u32, waited: Span, method: &str, path: &str) -> OnItsWay {
+        let mut law = self.law();
+        let class = law.class(method, path);
+        OnItsWay {
+            sent: law.sent(in_flight, waited, host::now()),
+            class,
+            long: law.is_long(class),
+        }
+    }
+
+    /// The head of its answer came, or will not come. `since`: the portal had all of the request.
+    pub(super) fn answered(&self, request: &OnItsWay, since: Millis, answer: Answer) {
+        let mut sent = request.sent;
+        sent.at = sent.at.max(since);
+        self.law()
+            .answered(sent, request.class, answer, host::now());
+    }
+
+    /// Once a second: `head` is how long the first in the queue for a slot has waited, `inside` how
+    /// many people are inside. Gives what was decided.
+    pub(super) fn tick(&self, head: Span, inside: u32) -> Vec<Move> {
+        let mut law = self.law();
+        law.tick(head, inside, host::now());
+        let moves = law.take_moves();
+        drop(law);
+        let mut shown = self.shown();
+        for moved in &moves {
+            self.moves[moved.why as usize].fetch_add(1, Ordering::Relaxed);
+            if shown.len() == SHOWN_MAX {
+                shown.pop_front();
+            }
+            shown.push_back(*moved);
+        }
+        moves
+    }
+
+    /// The portal answers again.
+    pub(super) fn back(&self, inside: u32) {
+        self.law().back(inside, host::now());
+    }
+
+    fn law(&self) -> MutexGuard<'_, Capacity> {
+        // Nothing panics while it is held; each sample and each move is whole.
+        self.law.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shown(&self) -> MutexGuard<'_, VecDeque<Move>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What an answer says about the portal's load. A 500 may be one broken page.
+pub(super) fn judge(status: StatusCode) -> Answer {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Answer::Failed,
+        status if status.is_server_error() => Answer::Odd,
+        _ => Answer::Good,
+    }
+}

@@ -1,0 +1,182 @@
+//! Who gets a slot, and when.
+
+use super::*;
+
+const NOW: Millis = Millis(0);
+
+fn now(slots: &Arc<Slots>) -> Slot {
+    match slots.ask(Claim::Inside, NOW) {
+        Ok(Turn::Now(slot)) => slot,
+        _ => panic!("a slot was free"),
+    }
+}
+
+fn later(slots: &Arc<Slots>) -> oneshot::Receiver<Slot> {
+    match slots.ask(Claim::Inside, NOW) {
+        Ok(Turn::Later(receiver)) => receiver,
+        _ => panic!("no slot was free"),
+    }
+}
+
+#[test]
+fn first_come_first_served_and_nobody_overtakes() {
+    let slots = Slots::new(1, Some(1), 10, 1);
+    let first = now(&slots);
+    let (mut second, mut third) = (later(&slots), later(&slots));
+    drop(first);
+    let held = second.try_recv().unwrap();
+    assert!(third.try_recv().is_err());
+    drop(held);
+    assert!(third.try_recv().is_ok());
+    assert_eq!(slots.usage().in_flight, 0);
+}
+
+#[test]
+fn a_back_channel_does_not_wait_for_the_requests_that_wait_for_it() {
+    let slots = Slots::new(1, Some(1), 10, 1);
+    let page = now(&slots);
+    let mut next_page = later(&slots);
+    let call = slots.ask(Claim::BackChannel, NOW);
+    let Ok(Turn::Now(call)) = call else {
+        panic!("it has a slot of its own");
+    };
+    let Ok(Turn::Later(mut second_call)) = slots.ask(Claim::BackChannel, NOW) else {
+        panic!("there is one");
+    };
+    drop(call);
+    assert!(next_page.try_recv().is_err(), "one page at a time");
+    let second_call = second_call.try_recv().unwrap();
+    drop(page);
+    assert!(next_page.try_recv().is_err(), "the limit holds for all");
+    drop(second_call);
+    assert!(next_page.try_recv().is_ok());
+    assert_eq!(slots.usage().in_flight, 0);
+}
+
+#[test]
+fn those_inside_come_before_those_who_are_not() {
+    let slots = Slots::new(4, Some(4), 10, 1);
+    let outside = || slots.ask(Claim::Outside, NOW);
+    let held: Vec<_> = (0..3).map(|_| outside()).collect();
+    assert!(held.iter().all(|turn| matches!(turn, Ok(Turn::Now(_)))));
+    let Ok(Turn::Later(mut outside)) = outside() else {
+        panic!("the last one is not for them");
+    };
+    let last = now(&slots);
+    let mut inside = later(&slots);
+    drop(held);
+    assert!(inside.try_recv().is_ok() && outside.try_recv().is_ok());
+    drop(last);
+    assert_eq!(slots.usage().in_flight, 0);
+}
+
+#[test]
+fn whoever_takes_an_answer_slowly_holds_nobody_up() {
+    let slots = Slots::new(1, Some(1), 10, 1);
+    let mut slow: Vec<Slot> = Vec::new();
+    for _ in 0..LENT_PER_SLOT {
+        let mut slot = now(&slots);
+        slot.lend();
+        slot.lend();
+        slow.push(slot);
+    }
+    let mut slot = now(&slots);
+    let mut waiting = later(&slots);
+    slot.lend();
+    assert!(waiting.try_recv().is_err(), "there is a bound");
+    slow.pop();
+    slot.lend();
+    assert!(waiting.try_recv().is_ok());
+    let usage = slots.usage();
+    assert_eq!((usage.in_flight, usage.lent), (0, LENT_PER_SLOT));
+    drop((slow, slot));
+    assert_eq!(slots.usage().lent, 0);
+}
+
+#[test]
+fn whoever_left_the_queue_holds_nobody_up() {
+    let slots = Slots::new(1, Some(1), 10, 1);
+    let first = now(&slots);
+    let gone: Vec<_> = (0..5).map(|_| later(&slots)).collect();
+    let mut last = later(&slots);
+    drop(gone);
+    drop(first);
+    assert!(last.try_recv().is_ok());
+    assert_eq!(slots.usage().in_flight, 0);
+}
+
+#[test]
+fn a_slot_nobody_received_comes_back() {
+    let slots = Slots::new(1, Some(1), 10, 1);
+    let first = now(&slots);
+    let receiver = later(&slots);
+    drop(first);
+    assert_eq!(slots.usage().in_flight, 1);
+    drop(receiver);
+    assert_eq!(slots.usage().in_flight, 0);
+}
+
+#[test]
+fn the_least_loaded_server_that_is_up() {
+    let slots = Slots::new(10, Some(2), 10, 3);
+    slots.set_up(1, false);
+    let held: Vec<Slot> = (0..4).map(|_| now(&slots)).collect();
+    let mut servers: Vec<usize> = held.iter().map(Slot::server).collect();
+    servers.sort_unstable();
+    assert_eq!(servers, [0, 0, 2, 2]);
+    let mut waiting = later(&slots);
+    slots.set_up(1, true);
+    assert_eq!(waiting.try_recv().unwrap().server(), 1);
+}
+
+#[test]
+fn a_limit_that_moves_takes_nothing_away() {
+    let slots = Slots::new(2, None, 10, 1);
+    let held = [now(&slots), now(&slots)];
+    let mut waiting = later(&slots);
+    slots.set_limit(1);
+    assert_eq!(slots.head(Millis(50)), Span(50));
+    let [one, other] = held;
+    drop(one);
+    assert!(waiting.try_recv().is_err());
+    slots.set_limit(2);
+    assert_eq!(waiting.try_recv().unwrap().in_flight(), 2);
+    assert_eq!(slots.head(Millis(50)), Span::ZERO);
+    drop(other);
+}
+
+#[test]
+fn a_full_queue_and_a_dead_portal_say_so() {
+    let slots = Slots::new(1, Some(1), 1, 1);
+    let _held = now(&slots);
+    let mut waiting = later(&slots);
+    assert!(matches!(
+        slots.ask(Claim::Inside, NOW),
+        Err(NoSlot::QueueFull)
+    ));
+    slots.set_up(0, false);
+    assert!(matches!(slots.ask(Claim::Inside, NOW), Err(NoSlot::Down)));
+    assert_eq!(
+        waiting.try_recv().err(),
+        Some(oneshot::error::TryRecvError::Closed)
+    );
+}
+
+#[test]
+fn elsewhere_is_another_server_or_nothing() {
+    let slots = Slots::new(2, Some(1), 1, 2);
+    let slot = now(&slots);
+    let first = slot.server();
+    assert_eq!(slot.elsewhere().map(|slot| slot.server()), Some(1 - first));
+    // Nobody who waits can take it on the way.
+    let slots = Slots::new(1, Some(1), 1, 2);
+    let slot = now(&slots);
+    let mut waiting = later(&slots);
+    let slot = slot.elsewhere().unwrap();
+    assert!(waiting.try_recv().is_err());
+    drop(slot);
+    assert!(waiting.try_recv().is_ok());
+    let single = Slots::new(1, Some(1), 1, 1);
+    assert!(now(&single).elsewhere().is_none());
+    assert_eq!(single.usage().in_flight, 0);
+}
