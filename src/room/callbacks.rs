@@ -41,6 +41,10 @@ impl Room {
             return self.unseated();
         }
         self.counts.callbacks += 1;
+        if let Some(number) = number.filter(|number| self.calls.remove(*number)) {
+            // They need no second seat.
+            self.changes.push(Change::CallEnd(number));
+        }
         let shown = number.is_some();
         let number = number.unwrap_or_else(|| self.line.push_over(lane));
         self.line.end(number);

@@ -28,10 +28,10 @@ title = "Élèves"
 weight = 2
 "#;
 
-/// The problems with a room that has `lanes`; places count from its header, line 1.
+/// The problems with a room of 100 seats that has `lanes`, from line 2 on.
 fn wrong(lanes: &str) -> Vec<(String, String)> {
-    let text = format!("[[room]]\n{lanes}\n{PORTAL}");
-    let problems = read(&text, &[]).expect_err(lanes);
+    let text = format!("[[room]] # of 100 seats\n{lanes}\n{PORTAL}");
+    let problems = read(&text, &["room.seats=100"]).expect_err(lanes);
     problems
         .iter()
         .map(|it| {

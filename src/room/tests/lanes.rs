@@ -191,7 +191,7 @@ fn a_restart_finds_lanes_by_name_and_forgets_none() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn every_lane_has_its_share_of_any_calls_in_a_row(
