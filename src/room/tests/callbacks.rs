@@ -220,7 +220,11 @@ fn a_callback_with_an_old_pass_takes_the_call_with_it() {
     let answer = room.arrive(pass(tickets[0].number, 0), CALLBACK, at(6));
     number_inside(answer);
     room.set_portal(false, at(7));
-    assert_eq!(told(&mut room, tickets[1], 8).place, 1, "nobody stands before");
+    assert_eq!(
+        told(&mut room, tickets[1], 8).place,
+        1,
+        "nobody stands before"
+    );
     assert_eq!(room.status(at(8)).waiting, 1);
     clean(&mut room, 8);
 }

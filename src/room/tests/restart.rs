@@ -3,7 +3,7 @@
 use super::*;
 
 /// What a store would hold after all changes up to now.
-pub(super) fn stored(room: &mut Room, saved: &mut Saved, secs: u64) {
+pub fn stored(room: &mut Room, saved: &mut Saved, secs: u64) {
     for change in room.take_changes() {
         match change {
             Change::Block(id, living, over) => {
