@@ -172,3 +172,132 @@ async fn whoever_was_seen_as_a_teacher_is_one_from_elsewhere_too() {
     );
     preau.assert_nothing_forbidden().await;
 }
+
+/// Teachers who open codes, and a lane for those who type them.
+const CLASSES: &str = r#"
+seats = 2
+idle = "10m"
+claim = "60s"
+
+[[room.lane]]
+name = "teachers"
+network = "198.51.100.0/24"
+class_codes = true
+
+[[room.lane]]
+name = "classes"
+title = "Classes"
+code = true
+block = 30
+
+[[room.lane]]
+name = "pupils"
+
+[trust]
+proxies = "127.0.0.1"
+"#;
+
+/// The code that a page shows.
+fn code_in(page: &str) -> String {
+    let (_, rest) = page.split_once("<p class=\"place\">").expect("a code");
+    rest.split_once("</p>").expect("its end").0.to_owned()
+}
+
+#[tokio::test]
+async fn a_class_goes_in_by_a_code() {
+    let portal = Portal::start().await;
+    let preau = Preau::start(&one_room(&portal.url(), CLASSES)).await;
+    let mut teacher = visitor(&preau, "prof", SCHOOL);
+    teacher.walk_in("/espace").await;
+    let mut inside = visitor(&preau, "anna", HOME);
+    inside.walk_in("/espace").await;
+    let mut pupils = Vec::new();
+    for (place, name) in (1..).zip(["bilal", "carla", "dina"]) {
+        let mut pupil = visitor(&preau, name, HOME);
+        lines_up(&mut pupil, "pupils", place).await;
+        pupils.push(pupil);
+    }
+    let [first, second, third] = &mut pupils[..] else {
+        panic!("three")
+    };
+
+    // Only whoever is inside, and of a lane that may, and from a page of ours.
+    for nobody in [&mut inside, &mut *first] {
+        assert_eq!(
+            nobody.get("/.preau/class").await.status,
+            StatusCode::FORBIDDEN
+        );
+        let answer = nobody.post("/.preau/class", "people=2&minutes=10").await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    }
+    teacher
+        .extra
+        .push(("sec-fetch-site", "cross-site".to_owned()));
+    let answer = teacher.post("/.preau/class", "people=2&minutes=10").await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    teacher.extra.pop();
+    let answer = teacher.post("/.preau/class", "people=0&minutes=10").await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let page = teacher.get("/.preau/class").await;
+    assert!(page.text().contains("action=\"/.preau/class\""));
+    let answer = teacher.post("/.preau/class", "people=2&minutes=10").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let code = code_in(&answer.text());
+
+    // A wrong code costs nothing but the attempt.
+    let page = third.get("/espace").await;
+    assert!(page.text().contains("action=\"/.preau/join\""));
+    let answer = third
+        .post("/.preau/join", "to=/espace&code=babebibo123")
+        .await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.text().contains("Votre place est gardée."));
+    assert_eq!(third.poll().await.place(), 3);
+    let typed = code.to_uppercase().replace(' ', "+");
+    let form = format!("room=ent&to=%2Fespace%3Fa%3D1&code={typed}");
+    let answer = third.post("/.preau/join", &form).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{answer:?}");
+    assert_eq!(answer.headers["location"], "/espace?a=1");
+    let status = third.poll().await;
+    assert_eq!(
+        (status.lane.as_deref(), status.place()),
+        (Some("classes"), 1)
+    );
+    assert!(!third.get("/espace").await.text().contains("/.preau/join"));
+    // Once more changes nothing, and nobody is led elsewhere.
+    let answer = third
+        .post(
+            "/.preau/join",
+            &form.replace("to=%2F", "to=//evil.example/"),
+        )
+        .await;
+    assert_eq!(answer.headers["location"], "/.//evil.example/espace?a=1");
+    assert_eq!(third.poll().await.place(), 1);
+
+    // Guessing ends soon, also with the right code.
+    for _ in 0..6 {
+        second.post("/.preau/join", "code=babebibo123").await;
+    }
+    let answer = second.post("/.preau/join", &form).await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(answer.text().contains("Votre place est gardée."));
+    assert_eq!(second.poll().await.place(), 2);
+
+    // With a restart, the place in the class stays.
+    let preau = preau.kill9().await.start().await;
+    let status = third.poll().await;
+    assert_eq!(
+        (status.lane.as_deref(), status.place()),
+        (Some("classes"), 1)
+    );
+    inside.log_out().await;
+    teacher.log_out().await;
+    third
+        .wait_for_turn(&support::Turns::default(), 1, |_| ())
+        .await;
+    third.walk_in("/espace").await;
+    first
+        .wait_for_turn(&support::Turns::default(), 1, |_| ())
+        .await;
+    preau.assert_nothing_forbidden().await;
+}

@@ -4,7 +4,7 @@ use super::pattern::PathSet;
 use super::requests::path;
 use super::table::{Field, Table};
 use super::trust::{NETWORK_EXAMPLE, network};
-use super::values::{list, name, number, parsed, span};
+use super::values::{boolean, list, name, number, parsed, span};
 use super::{Trust, within};
 use crate::calendar::Rule;
 use crate::room::{LANES_MAX, LaneRules, Limit, Rules};
@@ -19,6 +19,8 @@ use std::ops::RangeInclusive;
 const WEIGHT: RangeInclusive<u32> = 1..=1_000;
 /// Seats kept for a lane.
 const SEATS: RangeInclusive<u32> = 0..=10_000_000;
+/// Calls in a row.
+const BLOCK: RangeInclusive<u32> = 1..=1_000;
 /// How long a visitor's lane is remembered.
 const REMEMBERED: RangeInclusive<Span> = Span::mins(1)..=Span::mins(366 * 24 * 60);
 const REMEMBERED_DEFAULT: Span = Span::mins(30 * 24 * 60);
@@ -43,6 +45,10 @@ pub struct LaneConfig {
     pub when: Vec<Rule>,
     /// How its members are known again.
     pub hint: Option<Hint>,
+    /// Those who type the code of a class belong to it.
+    pub code: bool,
+    /// Those of it who are inside may open codes for classes.
+    pub class_codes: bool,
 }
 
 /// A lane's title for visitors.
@@ -132,7 +138,11 @@ impl LaneConfig {
             networks,
             header,
         } = &self.members;
-        !paths.is_empty() || !networks.is_empty() || header.is_some() || self.hint.is_some()
+        !paths.is_empty()
+            || !networks.is_empty()
+            || header.is_some()
+            || self.hint.is_some()
+            || self.code
     }
 }
 
@@ -194,6 +204,7 @@ pub(super) fn read(
     let all = std::iter::once(others).chain(lanes);
     let (configs, of_lanes): (Vec<_>, Vec<_>) = all.unzip();
     rules.lanes = of_lanes;
+    check_codes(room, &configs);
     check_seats(room, rules, seats);
     configs
 }
@@ -218,6 +229,30 @@ fn check_seats(room: &Table<'_>, rules: &Rules, seats: Limit) {
     }
 }
 
+/// Codes need somebody who opens them, and one lane for those who type them.
+fn check_codes(room: &Table<'_>, lanes: &[LaneConfig]) {
+    let typed = lanes.iter().filter(|lane| lane.code).count();
+    let opened = lanes.iter().any(|lane| lane.class_codes);
+    let wrong = match (typed, opened) {
+        (0, true) => (
+            "no lane is for them",
+            "write `code = true` in the lane of the classes",
+        ),
+        (1, false) => (
+            "nobody may open one",
+            "write `class_codes = true` in the lane of the teachers",
+        ),
+        (2.., _) => (
+            "several lanes are for them",
+            "write `code = true` in one lane of the room",
+        ),
+        _ => return,
+    };
+    let message = "the room cannot use codes of classes";
+    room.sink()
+        .wrong(room.span(&["lane"]), message, wrong.0, wrong.1);
+}
+
 fn lane(table: &mut Table<'_>, trust: &Trust) -> (LaneConfig, LaneRules) {
     let lane_name = table.required("name", name, "\"teachers\"");
     let title = table.read("title", title);
@@ -240,11 +275,14 @@ fn lane(table: &mut Table<'_>, trust: &Trust) -> (LaneConfig, LaneRules) {
     }
     let when = table.read_or("when", hours, Vec::new());
     let hint = table.read("hint", hint);
+    let code = table.read_or("code", boolean, false);
+    let class_codes = table.read_or("class_codes", boolean, false);
     let name = lane_name.unwrap_or_default();
     let rules = LaneRules {
         name: name.clone(),
         weight,
         seats,
+        block: table.read_or("block", number(BLOCK), 1),
     };
     let plain = || Title {
         fr: name.clone(),
@@ -256,6 +294,8 @@ fn lane(table: &mut Table<'_>, trust: &Trust) -> (LaneConfig, LaneRules) {
         members,
         when,
         hint,
+        code,
+        class_codes,
     };
     (lane, rules)
 }

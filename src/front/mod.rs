@@ -17,6 +17,7 @@ mod access;
 mod awaited;
 mod body;
 mod canonical;
+mod classes;
 mod clock;
 mod connection;
 mod crowd;

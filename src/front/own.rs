@@ -1,6 +1,7 @@
 //! `/.preau/`: the one corner of a guarded host that is ours.
 
 use super::body::Body;
+use super::classes;
 use super::door::{Door, House};
 use super::page::{RefusalKind, Said};
 use super::reply::{self, Manner, WaitSeconds};
@@ -56,6 +57,9 @@ pub fn answer(
         }
         ("leave", &Method::POST, Some(door)) => leave(house, door, manner, headers),
         ("leave", ..) => reply::refusal(house, manner, RefusalKind::MethodNotAllowed, None, None),
+        ("class", &Method::GET | &Method::HEAD, Some(door)) => {
+            classes::form(house, door, manner, headers)
+        }
         (_, &Method::GET | &Method::HEAD, _) => asset(house, manner, name),
         _ => reply::refusal(house, manner, RefusalKind::MethodNotAllowed, None, None),
     }
@@ -153,7 +157,7 @@ fn leave(house: &House, door: &Door, manner: Manner, headers: &HeaderMap) -> Res
 
 /// Whether a request comes from the host's own pages or from the visitor, as far as the browser
 /// tells (Fetch Metadata).
-fn from_here(headers: &HeaderMap) -> bool {
+pub(super) fn from_here(headers: &HeaderMap) -> bool {
     let here = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
     headers.get_all(SEC_FETCH_SITE).iter().all(here)
 }

@@ -195,6 +195,7 @@ pub fn waiting_page(
         paused,
         lanes: (door.lanes(manner.lang))
             .map(|words| (words.title(told.lane), words.rules.as_str())),
+        codes: door.takes_code(told.lane),
         keep_minutes: u32::try_from(keep.0 / 60_000).unwrap_or(u32::MAX),
     };
     house.pages.waiting(manner.lang, &view)

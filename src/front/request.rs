@@ -3,6 +3,7 @@
 use super::access::Entry as Logged;
 use super::body::{Body, Visit};
 use super::canonical::{self, Asked};
+use super::classes;
 use super::door::{Door, House, Thread};
 use super::entering::Entering;
 use super::flow::{Around, Flow};
@@ -122,9 +123,7 @@ async fn admit(
     let door = house.door(&asked.host, &asked.path);
     if let Some(name) = asked.path.strip_prefix(own::PREFIX) {
         note(logged, door, "own");
-        let (method, headers) = (request.method(), request.headers());
-        let query = request.uri().query().unwrap_or("");
-        return own::answer(house, door, manner, method, headers, name, query);
+        return in_our_corner(house, door, manner, origin, name, request).await;
     }
     let Some(door) = door else {
         return reply::refusal(house, manner, RefusalKind::Misdirected, None, None);
@@ -179,6 +178,23 @@ async fn admit(
         Ok(Decision::Refuse(why)) => refused(house, door, manner, kind(why), asked),
         Err(kind) => refused(house, door, manner, kind, asked),
     }
+}
+
+/// Answers a request to our own corner.
+async fn in_our_corner(
+    house: &House,
+    door: Option<&Arc<Door>>,
+    manner: Manner,
+    origin: &Origin,
+    name: &str,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    if classes::takes(name, request.method()) {
+        return classes::answer(house, door, manner, origin, name, request).await;
+    }
+    let (method, headers) = (request.method(), request.headers());
+    let query = request.uri().query().unwrap_or("");
+    own::answer(house, door, manner, method, headers, name, query)
 }
 
 /// Returns when a new ticket is written down.

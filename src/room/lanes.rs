@@ -8,7 +8,9 @@
 //! 1996): a call moves its lane on by 1 / weight, and the lane that is the least far on is the next. A
 //! lane that had nobody to call, or no seat for them, begins anew where the others are: it has saved
 //! up nothing. So of any n calls in a row that a lane waits for, it gets at least
-//! n · weight / all weights, less one for itself and its own share of one for each other lane.
+//! n · weight / all weights, less one for itself and its own share of one for each other lane. A lane
+//! with a block keeps its turn for as many calls, and the others have theirs afterwards: then "one" is
+//! the longest block of another lane.
 
 use super::line::{Bits, Line, Mark, Swept};
 use super::rules::Rules;
@@ -36,6 +38,9 @@ pub struct LaneRules {
     pub weight: u32,
     /// Seats that are kept for it.
     pub seats: u32,
+    /// Calls that it may get in a row once its turn has come, while it has somebody to call; at least
+    /// 1. They come out of its share: afterwards the others have theirs.
+    pub block: u32,
 }
 
 impl Default for LaneRules {
@@ -44,6 +49,7 @@ impl Default for LaneRules {
             name: String::new(),
             weight: 1,
             seats: 0,
+            block: 1,
         }
     }
 }
@@ -93,6 +99,8 @@ pub struct Lanes {
     ruled: usize,
     /// How far on the lane was that was called last.
     now_at: u64,
+    /// The lane that was called last, and the calls of its block that are left.
+    block: (usize, u32),
 }
 
 /// The blocks of numbers that belong to the same lane as the block `front`, up to that one.
@@ -235,6 +243,7 @@ impl Lanes {
             ruled: lanes.len(),
             lanes,
             now_at: 0,
+            block: (0, 0),
         }
     }
 
@@ -279,6 +288,10 @@ impl Lanes {
         if self.lanes.len() == 1 {
             return may(0).then_some(0);
         }
+        let (last, left) = self.block;
+        if left > 0 && may(last) {
+            return Some(last);
+        }
         (0..self.lanes.len())
             .filter(|index| may(*index))
             .min_by_key(|index| self.lanes[*index].at.max(self.now_at))
@@ -288,8 +301,17 @@ impl Lanes {
     pub fn move_on(&mut self, index: usize) {
         let lane = &mut self.lanes[index];
         lane.calls += 1;
-        self.now_at = lane.at.max(self.now_at);
-        lane.at = self.now_at + STRIDE / u64::from(lane.rules.weight.max(1));
+        let at = lane.at.max(self.now_at);
+        lane.at = at + STRIDE / u64::from(lane.rules.weight.max(1));
+        let left = match self.block {
+            (last, left) if last == index && left > 0 => left,
+            _ => {
+                // Within a block, the others stay where they are.
+                self.now_at = at;
+                lane.rules.block.max(1)
+            }
+        };
+        self.block = (index, left - 1);
     }
 
     /// Somebody goes straight in by lane `index`.

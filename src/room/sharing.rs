@@ -19,6 +19,39 @@ impl Room {
         self.call(now);
     }
 
+    /// A visitor in line goes over to another lane, with a new ticket at its end; the old one is over.
+    /// `None` if the ticket is none that waits, is called already or in that lane, or if no number
+    /// may be given out.
+    pub fn change_lane(&mut self, ticket: Ticket, lane: usize, wall: Millis) -> Option<Ticket> {
+        let now = self.advance(wall);
+        let old = ticket.number;
+        let waits = self.mark(old, now) != Mark::Over && !self.calls.has(old);
+        let (lane, old_lane) = (self.line.ruled(lane), self.lane_of(old));
+        if !waits || self.seats.holds(old) || lane == old_lane || !self.line.may_number(lane) {
+            return None;
+        }
+        self.line.end(old);
+        let due = self.second(now + self.rules.poll_min + POLL_SLACK);
+        let number = self.line.push(lane, due);
+        self.counts.tickets += 1;
+        self.call(now);
+        Some(Ticket {
+            number,
+            promised: None,
+            ..ticket
+        })
+    }
+
+    /// The lane that somebody in line or inside belongs to: an index into [`Rules::lanes`], or beyond.
+    pub fn lane_with(&self, who: Visitor) -> Option<usize> {
+        match who {
+            Visitor::Newcomer => None,
+            Visitor::Ticket(Ticket { number, .. }) | Visitor::Pass(Pass { number, .. }) => {
+                Some(self.lane_of(number))
+            }
+        }
+    }
+
     /// Seats that are kept for lanes and free: nobody else may take them.
     pub fn idle_reserve(&self) -> u32 {
         (0..self.line.len()).map(|lane| self.held(lane)).sum()

@@ -162,6 +162,9 @@ fn what_is_wrong_with_lanes_is_said_at_its_place() {
             "3:8",
             "nobody would reach the lanes below",
         ),
+        (lane("class_codes = true"), "2:1", "no lane is for them"),
+        (lane("code = true"), "2:1", "nobody may open one"),
+        (lane("path = \"/a\"\nblock = 0"), "5:9", "from 1 to 1000"),
         (
             "[[room.lane]]\npath = \"/a\"".to_owned(),
             "2:1",

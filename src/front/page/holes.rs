@@ -30,6 +30,7 @@ pub(super) struct Shape {
     pub called: bool,
     pub noted: bool,
     pub laned: bool,
+    pub codes: bool,
 }
 
 /// A page in pieces: a text, and the hole behind it.
@@ -85,23 +86,32 @@ impl Shape {
             called: view.waiting.called.is_some(),
             noted: view.waiting.reason.is_some(),
             laned: view.lanes.is_some(),
+            codes: view.codes,
         }
     }
 
     /// All of them, in the order of [`Shape::index`].
     pub fn all() -> impl Iterator<Item = Shape> {
-        (0..32).map(|index| Shape {
+        (0..64).map(|index| Shape {
             form: index & 1 != 0,
             paused: index & 2 != 0,
             called: index & 4 != 0,
             noted: index & 8 != 0,
             laned: index & 16 != 0,
+            codes: index & 32 != 0,
         })
     }
 
     /// Which of [`Shape::all`] it is.
     pub fn index(self) -> usize {
-        let bits = [self.form, self.paused, self.called, self.noted, self.laned];
+        let bits = [
+            self.form,
+            self.paused,
+            self.called,
+            self.noted,
+            self.laned,
+            self.codes,
+        ];
         (bits.iter().rev()).fold(0, |index, bit| index * 2 + usize::from(*bit))
     }
 }

@@ -29,6 +29,7 @@ fn view(waiting: &Waiting) -> WaitingView<'_> {
         form: false,
         paused: false,
         lanes: None,
+        codes: false,
         keep_minutes: 5,
     }
 }
@@ -78,6 +79,7 @@ fn a_page_that_is_filled_in_is_what_its_template_makes() {
             address: nasty,
             form: shape.form,
             paused: shape.paused,
+            codes: shape.codes,
             lanes: shape.laned.then_some(("Élèves & co", "a <rule>")),
             ..view(&told)
         };

@@ -26,6 +26,8 @@ pub(super) struct Words {
     refusals: Vec<Value>,
     wait: BTreeMap<String, String>,
     reason: BTreeMap<String, String>,
+    /// The fixed words about codes of classes.
+    pub(super) class: Value,
     turn: String,
     /// What stands before and behind the place in the title.
     title: [String; 2],
@@ -47,6 +49,7 @@ impl Words {
         Words {
             lang,
             turn: page["turn"].clone(),
+            class: Value::from(attributes(&bundle, "class")),
             title: around_place(&bundle),
             page: Value::from(page),
             refusals: RefusalKind::all()
@@ -109,6 +112,12 @@ impl Words {
     pub(super) fn title(&self, place: &str) -> String {
         let [before, behind] = &self.title;
         [before, place, behind].concat()
+    }
+
+    /// For whom and how long a code is open.
+    pub(super) fn valid(&self, people: u32, minutes: u32) -> String {
+        let arguments = [("people", people.into()), ("minutes", minutes.into())];
+        message(&self.bundle, "class-valid", &arguments).into_owned()
     }
 
     /// How long a place is kept without a sign of life.

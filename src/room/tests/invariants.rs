@@ -57,6 +57,7 @@ fn lanes(dice: &mut fastrand::Rng) -> Vec<LaneRules> {
         name: format!("lane{index}"),
         weight: dice.u32(1..5),
         seats: dice.u32(0..3),
+        block: dice.u32(1..4),
     };
     (0..many).map(lane).collect()
 }

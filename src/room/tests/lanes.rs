@@ -12,6 +12,7 @@ fn lane(name: &str, weight: u32, seats: u32) -> LaneRules {
         name: name.to_owned(),
         weight,
         seats,
+        block: 1,
     }
 }
 
@@ -188,6 +189,58 @@ fn a_restart_finds_lanes_by_name_and_forgets_none() {
     stored(&mut room, &mut saved, 31);
     assert_eq!(saved.lanes.len(), 4);
     clean(&mut room, 31);
+}
+
+#[test]
+fn a_block_is_called_in_a_row_and_paid_for_afterwards() {
+    let mut classes = lane("classes", 1, 0);
+    classes.block = 5;
+    let mut room = with_lanes(1, vec![lane("", 1, 0), classes]);
+    let mut last = number_inside(come_to(&mut room, 0, 0));
+    let mut tickets: Vec<Ticket> = Vec::new();
+    for index in 0..60 {
+        tickets.push(ticket_of(come_to(&mut room, index % 2, 0)));
+    }
+    let mut called = String::new();
+    for second in 1..=20 {
+        tickets.iter().for_each(|it| {
+            room.poll(Visitor::Ticket(*it), at(second));
+        });
+        room.leave(last, at(second));
+        let at_door = tickets.iter().position(|it| room.calls.has(it.number));
+        let ticket = tickets.remove(at_door.expect("one is called each second"));
+        called.push(if room.lane_of(ticket.number) == 1 {
+            'c'
+        } else {
+            '.'
+        });
+        last = number_inside(room.arrive(Visitor::Ticket(ticket), Ask::PAGE, at(second)));
+    }
+    assert_eq!(called, ".ccccc.....ccccc....");
+    clean(&mut room, 21);
+}
+
+#[test]
+fn whoever_changes_lanes_has_one_place() {
+    let mut room = school(1, 0);
+    let inside = number_inside(come_to(&mut room, 0, 0));
+    let first = ticket_of(come_to(&mut room, 0, 0));
+    let second = ticket_of(come_to(&mut room, 0, 0));
+    let changed = room.change_lane(first, TEACHERS, at(1)).unwrap();
+    assert_eq!(told(&mut room, changed, 1).lane, TEACHERS);
+    assert_eq!(told(&mut room, second, 1).place, 1);
+    assert_eq!(room.status(at(1)).waiting, 2);
+    assert!(room.change_lane(first, TEACHERS, at(2)).is_none(), "over");
+    assert!(
+        room.change_lane(changed, TEACHERS, at(2)).is_none(),
+        "there already"
+    );
+    room.leave(inside, at(3));
+    let called = [second, changed];
+    let called = called.iter().find(|it| room.calls.has(it.number)).unwrap();
+    let other = 1 - room.lane_of(called.number);
+    assert!(room.change_lane(*called, other, at(3)).is_none(), "called");
+    clean(&mut room, 4);
 }
 
 proptest! {
