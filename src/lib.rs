@@ -5,9 +5,9 @@
 //!
 //! ```text
 //! main                 arguments, exit code
-//! cli                  serve, check, demo, desk commands
+//! cli                  serve, check, demo, simulate, desk commands
 //! app                  builds the parts, binds, runs, drains
-//! admin                the desk: metrics, health, status
+//! admin · sim          the desk: metrics, health, status; the simulator
 //! front                listeners, HTTP, THE request, waiting page, refusals
 //! acme                 certificates from an authority (a feature)
 //! upstream · store · tls   servers and forwarding; what survives; certificates
@@ -34,6 +34,7 @@ pub mod front;
 pub mod host;
 pub mod metrics;
 pub mod room;
+pub mod sim;
 pub mod store;
 pub mod time;
 pub mod tls;

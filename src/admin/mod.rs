@@ -3,7 +3,9 @@
 mod series;
 mod status;
 
-pub use status::{HouseStatus, LaneStatus, PortalStatus, Range, RoomStatus, ServerStatus};
+pub use status::{
+    HouseStatus, LaneStatus, MoveStatus, PortalStatus, Range, RoomStatus, ServerStatus,
+};
 
 use crate::front::House;
 use crate::time::Millis;

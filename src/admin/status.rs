@@ -110,15 +110,34 @@ pub struct PortalStatus {
     /// People inside at most, over its rooms whose seats are found; null if there are none.
     #[serde(default)]
     pub seats: Option<u32>,
-    /// The last moves of both limits, the newest last, with what was seen and why.
+    /// The last moves of both limits, the newest last.
     #[serde(default)]
-    pub moves: serde_json::Value,
+    pub moves: Vec<MoveStatus>,
     /// Requests in flight.
     pub in_flight: u32,
     /// Requests that wait for a slot.
     pub waiting: usize,
     /// Its servers.
     pub servers: Vec<ServerStatus>,
+}
+
+/// A limit that was moved, and why.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MoveStatus {
+    /// When, in seconds since 1970.
+    pub at: u64,
+    /// `slots` or `seats`.
+    pub what: String,
+    /// From.
+    pub from: u32,
+    /// To.
+    pub to: u32,
+    /// Why, as in `preau_portal_moves_total`.
+    pub why: String,
+    /// The same in words.
+    pub words: String,
+    /// What was seen; null for what was not looked at.
+    pub seen: serde_json::Value,
 }
 
 /// One server.
@@ -208,6 +227,18 @@ fn range(promise: Option<room::Promise>) -> Option<Range> {
     })
 }
 
+fn move_status(moved: &room::Move) -> MoveStatus {
+    MoveStatus {
+        at: moved.at.0 / 1000,
+        what: moved.what.name().to_owned(),
+        from: moved.from,
+        to: moved.to,
+        why: moved.why.name().to_owned(),
+        words: moved.why.words().to_owned(),
+        seen: serde_json::json!(moved.seen),
+    }
+}
+
 fn portals(desk: &Desk) -> Vec<PortalStatus> {
     desk.house
         .portals
@@ -222,7 +253,12 @@ fn portals(desk: &Desk) -> Vec<PortalStatus> {
                 slots: usage.limit,
                 slots_found: portal.bearing.finds_slots(),
                 seats: portal.bearing.finds_seats().then(|| portal.bearing.seats()),
-                moves: serde_json::json!(portal.bearing.last_moves()),
+                moves: portal
+                    .bearing
+                    .last_moves()
+                    .iter()
+                    .map(move_status)
+                    .collect(),
                 in_flight: usage.in_flight,
                 waiting: usage.waiting,
                 servers: servers

@@ -5,6 +5,7 @@ pub mod check;
 pub mod demo;
 mod presets;
 mod serve;
+mod simulate;
 mod status;
 
 use clap::{Parser, Subcommand};
@@ -25,6 +26,7 @@ enum Command {
     Check(check::Check),
     Demo(demo::Demo),
     Presets(presets::Presets),
+    Simulate(simulate::Simulate),
     /// Show how the rooms of a running preau stand.
     Status(status::Status),
 }
@@ -36,6 +38,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Presets(args) => presets::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Status(args) => status::run(&args),
     }
 }

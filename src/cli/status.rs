@@ -1,6 +1,6 @@
 //! `preau status`: how the rooms of a running preau stand.
 
-use crate::admin::{HouseStatus, Range, RoomStatus};
+use crate::admin::{HouseStatus, MoveStatus, Range, RoomStatus};
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use std::fmt::Write as _;
@@ -109,6 +109,16 @@ fn tables(house: &HouseStatus) -> String {
         for server in &portal.servers {
             if let Some(wrong) = &server.wrong {
                 let _ = writeln!(text, "{}: {} {wrong}", portal.name, server.address);
+            }
+        }
+    }
+    for portal in &house.portals {
+        for what in ["slots", "seats"] {
+            if let Some(last) = portal.moves.iter().rfind(|it| it.what == what) {
+                let MoveStatus {
+                    from, to, words, ..
+                } = last;
+                let _ = writeln!(text, "{}: {what} {from} → {to}, as {words}", portal.name);
             }
         }
     }

@@ -20,6 +20,7 @@ mod report;
 mod requests;
 mod rooms;
 mod routes;
+pub mod scene;
 mod table;
 #[cfg(test)]
 mod tests;

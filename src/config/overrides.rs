@@ -11,13 +11,15 @@ use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 type Key<'a> = Spanned<DeString<'a>>;
 
-/// Tables of which there may be several.
-const LISTS: [&str; 3] = ["listener", "portal", "room"];
+/// Tables of `proxy.toml` of which there may be several.
+pub(super) const LISTS: [&str; 3] = ["listener", "portal", "room"];
 
-/// Puts every override into `doc`, later ones over earlier ones.
+/// Puts every override into `doc`, later ones over earlier ones; `lists` are the tables of which
+/// there may be several.
 pub(super) fn apply<'a>(
     doc: &mut DeTable<'a>,
     overrides: &'a [String],
+    lists: &[&str],
     texts: &mut Texts,
     sink: &Sink,
 ) {
@@ -26,7 +28,7 @@ pub(super) fn apply<'a>(
         let Some((path, value)) = read(text, start, sink) else {
             continue;
         };
-        if path.len() > 1 && LISTS.contains(&path[0].get_ref().as_ref()) {
+        if path.len() > 1 && lists.contains(&path[0].get_ref().as_ref()) {
             set_in_list(doc, &path, value, sink);
         } else {
             set(doc, &path, value, sink);

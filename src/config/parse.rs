@@ -52,21 +52,25 @@ pub fn parse(source: Source<'_>) -> Result<Config, Problems> {
 }
 
 fn read_text(source: Source<'_>, texts: &mut Texts, sink: &Sink) -> Option<Config> {
-    if source.text.len() > MAX_FILE_BYTES {
+    let mut doc = document(source.text, sink)?;
+    overrides::apply(&mut doc, source.overrides, &overrides::LISTS, texts, sink);
+    read(&doc, sink)
+}
+
+/// The text as TOML, as far as it is.
+pub(super) fn document<'a>(text: &'a str, sink: &Sink) -> Option<DeTable<'a>> {
+    if text.len() > MAX_FILE_BYTES {
         let help = format!("a file has at most {MAX_FILE_BYTES} bytes");
         sink.wrong(0..0, "the file is too long", "", help);
         return None;
     }
-    let (doc, errors) = DeTable::parse_recoverable(source.text);
+    let (doc, errors) = DeTable::parse_recoverable(text);
     for error in errors {
-        let end = source.text.len();
-        let span = error.span().unwrap_or(end..end);
+        let span = error.span().unwrap_or(text.len()..text.len());
         let help = syntax_help(error.message());
         sink.syntax(span, error.message().to_owned(), help.to_owned());
     }
-    let mut doc = doc.into_inner();
-    overrides::apply(&mut doc, source.overrides, texts, sink);
-    read(&doc, sink)
+    Some(doc.into_inner())
 }
 
 /// What would be right, as far as the parser's message tells.

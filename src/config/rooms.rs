@@ -195,7 +195,8 @@ fn cookie_domain(table: &mut Table<'_>, hosts: &[HostPattern]) -> Option<String>
     Some(domain)
 }
 
-fn rules(table: &mut Table<'_>, seats: Limit) -> Rules {
+/// The rules among a room's keys; what is not there has its default.
+pub(super) fn rules(table: &mut Table<'_>, seats: Limit) -> Rules {
     let mut rules = Rules::default();
     rules.seats = seats.start();
     rules.mode = table.read_or("mode", choice(&Mode::NAMES), rules.mode);

@@ -9,8 +9,8 @@
 //! lane that had nobody to call, or no seat for them, begins anew where the others are: it has saved
 //! up nothing. So of any n calls in a row that a lane waits for, it gets at least
 //! n · weight / all weights, less one for itself and its own share of one for each other lane. A lane
-//! with a block keeps its turn for as many calls, and the others have theirs afterwards: then "one" is
-//! the longest block of another lane.
+//! with a block keeps its turn for as many calls, and the others have theirs afterwards: then its block
+//! stands for its one.
 
 use super::line::{Bits, Line, Mark, Swept};
 use super::rules::Rules;

@@ -304,7 +304,7 @@ impl State {
 
 impl Claim {
     /// How many of `slots` there are for this one.
-    fn of(self, slots: u32) -> u32 {
+    pub fn of(self, slots: u32) -> u32 {
         match self {
             Claim::BackChannel => slots.saturating_add(slots.div_ceil(4)),
             Claim::Inside => slots,

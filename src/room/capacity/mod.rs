@@ -79,7 +79,7 @@ pub enum Answer {
 }
 
 /// A limit that was moved, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Move {
     /// When.
     pub at: Millis,
@@ -96,8 +96,7 @@ pub struct Move {
 }
 
 /// Which limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// Requests in flight.
     Slots,
@@ -105,9 +104,18 @@ pub enum What {
     Seats,
 }
 
+impl What {
+    /// Its name, as in the status.
+    pub fn name(self) -> &'static str {
+        match self {
+            What::Slots => "slots",
+            What::Seats => "seats",
+        }
+    }
+}
+
 /// Why a limit was moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     /// Requests failed.
     Errors,

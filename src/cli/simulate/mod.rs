@@ -1,0 +1,178 @@
+//! `preau simulate`: what would happen, without anybody waiting.
+
+mod show;
+
+use super::check;
+use crate::config::scene::{self, Scene};
+use crate::config::{MAX_FILE_BYTES, Problems, Source};
+use crate::sim::{self, Outcome};
+use crate::time::Span;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The scene is wrong.
+const INVALID: u8 = 1;
+/// A file cannot be read or written. (clap's own status for a wrong command line is the same.)
+const UNREADABLE: u8 = 2;
+/// The progress bar moves this often, in seconds of the scene.
+const PROGRESS_EVERY: u64 = 10;
+
+/// See what would happen: a scene of visitors and a portal, with the real room, in virtual time.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "The same scene and seed give the same figures. The folder scenes/ of the source \
+    has scenes to begin with.\n\n\
+    Exit status:\n  \
+    0  it ran, and nobody jumped the line or got a seat beyond the limit\n  \
+    1  the scene, or a --set value, has errors: all of them are shown\n  \
+    2  a file cannot be read or written, or the command line is wrong\n  \
+    3  it ran, and a rule that must always hold was broken: please report it"
+)]
+pub struct Simulate {
+    /// The scene.
+    #[arg(value_name = "SCENE.toml")]
+    scene: PathBuf,
+    /// What chance begins with.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+    /// Figures and series as JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Draw pictures into this folder; made if missing.
+    #[arg(long, value_name = "DIR")]
+    svg: Option<PathBuf>,
+    /// Replace a value of the scene, such as room.seats=3000; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// Why there is nothing to show.
+#[derive(Debug)]
+enum Failure {
+    Wrong(Problems),
+    Unreadable(PathBuf, io::Error),
+    Unwritable(PathBuf, String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Wrong(problems) => write!(f, "{}", problems.render(check::color())),
+            Failure::Unreadable(path, error) => write!(
+                f,
+                "error: cannot read {}: {error}\nhelp: name a file that our user may read",
+                path.display()
+            ),
+            Failure::Unwritable(path, error) => write!(
+                f,
+                "error: cannot write {}: {error}\nhelp: --svg names a folder that our user may \
+                 write to",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl Failure {
+    fn status(&self) -> u8 {
+        match self {
+            Failure::Wrong(_) => INVALID,
+            Failure::Unreadable(..) | Failure::Unwritable(..) => UNREADABLE,
+        }
+    }
+}
+
+/// The rules hold.
+const HELD: u8 = 0;
+/// They do not.
+const BROKEN: u8 = 3;
+
+/// Runs the command.
+pub fn run(args: &Simulate) -> ExitCode {
+    match play(args) {
+        Ok(outcome) => {
+            let figures = &outcome.figures;
+            let held = figures.queue_jumps == 0 && figures.seat_overshoot == 0;
+            ExitCode::from(if held { HELD } else { BROKEN })
+        }
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure.status())
+        }
+    }
+}
+
+fn play(args: &Simulate) -> Result<Outcome, Failure> {
+    let scene = read(&args.scene, &args.set)?;
+    let bar = progress(&scene);
+    let outcome = sim::watch(&scene, args.seed, |done| {
+        if done.ceil_secs().is_multiple_of(PROGRESS_EVERY) {
+            bar.set_position(done.ceil_secs());
+        }
+    });
+    bar.finish_and_clear();
+    if let Some(folder) = &args.svg {
+        draw(folder, &outcome)?;
+    }
+    let shown = match args.json {
+        true => format!("{:#}\n", outcome.json()),
+        false => show::text(&scene, &outcome),
+    };
+    // Somebody who closes the pipe early has seen enough.
+    let _ = io::stdout().write_all(shown.as_bytes());
+    Ok(outcome)
+}
+
+/// On a terminal; elsewhere it would be noise.
+fn progress(scene: &Scene) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {percent} % ({eta} left)");
+    let bar = ProgressBar::new(scene.length.ceil_secs());
+    match style {
+        Ok(style) => bar.with_style(style).with_message(scene.name.clone()),
+        Err(_) => bar,
+    }
+}
+
+fn read(path: &Path, overrides: &[String]) -> Result<Scene, Failure> {
+    let mut text = String::new();
+    // One byte more than allowed is enough to say that it is too long.
+    let bound = MAX_FILE_BYTES as u64 + 1;
+    File::open(path)
+        .and_then(|file| file.take(bound).read_to_string(&mut text))
+        .map_err(|error| Failure::Unreadable(path.to_owned(), error))?;
+    let name = path.display().to_string();
+    scene::read(Source {
+        name: &name,
+        text: &text,
+        overrides,
+    })
+    .map_err(Failure::Wrong)
+}
+
+fn draw(folder: &Path, outcome: &Outcome) -> Result<(), Failure> {
+    let unwritable = |path: &Path, error: &dyn fmt::Display| {
+        Failure::Unwritable(path.to_owned(), error.to_string())
+    };
+    fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
+    let plots = sim::plots(outcome).map_err(|error| unwritable(folder, &error))?;
+    for (name, svg) in plots {
+        let path = folder.join(format!("{name}.svg"));
+        fs::write(&path, svg).map_err(|error| unwritable(&path, &error))?;
+    }
+    Ok(())
+}
+
+/// A length of time as people say it.
+fn time(span: Span) -> String {
+    let secs = span.ceil_secs();
+    match secs {
+        0..120 => format!("{secs} s"),
+        120..7_200 => format!("{} min {:02} s", secs / 60, secs % 60),
+        _ => format!("{} h {:02} min", secs / 3_600, secs / 60 % 60),
+    }
+}

@@ -1,0 +1,289 @@
+//! The world of a run: one room, one portal, and everybody who wants in, second by second.
+
+use super::calendar::{Calendar, Entry, SECOND};
+use super::chance::Dice;
+use super::control::{Control, Law};
+use super::crowd::{State, Visitor};
+use super::kept::Kept;
+use super::outcome::Second;
+use super::portal::{self, Portal};
+use super::queue::Queue;
+use super::requests::Requests;
+use super::tally::Tally;
+use crate::config::scene::{Happening, Model, Rate, Scene};
+use crate::room::Room;
+use crate::time::{Millis, Span};
+use crate::upstream::Health;
+
+/// The room is woken no more often than this, as by the server.
+const WAKE_SHORTEST: u64 = 10_000;
+/// Failures in a row that take the portal for dead, as by default.
+const FALL: u32 = 5;
+/// So long that it never comes.
+const NEVER: Span = Span::mins(366 * 24 * 60);
+
+/// What is wrong on purpose, so that a test can show that somebody notices.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Twist {
+    /// The law that moves the limits.
+    pub law: Law,
+    /// One newcomer in ten goes in past the line.
+    pub barging: bool,
+    /// No seat is ever given back but by logout.
+    pub no_expiry: bool,
+}
+
+/// Everything. Times are microseconds from the beginning.
+pub(super) struct World<'s> {
+    pub(super) scene: &'s Scene,
+    pub(super) twist: Twist,
+    pub(super) dice: Dice,
+    pub(super) now: u64,
+    pub(super) room: Room,
+    pub(super) calendar: Calendar,
+    pub(super) visitors: Vec<Visitor>,
+    free: Vec<u32>,
+    pub(super) portal: Portal,
+    pub(super) queue: Queue,
+    pub(super) requests: Requests,
+    pub(super) control: Control,
+    pub(super) health: Health,
+    pub(super) probe_at: u64,
+    pub(super) tally: Tally,
+    /// What was stored, if the scene has a restart.
+    pub(super) kept: Option<Kept>,
+    /// We were killed then, and are not there yet.
+    pub(super) killed: Option<u64>,
+    /// The share of pages after which there is a long poll.
+    pub(super) long_polls: f64,
+    pub(super) speed: f64,
+    /// Visits per second that the portal can complete at full speed.
+    capacity: f64,
+    room_wake: u64,
+    /// Seats taken or kept for the called, a second ago.
+    committed: u32,
+}
+
+impl<'s> World<'s> {
+    pub(super) fn new(scene: &'s Scene, seed: u64, twist: Twist) -> World<'s> {
+        let control = Control::new(scene, twist.law, Millis(0));
+        let mut rules = scene.rules.clone();
+        rules.seats = control.seats();
+        if twist.no_expiry {
+            (rules.idle, rules.first_idle, rules.visit_max) = (NEVER, NEVER, NEVER);
+        }
+        let mut room = Room::new("room", rules, 0, Millis(0));
+        let restarts = |event: &crate::config::scene::Event| event.what == Happening::Restart;
+        let kept = scene.events.iter().any(restarts).then(Kept::default);
+        match kept {
+            // Its store lets it give out numbers.
+            Some(_) => room.reserve(crate::store::reservation(0, 0)),
+            None => room.reserve(u64::MAX),
+        }
+        let model = &scene.portal.model;
+        World {
+            twist,
+            dice: Dice::new(seed),
+            now: 0,
+            room,
+            calendar: Calendar::new(scene.length.0 / 1_000),
+            visitors: Vec::new(),
+            free: Vec::new(),
+            portal: Portal::new(model, &scene.visit),
+            queue: Queue::new(control.slots(), scene.portal.slot_queue),
+            requests: Requests::default(),
+            control,
+            health: Health::new(FALL),
+            probe_at: 0,
+            tally: Tally::new(scene, seed),
+            kept,
+            killed: None,
+            long_polls: 0.0,
+            speed: 1.0,
+            capacity: portal::capacity(model, &scene.visit, scene.rules.seats),
+            room_wake: 0,
+            committed: 0,
+            scene,
+        }
+    }
+
+    /// One second is lived through.
+    pub(super) fn second(&mut self, second: u64) {
+        self.now = second * SECOND;
+        self.tally.open();
+        self.calendar.begin(second);
+        self.happen(Span::secs(second));
+        self.arrivals(second);
+        let end = self.now + SECOND;
+        while let Some(at) = self.next().filter(|at| *at < end) {
+            self.now = self.now.max(at);
+            if self.portal.next().is_some_and(|due| due <= self.now) {
+                while let Some(request) = self.portal.answer(self.now) {
+                    self.answered(request);
+                }
+                self.pump();
+            } else if self.calendar.next().is_some_and(|due| due <= self.now) {
+                if let Some(entry) = self.calendar.pop() {
+                    self.act(entry);
+                }
+            } else {
+                self.room.tick(self.millis());
+                self.wake_room();
+            }
+        }
+        self.now = end;
+        self.close();
+    }
+
+    pub(super) fn finish(self) -> super::outcome::Outcome {
+        self.tally.finish(self.room)
+    }
+
+    pub(super) fn millis(&self) -> Millis {
+        Millis(self.now / 1_000)
+    }
+
+    /// The visitor does something next at `at`, and nothing else before.
+    pub(super) fn plan(&mut self, visitor: u32, at: u64) {
+        let who = &mut self.visitors[visitor as usize];
+        who.turn = Calendar::turn_after(who.turn);
+        let turn = who.turn;
+        self.calendar.add(Entry { at, visitor, turn });
+    }
+
+    /// The visitor is gone for good.
+    pub(super) fn gone(&mut self, visitor: u32) {
+        let who = &mut self.visitors[visitor as usize];
+        who.turn = Calendar::turn_after(who.turn);
+        who.state = State::Away;
+        self.free.push(visitor);
+    }
+
+    pub(super) fn whole_visits(&self) -> bool {
+        matches!(self.scene.portal.model, Model::Visits { .. })
+    }
+
+    fn next(&self) -> Option<u64> {
+        let portal = self.portal.next();
+        let room = self.killed.is_none().then_some(self.room_wake);
+        (portal.into_iter().chain(self.calendar.next()).chain(room)).min()
+    }
+
+    fn wake_room(&mut self) {
+        let wake = self.room.next_wake(self.millis()).0 * 1_000;
+        self.room_wake = wake.clamp(self.now + WAKE_SHORTEST, self.now + SECOND);
+    }
+
+    fn act(&mut self, entry: Entry) {
+        let who = self.visitors[entry.visitor as usize];
+        if who.turn != entry.turn {
+            return;
+        }
+        match who.state {
+            State::Waiting => self.polls(entry.visitor),
+            State::Away | State::Called | State::Reading => self.asks(entry.visitor),
+            State::Asking => self.gives_up_asking(entry.visitor),
+            State::Visiting => self.visit_ends(entry.visitor),
+        }
+    }
+
+    /// Those who come in this second.
+    fn arrivals(&mut self, second: u64) {
+        let middle = Span(second * 1_000 + 500);
+        let pieces = self.scene.arrivals.iter();
+        let now = pieces.filter(|it| it.from <= middle && middle < it.until);
+        let rate: f64 = now
+            .map(|piece| {
+                let length = (piece.until.0 - piece.from.0) as f64;
+                let part = (middle.0 - piece.from.0) as f64 / length;
+                let between = |first: f64, last: f64| first + (last - first) * part;
+                match piece.rate {
+                    Rate::PerMinute(first, last) => between(first, last) / 60.0,
+                    Rate::Load(first, last) => between(first, last) * self.capacity,
+                }
+            })
+            .sum();
+        for _ in 0..self.dice.poisson(rate) {
+            let at = self.now + self.dice.below(SECOND);
+            self.arrives(at);
+        }
+    }
+
+    /// Somebody new comes at `at`.
+    pub(super) fn arrives(&mut self, at: u64) {
+        let visitor = self.free.pop();
+        let turn = visitor.map_or(0, |it| self.visitors[it as usize].turn);
+        let mut who = Visitor::new(&self.scene.crowd, &mut self.dice, turn);
+        who.settle(&self.scene.crowd, &mut self.dice, Millis(at / 1_000));
+        self.tally.second.arrivals += 1;
+        let visitor = match visitor {
+            Some(visitor) => {
+                self.visitors[visitor as usize] = who;
+                visitor
+            }
+            None => {
+                self.visitors.push(who);
+                (self.visitors.len() - 1) as u32
+            }
+        };
+        self.plan(visitor, at);
+    }
+
+    /// The second is over: what the server does once a second, and what is written down.
+    fn close(&mut self) {
+        let now = self.millis();
+        self.probe();
+        if self.killed.is_none() {
+            let status = self.room.status(now);
+            self.look(now);
+            match &mut self.kept {
+                Some(kept) => kept.commit(&mut self.room, now),
+                None => drop(self.room.take_changes()),
+            }
+            let committed = status.taken + status.called;
+            let limit = status.seats + self.room.rules().reserve;
+            let over = committed > limit.max(self.committed);
+            self.tally.overshoot += u64::from(over && self.room.rules().mode == status.mode);
+            self.committed = committed;
+            self.tally.standing(&status);
+        }
+        let could = match self.portal.is_dead() {
+            true => 0.0,
+            false => self.capacity * self.speed,
+        };
+        let Second {
+            slots,
+            in_flight,
+            queued,
+            could: could_now,
+            ..
+        } = &mut self.tally.second;
+        *slots = self.queue.limit();
+        *in_flight = self.queue.in_flight();
+        *queued = self.queue.waiting() as u32;
+        *could_now = could as f32;
+        self.tally.close();
+    }
+
+    /// The laws look, as once a second in the server.
+    fn look(&mut self, now: Millis) {
+        if self.health.is_up() {
+            let head = self.queue.head(|id| self.requests.waits(id));
+            let head = head.map_or(0, |id| self.now - self.requests.asked(id));
+            let (inside, _) = self.room.people();
+            self.control.tick(Span(head / 1_000), inside, now);
+        }
+        self.limits();
+    }
+
+    fn limits(&mut self) {
+        if self.control.seats() != self.room.rules().seats {
+            let now = self.millis();
+            self.room.set_seats(self.control.seats(), now);
+        }
+        if self.control.slots() != self.queue.limit() {
+            self.queue.set_limit(self.control.slots());
+            self.pump();
+        }
+    }
+}
