@@ -4,6 +4,7 @@ mod support;
 
 use http::StatusCode;
 use serde_json::Value;
+use std::process::Command;
 use support::{Arrival, Portal, Preau, Status, Visitor, one_room};
 
 /// Pupils, and teachers in a network of theirs; those who were seen in the teachers' corner of the
@@ -105,6 +106,13 @@ async fn each_lane_has_its_line_its_seats_and_its_words_over_a_crash() {
         (waiting("teachers"), waiting("pupils")),
         (Some(&2.into()), Some(&1.into()))
     );
+    let table = Command::new(env!("CARGO_BIN_EXE_preau"))
+        .args(["status", "--admin", &preau.admin().to_string()])
+        .output()
+        .expect("the binary can be run");
+    let table = String::from_utf8_lossy(&table.stdout);
+    let line = "ent, lane teachers: 2 waiting, 2 in, weight 3, 2 seats kept";
+    assert!(table.contains(line), "{table}");
     let labels = [("lane", "teachers")];
     assert_eq!(preau.metric("preau_lane_waiting", &labels).await, 2.0);
     assert_eq!(
