@@ -4,7 +4,7 @@
 //! `cargo bench --bench line`; in test mode (one iteration) the lines are a hundred times shorter.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use preau::room::{Ask, Decision, Line, Room, Rules, Ticket, Visitor};
+use preau::room::{Ask, Decision, Line, Order, Room, Rules, Ticket, Visitor};
 use preau::time::{Millis, Span};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -124,11 +124,29 @@ fn bytes(waiting: u64) {
     assert!(each <= 10.0, "{each} bytes a ticket");
 }
 
+/// Those who came early for an opening are drawn by lot, all at once.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a bench measures what the clock shows"
+)]
+fn draw(waiting: u64) {
+    let mut line = Line::new(1_000, 300);
+    for _ in 0..waiting {
+        line.push(60);
+    }
+    let before = Instant::now();
+    line.draw(Order::new(&[7; 32], 1_000..1_000 + waiting));
+    let taken = before.elapsed();
+    assert_eq!(line.living(), waiting);
+    println!("a draw among {waiting}: {taken:.1?}");
+}
+
 fn line(criterion: &mut Criterion) {
     let smoke = !std::env::args().any(|argument| argument == "--bench");
     let scale = if smoke { 100 } else { 1 };
     for (name, waiting) in [("1 million", MILLION), ("13 million", 13 * MILLION)] {
         bytes(waiting / scale);
+        draw(waiting / scale);
         seconds(name, waiting / scale);
         at(criterion, name, waiting / scale);
     }

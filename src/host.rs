@@ -25,14 +25,24 @@ static ANCHOR: OnceLock<Anchor> = OnceLock::new();
 )]
 pub fn now() -> Millis {
     let anchor = ANCHOR.get_or_init(|| Anchor {
-        wall: Millis(
-            SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| Span::from(since).0),
-        ),
+        wall: wall(),
         monotonic: Instant::now(),
     });
     anchor.wall + Span::from(anchor.monotonic.elapsed())
+}
+
+/// What the clock on the wall shows now. Unlike [`now`] it follows the administrator who sets the
+/// clock, and a machine that was suspended: for what the calendar says, and for nothing else.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that reads a clock"
+)]
+pub fn wall() -> Millis {
+    Millis(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| Span::from(since).0),
+    )
 }
 
 /// Fills `bytes` from the operating system's generator.

@@ -18,7 +18,7 @@ type CountSeries<T> = (&'static str, &'static str, fn(&T) -> &AtomicU64);
 type RoomView = (Status, Rules);
 
 #[rustfmt::skip]
-const ROOM_GAUGES: [Series<RoomView, f64>; 17] = [
+const ROOM_GAUGES: [Series<RoomView, f64>; 18] = [
     ("preau_room_seats", "Seats: the limit in force", |(s, _)| f64::from(s.seats)),
     ("preau_room_seats_taken", "Seats taken", |(s, _)| f64::from(s.taken)),
     ("preau_room_seats_reserve", "Seats beyond the limit for forms of lapsed visits, at most", |(_, r)| f64::from(r.reserve)),
@@ -35,6 +35,7 @@ const ROOM_GAUGES: [Series<RoomView, f64>; 17] = [
     ("preau_room_poll_stretch", "How much longer polls are spaced to keep the poll budget", |(s, _)| s.poll_stretch),
     ("preau_room_poll_budget_per_second", "Polls per second wanted at most", |(_, r)| f64::from(r.poll_budget)),
     ("preau_room_numbers_reserved", "Numbers that may still be given out before the next commit", |(s, _)| s.numbers.1.saturating_sub(s.numbers.0) as f64),
+    ("preau_room_mode_until_seconds", "When the calendar says another mode, in seconds since 1970; NaN if never", |(s, _)| s.calendar.until.map_or(f64::NAN, |at| Span(at.0).as_secs_f64())),
     ("preau_room_portal_up", "Whether the room's portal answers", |(s, _)| flag(s.portal_up)),
 ];
 

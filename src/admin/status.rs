@@ -1,8 +1,9 @@
 //! The state of the house as JSON: names are part of the public surface.
 
 use super::Desk;
+use crate::front;
 use crate::host;
-use crate::room;
+use crate::room::{self, Lot, Stage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -36,6 +37,18 @@ pub struct RoomStatus {
     pub portal_up: bool,
     /// Its mode.
     pub mode: room::Mode,
+    /// Why it is in force: "mode" (the file's), "schedule", "not open yet", "opens soon".
+    #[serde(default)]
+    pub mode_why: String,
+    /// When the calendar says another one; null if never.
+    #[serde(default)]
+    pub mode_until: Option<String>,
+    /// When somebody goes in again, if nobody does now and the calendar says when.
+    #[serde(default)]
+    pub reopens: Option<String>,
+    /// The newest opening with a draw.
+    #[serde(default)]
+    pub draw: Option<DrawStatus>,
     /// The limit in force.
     pub seats: u32,
     /// Seats taken, without those of the reserve for callbacks.
@@ -84,6 +97,21 @@ pub struct LaneStatus {
     pub calls_total: u64,
     /// Visitors who went straight in since the start.
     pub straight_total: u64,
+}
+
+/// An opening whose early comers are drawn by lot.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DrawStatus {
+    /// When.
+    pub at: String,
+    /// "gathering", "settled" or "drawn".
+    pub stage: room::Stage,
+    /// The SHA-256 of the seed, in hexadecimal.
+    pub seed_sha256: String,
+    /// The seed, in hexadecimal; null before the draw.
+    pub seed: Option<String>,
+    /// First and last of the numbers that are drawn among themselves; none before the draw.
+    pub numbers: Vec<(u64, u64)>,
 }
 
 /// A range of seconds.
@@ -174,11 +202,16 @@ pub fn rooms(desk: &Desk) -> Vec<RoomStatus> {
         .iter()
         .map(|door| {
             let status = door.room().status(host::now());
+            let moment = |at| front::moment(&desk.house, at);
             let portal = &desk.house.portals[door.config.portal];
             RoomStatus {
                 portal: portal.config().name.clone(),
                 portal_up: status.portal_up,
                 mode: status.mode,
+                mode_why: status.calendar.why.name().to_owned(),
+                mode_until: status.calendar.until.map(moment),
+                reopens: status.calendar.reopens.map(moment),
+                draw: status.calendar.lot.map(|lot| draw(desk, &lot)),
                 seats: status.seats,
                 taken: status.taken,
                 callbacks: status.callbacks,
@@ -225,6 +258,18 @@ fn range(promise: Option<room::Promise>) -> Option<Range> {
         low: promise.low.0 / 1000,
         high: promise.high.ceil_secs(),
     })
+}
+
+fn draw(desk: &Desk, lot: &Lot) -> DrawStatus {
+    let drawn = lot.stage == Stage::Drawn;
+    let ranges = lot.ranges.iter().filter(|range| drawn && !range.is_empty());
+    DrawStatus {
+        at: front::moment(&desk.house, lot.at),
+        stage: lot.stage,
+        seed_sha256: front::commitment(&lot.seed),
+        seed: drawn.then(|| front::hex(&lot.seed)),
+        numbers: ranges.map(|range| (range.start, range.end - 1)).collect(),
+    }
 }
 
 fn move_status(moved: &room::Move) -> MoveStatus {

@@ -1,5 +1,6 @@
 //! The rooms' time, the portals' health, and what is forgotten now and then.
 
+use super::follower::Follower;
 use super::{bearing, certificates};
 use crate::front::{Door, House};
 use crate::host;
@@ -16,10 +17,18 @@ const LONGEST: Span = Span::secs(1);
 /// How often addresses from which nobody came are forgotten.
 const FORGET: Duration = Duration::from_secs(30);
 
+/// Has the rooms do what the calendar says, before anybody comes.
+pub fn begin(house: &House) {
+    for door in &house.doors {
+        Follower::new(door.clone(), house.config.time_zone.clone()).follow();
+    }
+}
+
 /// Keeps the house; never ends.
 pub async fn keep(house: &Arc<House>) {
     for door in &house.doors {
-        tokio::spawn(tick(door.clone()));
+        let follower = Follower::new(door.clone(), house.config.time_zone.clone());
+        tokio::spawn(tick(door.clone(), follower));
     }
     for (index, portal) in house.portals.iter().enumerate() {
         let doors: Vec<Arc<Door>> = (house.doors.iter())
@@ -40,13 +49,15 @@ pub async fn keep(house: &Arc<House>) {
     pending().await
 }
 
-async fn tick(door: Arc<Door>) {
+async fn tick(door: Arc<Door>, mut follower: Follower) {
     loop {
+        let change = follower.follow();
         let pause = {
             let mut room = door.room();
             let now = host::now();
             room.tick(now);
-            room.next_wake(now).since(now)
+            let wake = room.next_wake(now);
+            change.map_or(wake, |change| wake.min(change)).since(now)
         };
         tokio::time::sleep(pause.clamp(SHORTEST, LONGEST).into()).await;
     }

@@ -151,6 +151,7 @@ impl Keeper {
             if let Some(door) = self.house.door_named(group.room) {
                 let mut room = door.room();
                 (group.reserved.iter()).for_each(|lane| room.reserve(lane.limit));
+                room.stored();
             }
         }
         self.snapshot = false;

@@ -8,6 +8,7 @@ mod bearing;
 mod bind;
 mod certificates;
 mod descriptors;
+mod follower;
 mod keeper;
 mod keeping;
 mod log_file;
@@ -141,7 +142,10 @@ pub fn start(mut config: Config) -> Result<Running, StartError> {
     let addresses = addresses(&listeners);
     let admin = desk_listener.local_addr().map_err(StartError::Thread)?;
 
+    // An opening's seed is in the first commit, and its hold begins after it.
+    keeper::begin(&house);
     let keeping = Keeping::start(store, house.clone()).map_err(StartError::Store)?;
+    keeper::begin(&house);
     let (phase, _) = watch::channel(Phase::Open);
     let (cut, _) = watch::channel(false);
     let mut running = Running {

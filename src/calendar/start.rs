@@ -2,7 +2,7 @@
 
 use super::rule::{minute, moment};
 use super::{Days, millis, timestamp};
-use crate::time::Millis;
+use crate::time::{Millis, Span};
 use jiff::tz::TimeZone;
 use std::fmt;
 
@@ -11,6 +11,7 @@ use std::fmt;
 pub struct Start {
     days: Days,
     minute: u16,
+    second: u8,
 }
 
 impl Start {
@@ -22,11 +23,16 @@ impl Start {
         let Some((days, time)) = text.split_once([' ', 'T']) else {
             return Err("it needs a day and a time".to_owned());
         };
-        let (days, minute) = (Days::parse(days)?, minute(time.trim())?);
-        match minute < 24 * 60 {
-            true => Ok(Start { days, minute }),
-            false => Err("24:00 is 00:00 of the next day".to_owned()),
+        let (time, second) = seconds(time.trim())?;
+        let (days, minute) = (Days::parse(days)?, minute(time)?);
+        if minute >= 24 * 60 {
+            return Err("24:00 is 00:00 of the next day".to_owned());
         }
+        Ok(Start {
+            days,
+            minute,
+            second,
+        })
     }
 
     /// Whether it comes on one day only.
@@ -42,15 +48,43 @@ impl Start {
         let moments = self.days.from(from).filter_map(|date| {
             let reading = moment(date, self.minute);
             let moment = zone.to_ambiguous_timestamp(reading).compatible();
-            moment.ok().map(millis)
+            moment.ok().map(|at| millis(at) + self.after())
         });
         moments.filter(|moment| *moment > after).min()
     }
 }
 
+impl Start {
+    fn after(&self) -> Span {
+        Span::secs(u64::from(self.second))
+    }
+}
+
+/// A time of day without its seconds, and these.
+fn seconds(text: &str) -> Result<(&str, u8), String> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let [_, _, second] = parts[..] else {
+        return Ok((text, 0));
+    };
+    let number = second.parse().ok().filter(|number| *number < 60);
+    let plain = second.len() == 2 && second.bytes().all(|byte| byte.is_ascii_digit());
+    let number = number.filter(|_| plain);
+    let wrong = || format!("{text:?} is not a time of day such as 08:00:00");
+    Ok((&text[..text.len() - 3], number.ok_or_else(wrong)?))
+}
+
 impl fmt::Display for Start {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Start { days, minute } = self;
-        write!(f, "{days} {:02}:{:02}", minute / 60, minute % 60)
+        let Start {
+            days,
+            minute,
+            second,
+        } = self;
+        write!(
+            f,
+            "{days} {:02}:{:02}:{second:02}",
+            minute / 60,
+            minute % 60
+        )
     }
 }

@@ -3,6 +3,7 @@
 mod certificates;
 pub mod check;
 pub mod demo;
+mod draw;
 mod presets;
 mod serve;
 mod simulate;
@@ -26,6 +27,7 @@ enum Command {
     Check(check::Check),
     Demo(demo::Demo),
     Presets(presets::Presets),
+    Draw(draw::Draw),
     Simulate(simulate::Simulate),
     /// Show how the rooms of a running preau stand.
     Status(status::Status),
@@ -38,6 +40,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Presets(args) => presets::run(&args),
+        Command::Draw(args) => draw::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Status(args) => status::run(&args),
     }

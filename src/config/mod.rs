@@ -14,6 +14,7 @@ mod listeners;
 mod overrides;
 mod parse;
 mod pattern;
+mod plans;
 mod portals;
 mod presets;
 mod report;
@@ -33,6 +34,7 @@ pub use hosts::HostPattern;
 pub use lanes::{Header, Hint, LaneConfig, Members, Newcomer, Title};
 pub use parse::{MAX_FILE_BYTES, Source, parse};
 pub use pattern::{PathPattern, PathSet, Specificity};
+pub use plans::Notice;
 pub use presets::Preset;
 pub use report::{Problem, Problems};
 pub use requests::{RequestPattern, RequestSet, Seen};
@@ -40,9 +42,10 @@ pub use routes::Routes;
 pub use trust::within;
 pub use values::show;
 
-use crate::room::{Limit, Rules};
+use crate::room::{Limit, Plan, Rules};
 use crate::time::Span;
 use ipnet::IpNet;
+use jiff::tz::TimeZone;
 use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
@@ -62,6 +65,8 @@ pub struct Config {
     pub threads: usize,
     /// How long a stop waits for what is running before it cuts.
     pub drain: Span,
+    /// What the clock on the wall shows: for schedules, openings, and the waiting page.
+    pub time_zone: TimeZone,
     /// Status of the waiting answer for a page: 503 by default, or 200, 202, 429.
     pub waiting_status: u16,
     /// Whose word about visitors we take.
@@ -388,4 +393,8 @@ pub struct RoomConfig {
     pub seats: Limit,
     /// Its part of its portal's seats, beside other rooms whose seats are found; at least 1.
     pub weight: u32,
+    /// Modes by schedule, and when it opens.
+    pub plan: Plan,
+    /// What visitors are told while a rule of the schedule holds, for each of them.
+    pub notices: Vec<Option<Notice>>,
 }

@@ -6,7 +6,7 @@ use super::table::Table;
 use super::values::{boolean, choice, number, parsed, span, string};
 use super::{
     AccessFormat, Addresses, Config, CookieConfig, Listener, LogConfig, LogFormat, Speaks, acme,
-    limits, listeners, overrides, portals, rooms, tls, trust,
+    limits, listeners, overrides, plans, portals, rooms, tls, trust,
 };
 use crate::time::Span;
 use std::net::SocketAddr;
@@ -115,6 +115,7 @@ fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
             "write 503 (recommended), 200, 202 or 429",
         );
     }
+    let time_zone = plans::zone(&mut top);
     let trust = trust::read(&mut top);
     let tls = tls::read(&mut top, &listeners);
     let acme = acme::read(&mut top, &listeners);
@@ -122,7 +123,7 @@ fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
     let log = log(&mut top);
     let limits = limits::read(&mut top);
     let portals = portals::read(&mut top, &listen);
-    let rooms = rooms::read(&mut top, &portals, &trust);
+    let rooms = rooms::read(&mut top, &portals, &trust, &time_zone);
     top.finish();
     Some(Config {
         listeners,
@@ -130,6 +131,7 @@ fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
         state: PathBuf::from(state),
         threads: threads.map_or(cores, |n| n as usize),
         drain,
+        time_zone,
         waiting_status: u16::try_from(waiting_status).ok()?,
         trust,
         tls,

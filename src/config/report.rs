@@ -7,6 +7,8 @@ use std::ops::Range;
 
 /// Problems shown in full; a file with more is shown the first ones and told the number.
 const MAX_SHOWN: usize = 100;
+/// In a label, stands for the line of what a value is at odds with.
+pub(super) const LINE: &str = "{line}";
 
 /// Everything that is wrong, in the order of the file, then of the overrides; never empty.
 #[derive(Clone, Debug)]
@@ -143,16 +145,25 @@ impl Texts {
         let from = text.floor_char_boundary(fault.span.start - start);
         let to = text.ceil_char_boundary(fault.span.end - start).max(from);
         let line = line_around(text, from);
+        let other = fault.other.map(|offset| self.line(offset).to_string());
         Problem {
             source: name.clone(),
             line: text[..line.start].matches('\n').count() + 1,
             column: text[line.start..from].chars().count() + 1,
             span: from..to,
             message: fault.message,
-            label: fault.label,
+            label: fault.label.replace(LINE, &other.unwrap_or_default()),
             help: fault.help,
             text: at,
         }
+    }
+
+    /// The line at an offset, from 1, in its own text.
+    fn line(&self, offset: usize) -> usize {
+        let at = self.list.partition_point(|t| t.start <= offset);
+        let Text { text, start, .. } = &self.list[at.saturating_sub(1)];
+        let before = text.floor_char_boundary(offset - start);
+        text[..before].matches('\n').count() + 1
     }
 }
 
@@ -175,8 +186,11 @@ struct Fault {
     kind: Kind,
     span: Range<usize>,
     message: String,
+    /// The line of `other` is put in place of [`LINE`].
     label: String,
     help: String,
+    /// Offset of what it is at odds with.
+    other: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,6 +221,22 @@ impl Sink {
         self.add(Kind::Value, span, message.into(), label.into(), help.into());
     }
 
+    /// What stands at `span` is at odds with what begins at the offset `other`: its line is put in
+    /// place of [`LINE`] in the label.
+    pub(super) fn at_odds(
+        &self,
+        span: Range<usize>,
+        other: usize,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.wrong(span, message, label, help);
+        if let Some(fault) = self.faults.borrow_mut().last_mut() {
+            fault.other = Some(other);
+        }
+    }
+
     /// Something that `span` needs is missing, or `span` is in the wrong place.
     pub(super) fn doubtful(
         &self,
@@ -231,6 +261,7 @@ impl Sink {
             message,
             label,
             help,
+            other: None,
         });
     }
 

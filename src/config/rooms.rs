@@ -5,9 +5,10 @@ use super::pattern::PathPattern;
 use super::requests::path;
 use super::table::{Table, nearest};
 use super::values::{choice, list, name, number, parsed, show, span};
-use super::{RoomConfig, Trust, capacity, flows, lanes, portals};
+use super::{RoomConfig, Trust, capacity, flows, lanes, plans, portals};
 use crate::room::{Limit, Mode, Rules};
 use crate::time::Span;
+use jiff::tz::TimeZone;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use toml::de::DeTable;
@@ -43,13 +44,15 @@ pub(super) fn read(
     top: &mut Table<'_>,
     portals: &[portals::Read],
     trust: &Trust,
+    zone: &TimeZone,
 ) -> Option<Vec<RoomConfig>> {
     let tables = top.tables("room");
     let sink = top.sink();
     if tables.is_empty() {
         if portals.len() == 1 && !top.has("room") {
             let defaults = DeTable::new();
-            return room(Table::top(&defaults, sink), portals, trust, true).map(|room| vec![room]);
+            let defaults = Table::top(&defaults, sink);
+            return room(defaults, portals, (trust, zone), true).map(|room| vec![room]);
         }
         if !portals.is_empty() {
             sink.doubtful(
@@ -67,7 +70,7 @@ pub(super) fn read(
     for table in tables {
         let name_at = table.span(&["name"]);
         let paths_at = table.span(&["path", "host"]);
-        let room = room(table, portals, trust, only);
+        let room = room(table, portals, (trust, zone), only);
         if let Some(room) = &room {
             if rooms.iter().flatten().any(|other| other.name == room.name) {
                 sink.wrong(
@@ -114,7 +117,7 @@ fn overlap(
 fn room(
     mut table: Table<'_>,
     portals: &[portals::Read],
-    trust: &Trust,
+    (trust, zone): (&Trust, &TimeZone),
     only: bool,
 ) -> Option<RoomConfig> {
     let portal = portal(&mut table, portals);
@@ -136,6 +139,7 @@ fn room(
     let weight = table.read_or("weight", number(WEIGHT), 1);
     let mut rules = rules(&mut table, seats);
     let lanes = lanes::read(&mut table, &mut rules, seats, trust);
+    let (plan, notices) = plans::read(&mut table, zone);
     table.finish();
     Some(RoomConfig {
         name: name?,
@@ -148,6 +152,8 @@ fn room(
         lanes,
         seats,
         weight,
+        plan,
+        notices,
     })
 }
 

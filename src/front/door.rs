@@ -5,7 +5,7 @@ use super::classes::Classes;
 use super::crowd::{Crowd, network};
 use super::page::{LaneWords, Lang, Pages, RefusalKind};
 use super::written::Written;
-use crate::config::{Config, RoomConfig, Routes};
+use crate::config::{Config, Notice, RoomConfig, Routes};
 use crate::cookie::{Held, Keys, Rejected, RoomCookie, RoomCookies, room_id};
 use crate::host;
 use crate::metrics::{Metrics, RoomMeters};
@@ -19,7 +19,7 @@ use prometheus::IntCounter;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +27,9 @@ use tokio_util::task::TaskTracker;
 const CODES_PER_MINUTE: u32 = 300;
 /// … and by one visitor.
 const CODES_OF_VISITOR: u32 = 6;
+
+/// The index of no rule.
+const NO_RULE: usize = usize::MAX;
 
 /// Everything that requests share, over all threads.
 pub struct House {
@@ -68,6 +71,8 @@ pub struct Door {
     lane_words: [LaneWords; Lang::ALL.len()],
     pub(super) classes: Classes,
     room: Mutex<Room>,
+    /// The rule of the schedule that holds; [`NO_RULE`] if none does.
+    rule: AtomicUsize,
 }
 
 /// Who asks at a door.
@@ -130,6 +135,7 @@ impl House {
                     lane_words: Lang::ALL.map(|lang| pages.lanes(lang, room_config)),
                     name: name.as_str().into(),
                     room: Mutex::new(room),
+                    rule: AtomicUsize::new(NO_RULE),
                     config: room_config.clone(),
                 })
             })
@@ -149,7 +155,7 @@ impl House {
                 .collect(),
             written: Written::new(metrics.store_late.clone()),
             pages,
-            zone: TimeZone::system(),
+            zone: config.time_zone.clone(),
             crowd: Crowd::default(),
             draining: AtomicBool::new(false),
             doors,
@@ -261,6 +267,17 @@ impl House {
 }
 
 impl Door {
+    /// What the operators say to visitors now.
+    pub fn notice(&self) -> Option<&Notice> {
+        let rule = self.rule.load(Ordering::Relaxed);
+        self.config.notices.get(rule)?.as_ref()
+    }
+
+    /// Which rule of the schedule holds now.
+    pub fn set_rule(&self, rule: Option<usize>) {
+        self.rule.store(rule.unwrap_or(NO_RULE), Ordering::Relaxed);
+    }
+
     /// The room. Held for the moment of one decision only.
     pub fn room(&self) -> MutexGuard<'_, Room> {
         // A panic inside is a bug, but not a reason to send everybody home.

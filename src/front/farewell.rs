@@ -3,7 +3,7 @@
 //!
 //! In French: whoever hears them has not told us a language.
 
-use super::page::{Lang, Pages, RefusalKind, RefusalView};
+use super::page::{Lang, Outlook, Pages, RefusalKind, RefusalView};
 use crate::metrics::Metrics;
 use bytes::Bytes;
 use prometheus::IntCounter;
@@ -90,6 +90,7 @@ fn answer(pages: &Pages, kind: RefusalKind) -> Bytes {
         retry_after_secs: retry,
         room: None,
         again: None,
+        outlook: Outlook::default(),
     };
     let page = pages.refusal(Lang::Fr, &view);
     let status = kind.status();

@@ -23,6 +23,7 @@ mod connection;
 mod crowd;
 mod digits;
 mod door;
+mod draw;
 mod entering;
 mod farewell;
 mod fields;
@@ -55,6 +56,7 @@ mod written;
 
 pub use access::AccessLog;
 pub use door::{Door, House, Thread};
+pub use draw::{commitment, hex, moment};
 pub use lines::{Lines, Writing};
 pub use serve::{Phase, serve};
 pub use written::Written;

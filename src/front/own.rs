@@ -3,6 +3,7 @@
 use super::body::Body;
 use super::classes;
 use super::door::{Door, House};
+use super::draw::{self, Draw};
 use super::page::{RefusalKind, Said};
 use super::reply::{self, Manner, WaitSeconds};
 use crate::host;
@@ -29,6 +30,11 @@ struct Status<'a> {
     wait_seconds: Option<WaitSeconds>,
     poll_after_seconds: Option<u64>,
     claim_seconds: Option<u64>,
+    /// When somebody goes in again, if nobody does now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reopens: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    draw: Option<Draw>,
     updated: String,
     text: Option<Said<'a>>,
 }
@@ -66,9 +72,11 @@ pub fn answer(
 }
 
 fn status(house: &House, door: &Door, manner: Manner, who: Visitor) -> Response<Body> {
-    let (standing, mode) = {
+    let (standing, mode, lot, reopens) = {
         let mut room = door.room();
-        (room.poll(who, host::now()), room.rules().mode)
+        let standing = room.poll(who, host::now());
+        let lot = number(&standing).and_then(|number| room.lot_of(number).cloned());
+        (standing, room.rules().mode, lot, room.reopens())
     };
     let mut status = Status {
         state: "outside",
@@ -78,9 +86,12 @@ fn status(house: &House, door: &Door, manner: Manner, who: Visitor) -> Response<
         wait_seconds: None,
         poll_after_seconds: None,
         claim_seconds: None,
+        reopens: None,
+        draw: None,
         updated: reply::time_of_day(house),
         text: None,
     };
+    status.reopens = reopens.map(|at| draw::moment(house, at));
     match standing {
         Standing::Outside if mode == Mode::Closed => status.state = "closed",
         Standing::Outside => {}
@@ -91,23 +102,38 @@ fn status(house: &House, door: &Door, manner: Manner, who: Visitor) -> Response<
             fresh,
         } => {
             status.lane = door.lane_name(waiting.lane);
-            describe(house, manner, &mut status, &waiting);
+            describe(house, door, manner, &mut status, &waiting);
+            status.draw = lot.map(|lot| Draw::of(&lot, waiting.number, house));
             return with_ticket(reply::json(&status), door, fresh.then_some(ticket));
         }
     }
     reply::json(&status)
 }
 
-fn describe<'a>(house: &'a House, manner: Manner, status: &mut Status<'a>, waiting: &Waiting) {
+fn number(standing: &Standing) -> Option<u64> {
+    match standing {
+        Standing::Waiting { ticket, .. } => Some(ticket.number),
+        Standing::Outside | Standing::Inside => None,
+    }
+}
+
+fn describe<'a>(
+    house: &'a House,
+    door: &'a Door,
+    manner: Manner,
+    status: &mut Status<'a>,
+    waiting: &Waiting,
+) {
     status.state = match waiting.called {
         Some(_) => "called",
         None => "waiting",
     };
-    status.position = Some(waiting.place);
+    status.position = reply::position(waiting);
     status.wait_seconds = reply::wait_seconds(waiting.promise);
     status.poll_after_seconds = Some(waiting.poll_after.ceil_secs());
     status.claim_seconds = waiting.called.map(|left| left.0 / 1000);
-    status.text = Some(house.pages.say(manner.lang, waiting));
+    let outlook = reply::outlook(house, door, waiting);
+    status.text = Some(house.pages.say(manner.lang, waiting, &outlook));
 }
 
 /// The waiting page without its refresh, for those who have no script and want to read.

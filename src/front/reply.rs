@@ -2,7 +2,8 @@
 
 use super::body::Body;
 use super::door::{Door, House};
-use super::page::{CONTENT_SECURITY_POLICY, Lang, RefusalKind, RefusalView, WaitingView};
+use super::page::{CONTENT_SECURITY_POLICY, Lang, Outlook, RefusalKind, RefusalView, WaitingView};
+use crate::calendar::reading;
 use crate::host;
 use crate::room::{Promise, Waiting};
 use bytes::Bytes;
@@ -12,7 +13,6 @@ use http::header::{
     RETRY_AFTER, SET_COOKIE, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Method, Response, StatusCode};
-use jiff::Timestamp;
 use serde::Serialize;
 
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
@@ -49,7 +49,8 @@ struct WaitingProblem<'a> {
     kind: &'a str,
     title: &'a str,
     status: u16,
-    position: u64,
+    /// Null before it is drawn.
+    position: Option<u64>,
     wait_seconds: Option<WaitSeconds>,
     poll_after_seconds: u64,
     room: &'a str,
@@ -161,7 +162,7 @@ pub fn waiting(
                 kind: "about:blank",
                 title: "Waiting room",
                 status: 503,
-                position: told.place,
+                position: position(told),
                 wait_seconds: wait_seconds(told.promise),
                 poll_after_seconds: after,
                 room: name,
@@ -197,6 +198,7 @@ pub fn waiting_page(
             .map(|words| (words.title(told.lane), words.rules.as_str())),
         codes: door.takes_code(told.lane),
         keep_minutes: u32::try_from(keep.0 / 60_000).unwrap_or(u32::MAX),
+        outlook: outlook(house, door, told),
     };
     house.pages.waiting(manner.lang, &view)
 }
@@ -209,6 +211,42 @@ pub fn refusal(
     room: Option<&str>,
     again: Option<&str>,
 ) -> Response<Body> {
+    refusal_with(house, manner, kind, room, again, Outlook::default())
+}
+
+/// A door is closed: the same, with what the calendar knows of it.
+pub fn closed(house: &House, door: &Door, manner: Manner, again: &str) -> Response<Body> {
+    let (reopens, gathers) = {
+        let room = door.room();
+        (room.reopens(), room.gathers())
+    };
+    let clock = |at| reading(&house.zone, at);
+    let outlook = Outlook {
+        notice: door.notice(),
+        today: clock(host::wall()).date(),
+        reopens: reopens.map(clock),
+        gathers: gathers.map(clock),
+        drawn: None,
+    };
+    let room = Some(door.config.name.as_str());
+    refusal_with(
+        house,
+        manner,
+        RefusalKind::Closed,
+        room,
+        Some(again),
+        outlook,
+    )
+}
+
+fn refusal_with(
+    house: &House,
+    manner: Manner,
+    kind: RefusalKind,
+    room: Option<&str>,
+    again: Option<&str>,
+    outlook: Outlook<'_>,
+) -> Response<Body> {
     let kind = house.refused(kind);
     let retry = kind.retry();
     let mut response = if manner.page {
@@ -217,6 +255,7 @@ pub fn refusal(
             retry_after_secs: retry,
             room,
             again: again.filter(|_| !manner.form),
+            outlook,
         };
         let mut response = html(manner.lang, house.pages.refusal(manner.lang, &view));
         *response.status_mut() = kind.status();
@@ -277,6 +316,27 @@ pub fn json(content: &impl Serialize) -> Response<Body> {
     response
 }
 
+/// What the calendar knows, for somebody who waits.
+pub fn outlook<'a>(house: &House, door: &'a Door, told: &Waiting) -> Outlook<'a> {
+    let notice = door.notice();
+    if notice.is_none() && told.reopens.is_none() && told.drawn_at.is_none() {
+        return Outlook::default();
+    }
+    let clock = |at| reading(&house.zone, at);
+    Outlook {
+        notice,
+        today: clock(host::wall()).date(),
+        reopens: told.reopens.map(clock),
+        gathers: None,
+        drawn: told.drawn_at.map(clock),
+    }
+}
+
+/// The place, once it is drawn.
+pub fn position(told: &Waiting) -> Option<u64> {
+    told.drawn_at.is_none().then_some(told.place)
+}
+
 /// A promise in whole seconds.
 pub fn wait_seconds(promise: Option<Promise>) -> Option<WaitSeconds> {
     promise.map(|promise| WaitSeconds {
@@ -287,11 +347,8 @@ pub fn wait_seconds(promise: Option<Promise>) -> Option<WaitSeconds> {
 
 /// The time of day where the server stands.
 pub fn time_of_day(house: &House) -> String {
-    let millis = i64::try_from(host::now().0).unwrap_or(0);
-    let time = Timestamp::from_millisecond(millis).unwrap_or_default();
-    time.to_zoned_datetime(house.zone.clone())
-        .strftime("%H:%M:%S")
-        .to_string()
+    let time = reading(&house.zone, host::wall());
+    time.strftime("%H:%M:%S").to_string()
 }
 
 fn problem(status: StatusCode, content: &impl Serialize) -> Response<Body> {

@@ -236,6 +236,9 @@ fn refused(
     kind: RefusalKind,
     asked: &Asked,
 ) -> Response<Body> {
+    if kind == RefusalKind::Closed {
+        return reply::closed(house, door, manner, &asked.target);
+    }
     let room = Some(door.config.name.as_str());
     reply::refusal(house, manner, kind, room, Some(&asked.target))
 }

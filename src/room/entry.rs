@@ -218,11 +218,18 @@ impl Room {
             Some(end) => Some(end.since(now)),
             None => self.open().then_some(self.rules.claim),
         };
-        let place = match called {
-            Some(_) => 1,
-            None => self.line.place(number),
+        let lot = self
+            .calendar
+            .lots
+            .awaited(number)
+            .filter(|_| called.is_none());
+        let place = match (called, lot) {
+            (Some(_), _) => 1,
+            (None, Some(lot)) => self.place_at_worst(lot, number),
+            (None, None) => self.line.place(number),
         };
         let lane = self.lane_of(number);
+        let drawn_at = lot.map(|lot| lot.at);
         let promise = self.promise_in(lane, place).filter(|_| called.is_none());
         if ticket.promised.is_none() {
             ticket.promised = promise.map(|promise| Promised { at: wall, promise });
@@ -235,6 +242,8 @@ impl Room {
             poll_after: self.poll_after(number, place, promise),
             called,
             reason: self.reason(ticket, promise, wall),
+            drawn_at,
+            reopens: self.calendar.reopens().filter(|_| called.is_none()),
         }
     }
 
@@ -323,7 +332,8 @@ impl Room {
 
     /// Whether whoever comes into `lane` goes straight in.
     fn unsaturated(&self, lane: usize) -> bool {
-        self.open() || (self.rules.mode == Mode::Queue && self.portal_up && self.has_room(lane))
+        let queues = self.rules.mode == Mode::Queue && !self.calendar.lots.is_due();
+        self.open() || (queues && self.portal_up && self.has_room(lane))
     }
 
     /// Came in after the last commit before a crash: the seat was taken, but nobody wrote it

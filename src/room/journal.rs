@@ -6,6 +6,7 @@
 use super::Room;
 use super::lanes::LaneNumbers;
 use super::line::Bits;
+use super::lot::Lot;
 use super::promise::Estimator;
 use crate::time::Millis;
 use std::ops::Range;
@@ -29,6 +30,8 @@ pub enum Change {
     CallEnd(u64),
     /// What the promise has learnt.
     Learnt(Box<Estimator>),
+    /// The openings whose draws are to come, or are still asked about: all of them.
+    Lots(Vec<Lot>),
 }
 
 /// A room as it was stored.
@@ -44,6 +47,8 @@ pub struct Saved {
     pub learnt: Option<Estimator>,
     /// The lanes; no number at or beyond the limit of one was ever given out in it.
     pub lanes: Vec<LaneNumbers>,
+    /// Openings.
+    pub lots: Vec<Lot>,
     /// When the last change was stored; whoever came in later is not among the seats.
     pub committed: Millis,
 }

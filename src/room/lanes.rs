@@ -12,7 +12,9 @@
 //! with a block keeps its turn for as many calls, and the others have theirs afterwards: then its block
 //! stands for its one.
 
-use super::line::{Bits, Line, Mark, Swept};
+mod by_number;
+
+use super::line::{Bits, Line};
 use super::rules::Rules;
 use crate::time::Span;
 use std::ops::Range;
@@ -356,6 +358,30 @@ impl Lanes {
         self.lanes.iter_mut().for_each(|lane| lane.limit = u64::MAX);
     }
 
+    /// The numbers that each lane is still to give out.
+    pub fn to_come(&self) -> impl Iterator<Item = Range<u64>> + '_ {
+        self.lanes.iter().map(|lane| {
+            let end = in_lane(lane.id, u64::MAX);
+            lane.line.next()..end
+        })
+    }
+
+    /// The number that is given out next in the lane of `number`.
+    pub fn next_beside(&self, number: u64) -> u64 {
+        self.lane(number).map_or(number, |lane| lane.line.next())
+    }
+
+    /// The smallest number that is still known in the lane of `number`.
+    pub fn base(&self, number: u64) -> u64 {
+        self.lane(number).map_or(u64::MAX, |lane| lane.line.base())
+    }
+
+    /// Living tickets before `end`, in the lane of `number`.
+    pub fn places_before(&self, number: u64, end: u64) -> u64 {
+        let places = self.lane(number).map(|lane| lane.line.place(end));
+        places.map_or(0, |place| place.saturating_sub(1))
+    }
+
     /// What no lane needs of its blocks any longer, since the last call.
     pub fn take_retired(&mut self) -> Vec<Range<u64>> {
         let mut retired = Vec::new();
@@ -366,120 +392,6 @@ impl Lanes {
             }
         }
         retired
-    }
-}
-
-/// What a line can do, with the lane found by the number.
-impl Lanes {
-    /// A new ticket at the end of lane `index`, living.
-    pub fn push(&mut self, index: usize, due: u32) -> u64 {
-        let lane = &mut self.lanes[index];
-        lane.fresh += 1;
-        lane.tickets += 1;
-        lane.line.push(due)
-    }
-
-    /// A number of lane `index` that never waits.
-    pub fn push_over(&mut self, index: usize) -> u64 {
-        self.lanes[index].line.push_over()
-    }
-
-    /// Living tickets, in all lanes.
-    pub fn living(&self) -> u64 {
-        self.lanes.iter().map(Lane::living).sum()
-    }
-
-    /// The first living ticket of lane `index`.
-    pub fn first(&mut self, index: usize) -> Option<u64> {
-        self.lanes[index].line.first()
-    }
-
-    /// How `number` stands at second `now`.
-    pub fn mark(&self, number: u64, now: u32) -> Mark {
-        self.lane(number)
-            .map_or(Mark::Over, |lane| lane.line.mark(number, now))
-    }
-
-    /// Living tickets before `number` in its lane, plus one.
-    pub fn place(&self, number: u64) -> u64 {
-        self.lane(number).map_or(1, |lane| lane.line.place(number))
-    }
-
-    /// See [`Line::overdue`].
-    pub fn overdue(&self, number: u64, now: u32) -> bool {
-        self.lane(number)
-            .is_some_and(|lane| lane.line.overdue(number, now))
-    }
-
-    /// See [`Line::show`].
-    pub fn show(&mut self, number: u64, due: u32) -> bool {
-        self.lane_mut(number)
-            .is_some_and(|lane| lane.line.show(number, due))
-    }
-
-    /// See [`Line::expect`].
-    pub fn expect(&mut self, number: u64, due: u32) {
-        self.with(number, |line| line.expect(number, due));
-    }
-
-    /// See [`Line::pass_over`].
-    pub fn pass_over(&mut self, number: u64) {
-        self.with(number, |line| line.pass_over(number));
-    }
-
-    /// See [`Line::call`].
-    pub fn call(&mut self, number: u64, claim_end: u32) {
-        self.with(number, |line| line.call(number, claim_end));
-    }
-
-    /// See [`Line::reopen`].
-    pub fn reopen(&mut self, number: u64, now: u32) {
-        self.with(number, |line| line.reopen(number, now));
-    }
-
-    /// See [`Line::end`].
-    pub fn end(&mut self, number: u64) {
-        self.with(number, |line| line.end(number));
-    }
-
-    /// See [`Line::sweep`].
-    pub fn sweep(&mut self, now: u32) -> Swept {
-        let mut all = Swept::default();
-        for lane in &mut self.lanes {
-            let swept = lane.line.sweep(now);
-            all.ghosts += swept.ghosts;
-            all.abandoned += swept.abandoned;
-        }
-        all
-    }
-
-    /// See [`Line::take_dirty`].
-    pub fn take_dirty(&mut self, mut each: impl FnMut(u64, Bits, Bits)) {
-        for lane in &mut self.lanes {
-            lane.line.take_dirty(&mut each);
-        }
-    }
-
-    /// See [`Line::mark_all_dirty`].
-    pub fn mark_all_dirty(&mut self) {
-        self.lanes
-            .iter_mut()
-            .for_each(|lane| lane.line.mark_all_dirty());
-    }
-
-    fn lane(&self, number: u64) -> Option<&Lane> {
-        self.lanes.get(self.lane_of(number))
-    }
-
-    fn lane_mut(&mut self, number: u64) -> Option<&mut Lane> {
-        let index = self.lane_of(number);
-        self.lanes.get_mut(index)
-    }
-
-    fn with(&mut self, number: u64, act: impl FnOnce(&mut Line)) {
-        if let Some(lane) = self.lane_mut(number) {
-            act(&mut lane.line);
-        }
     }
 }
 

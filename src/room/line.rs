@@ -12,6 +12,9 @@
 //! Time is in whole seconds of the line's own clock, which stands still while we ourselves
 //! are silent (see [`super::Room::advance`]): our absence is not held against anybody.
 
+mod draw;
+
+use super::lot::Order;
 use super::tree::Tree;
 use std::collections::VecDeque;
 
@@ -71,6 +74,8 @@ pub struct Line {
     /// Seconds a place is kept after a poll was due.
     keep: u32,
     dirty: Vec<u64>,
+    /// Where the numbers of a draw stand; all others stand where they say.
+    orders: Vec<Order>,
 }
 
 impl Line {
@@ -88,6 +93,7 @@ impl Line {
             living: 0,
             keep,
             dirty: Vec::new(),
+            orders: Vec::new(),
         };
         while line.next < next {
             let number = line.push(0);
@@ -140,7 +146,7 @@ impl Line {
 
     /// How `number` stands at second `now`.
     pub fn mark(&self, number: u64, now: u32) -> Mark {
-        let Some((block, at)) = self.find(number) else {
+        let Some((block, at)) = self.find(self.slot(number)) else {
             return Mark::Over;
         };
         if get(&block.over, at) {
@@ -156,7 +162,8 @@ impl Line {
 
     /// Living tickets before `number`, plus one. O(log n), no allocation.
     pub fn place(&self, number: u64) -> u64 {
-        let Some((block, at)) = self.find(number) else {
+        let slot = self.slot(number);
+        let Some((block, at)) = self.find(slot) else {
             return self.living + 1;
         };
         let mut before: u64 = block.living[..at / 64]
@@ -165,23 +172,22 @@ impl Line {
             .sum();
         let below = (1u64 << (at % 64)) - 1;
         before += u64::from((block.living[at / 64] & below).count_ones());
-        before + self.tree.sum((number / BLOCK - self.tree_front) as usize) + 1
+        before + self.tree.sum((slot / BLOCK - self.tree_front) as usize) + 1
     }
 
     /// The visitor showed the ticket: it lives (again), and its next poll is due at `due`.
     /// Returns whether it had been absent. The number must not be over.
     pub fn show(&mut self, number: u64, due: u32) -> bool {
-        let revived = self.set_living(number);
-        if let Some((block, at)) = self.find_mut(number) {
-            set(&mut block.shown, at);
-        }
-        self.set_due(number, due);
+        let slot = self.slot(number);
+        let revived = self.set_living(slot);
+        self.set_shown(slot);
+        self.set_due(slot, due);
         revived
     }
 
     /// The next poll of a living ticket is due at `due`.
     pub fn expect(&mut self, number: u64, due: u32) {
-        self.set_due(number, due);
+        self.set_due(self.slot(number), due);
     }
 
     /// The first living ticket.
@@ -194,7 +200,7 @@ impl Line {
             let found = (0..WORDS).find(|&word| block.living[word] != 0);
             if let Some(word) = found {
                 let bit = u64::from(block.living[word].trailing_zeros());
-                return Some(self.head * BLOCK + word as u64 * 64 + bit);
+                return Some(self.number(self.head * BLOCK + word as u64 * 64 + bit));
             }
             self.head += 1;
         }
@@ -202,39 +208,37 @@ impl Line {
 
     /// Whether the visitor should have been heard of by `now`.
     pub fn overdue(&self, number: u64, now: u32) -> bool {
-        self.find(number)
+        self.find(self.slot(number))
             .is_some_and(|(block, at)| until(block.due[at], now) <= 0)
     }
 
     /// The ticket no longer counts, but may come back until it is `keep` seconds past what was
     /// due: it was passed over because nobody heard of it.
     pub fn pass_over(&mut self, number: u64) {
-        self.clear_living(number);
+        self.clear_living(self.slot(number));
     }
 
     /// The ticket is called and no longer counts. It may come back until `keep` seconds after
     /// `claim_end`.
     pub fn call(&mut self, number: u64, claim_end: u32) {
-        self.clear_living(number);
-        self.set_due(number, claim_end);
+        let slot = self.slot(number);
+        self.clear_living(slot);
+        self.set_due(slot, claim_end);
     }
 
     /// The number may come back to the line until `keep` seconds after `now`.
     pub fn reopen(&mut self, number: u64, now: u32) {
-        if let Some((block, at)) = self.find_mut(number) {
+        let slot = self.slot(number);
+        if let Some((block, at)) = self.find_mut(slot) {
             clear(&mut block.over, at);
-            self.set_due(number, now);
-            self.touch(number);
+            self.set_due(slot, now);
+            self.touch(slot);
         }
     }
 
     /// The number is over for good: it came in, left, or never was in line.
     pub fn end(&mut self, number: u64) {
-        self.clear_living(number);
-        if let Some((block, at)) = self.find_mut(number) {
-            set(&mut block.over, at);
-            self.touch(number);
-        }
+        self.end_slot(self.slot(number));
     }
 
     /// Lets go of those who stopped polling, and of blocks that nobody will ask for again.
@@ -314,85 +318,87 @@ impl Line {
         self.next += BLOCK;
     }
 
-    fn set_shown(&mut self, number: u64) {
-        if let Some((block, at)) = self.find_mut(number) {
+    fn set_shown(&mut self, slot: u64) {
+        if let Some((block, at)) = self.find_mut(slot) {
             set(&mut block.shown, at);
         }
     }
 
-    fn find(&self, number: u64) -> Option<(&Block, usize)> {
-        if number >= self.next {
-            return None;
+    fn end_slot(&mut self, slot: u64) {
+        self.clear_living(slot);
+        if let Some((block, at)) = self.find_mut(slot) {
+            set(&mut block.over, at);
+            self.touch(slot);
         }
-        let index = (number / BLOCK).checked_sub(self.front)?;
-        let block = self.blocks.get(index as usize)?;
-        Some((block, (number % BLOCK) as usize))
     }
 
-    fn find_mut(&mut self, number: u64) -> Option<(&mut Block, usize)> {
-        if number >= self.next {
+    fn find(&self, slot: u64) -> Option<(&Block, usize)> {
+        if slot >= self.next {
             return None;
         }
-        let index = (number / BLOCK).checked_sub(self.front)?;
+        let index = (slot / BLOCK).checked_sub(self.front)?;
+        let block = self.blocks.get(index as usize)?;
+        Some((block, (slot % BLOCK) as usize))
+    }
+
+    fn find_mut(&mut self, slot: u64) -> Option<(&mut Block, usize)> {
+        if slot >= self.next {
+            return None;
+        }
+        let index = (slot / BLOCK).checked_sub(self.front)?;
         let block = self.blocks.get_mut(index as usize)?;
-        Some((block, (number % BLOCK) as usize))
+        Some((block, (slot % BLOCK) as usize))
     }
 
     fn add_block(&mut self) {
-        self.blocks.push_back(Box::new(Block {
-            due: [0; BLOCK as usize],
-            living: [0; WORDS],
-            shown: [0; WORDS],
-            over: [0; WORDS],
-            dirty: false,
-        }));
+        self.blocks.push_back(Block::empty());
         self.wake.push_back(u32::MAX);
         self.tree.push(0);
     }
 
     /// Returns whether it was not living before.
-    fn set_living(&mut self, number: u64) -> bool {
-        match self.find_mut(number) {
+    fn set_living(&mut self, slot: u64) -> bool {
+        match self.find_mut(slot) {
             Some((block, at)) if !get(&block.living, at) => set(&mut block.living, at),
             _ => return false,
         }
         self.living += 1;
-        self.head = self.head.min(number / BLOCK);
+        self.head = self.head.min(slot / BLOCK);
         self.tree
-            .increase((number / BLOCK - self.tree_front) as usize);
-        self.touch(number);
+            .increase((slot / BLOCK - self.tree_front) as usize);
+        self.touch(slot);
         true
     }
 
-    fn clear_living(&mut self, number: u64) -> bool {
-        match self.find_mut(number) {
+    fn clear_living(&mut self, slot: u64) -> bool {
+        match self.find_mut(slot) {
             Some((block, at)) if get(&block.living, at) => clear(&mut block.living, at),
             _ => return false,
         }
         self.living -= 1;
         self.tree
-            .decrease((number / BLOCK - self.tree_front) as usize);
-        self.touch(number);
+            .decrease((slot / BLOCK - self.tree_front) as usize);
+        self.touch(slot);
         true
     }
 
     /// The second at which the next poll is due. The block is looked at when something is to
     /// be done about it: at once for a ticket never shown again, after `keep` for the others.
-    fn set_due(&mut self, number: u64, due: u32) {
+    fn set_due(&mut self, slot: u64, due: u32) {
         let keep = self.keep;
-        let Some((block, at)) = self.find_mut(number) else {
+        let Some((block, at)) = self.find_mut(slot) else {
             return;
         };
         block.due[at] = due as u16;
         let ghost = get(&block.living, at) && !get(&block.shown, at);
         let act = if ghost { due } else { due.saturating_add(keep) };
-        let index = (number / BLOCK - self.front) as usize;
+        let index = (slot / BLOCK - self.front) as usize;
         self.wake[index] = self.wake[index].min(act);
     }
 
-    fn touch(&mut self, number: u64) {
-        let id = number / BLOCK;
-        if let Some((block, _)) = self.find_mut(number)
+    fn touch(&mut self, slot: u64) {
+        let id = slot / BLOCK;
+        if let Some((block, _)) = self.find_mut(slot)
             && !block.dirty
         {
             block.dirty = true;
@@ -423,7 +429,7 @@ impl Line {
                 wake = wake.min(i64::from(now) + (left + keep).max(1));
             } else {
                 swept.abandoned += u64::from(living);
-                self.end(first + at as u64);
+                self.end_slot(first + at as u64);
             }
         }
         self.wake[index] = wake as u32;
@@ -441,10 +447,21 @@ impl Line {
         self.head = self.head.max(self.front);
         let retired = self.front - self.tree_front;
         if retired > SLACK_BLOCKS.max(self.blocks.len() as u64) {
-            let living = |block: &Block| block.living.iter().map(|word| word.count_ones()).sum();
-            self.tree = Tree::new(self.blocks.iter().map(|block| living(block)));
-            self.tree_front = self.front;
+            self.count_anew();
         }
+        self.retire_orders();
+    }
+}
+
+impl Block {
+    fn empty() -> Box<Block> {
+        Box::new(Block {
+            due: [0; BLOCK as usize],
+            living: [0; WORDS],
+            shown: [0; WORDS],
+            over: [0; WORDS],
+            dirty: false,
+        })
     }
 }
 

@@ -27,7 +27,11 @@ mod entry;
 mod journal;
 mod lanes;
 mod line;
+mod lot;
+mod opening;
 mod pace;
+mod phase;
+mod plan;
 mod promise;
 mod rules;
 mod seats;
@@ -45,6 +49,9 @@ pub use counts::Counts;
 pub use journal::{Change, Saved};
 pub use lanes::{LANES_MAX, LaneNumbers, LaneRules};
 pub use line::{BLOCK, Bits, Line, Mark, Swept};
+pub use lot::{Lot, Order, Seed, Stage};
+pub use opening::{News, Told};
+pub use plan::{Cause, InForce, Opening, Plan};
 pub use promise::{Estimator, Promise, Rates};
 pub use rules::{Mode, Rules};
 pub use shown::Shown;
@@ -56,7 +63,9 @@ pub use view::{
 use crate::time::{Millis, Span};
 use calls::Calls;
 use lanes::{Lane, Lanes};
+use opening::Calendar;
 use pace::Pace;
+use phase::phase;
 use seats::{Left, Seats};
 
 /// Without a word from the outside for this long, we were not running.
@@ -82,6 +91,7 @@ pub struct Room {
     estimator: Estimator,
     portal_up: bool,
     counts: Counts,
+    calendar: Calendar,
     /// Second 0 of the line's clock.
     epoch: Millis,
     heard: Millis,
@@ -112,6 +122,7 @@ impl Room {
             rules,
             portal_up: true,
             counts: Counts::default(),
+            calendar: Calendar::default(),
             epoch: now,
             heard: now,
             silent: Span::ZERO,
@@ -131,6 +142,7 @@ impl Room {
         let keep = secs(room.rules.keep);
         room.line = Lanes::restore(&room.rules, saved.lanes, saved.blocks, keep, due);
         room.line.mark_all_dirty();
+        room.restore_lots(saved.lots);
         for (number, entered) in saved.seats {
             room.seats.take(number, entered, true, &room.rules, now);
         }
@@ -256,6 +268,7 @@ impl Room {
     /// Hands what has changed since the last call to the store. Must be called now and then.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let mut changes = std::mem::take(&mut self.changes);
+        changes.extend(self.calendar.lots.take_change());
         self.line
             .take_dirty(|id, living, over| changes.push(Change::Block(id, living, over)));
         changes.extend(self.line.take_retired().into_iter().map(Change::Front));
@@ -266,6 +279,7 @@ impl Room {
     pub fn snapshot(&mut self) -> Vec<Change> {
         self.changes.clear();
         self.changes.push(Change::Anew);
+        self.calendar.lots.forget_told(self.heard);
         self.line.mark_all_dirty();
         let mut changes = self.take_changes();
         let silent = self.silent;
@@ -322,6 +336,7 @@ impl Room {
             poll_stretch: self.stretch,
             numbers: self.numbers(),
             lanes: self.lane_statuses(),
+            calendar: self.calendar.told(),
             counts: self.counts,
         }
     }
@@ -344,6 +359,7 @@ impl Room {
         if now >= self.refreshed + REFRESH {
             self.refresh(now);
         }
+        self.draw(now);
         self.call(now);
         self.take_over_callbacks();
         now
@@ -430,7 +446,8 @@ impl Room {
 
     /// Whether tickets are called at all.
     fn calling(&self) -> bool {
-        self.portal_up && matches!(self.rules.mode, Mode::Queue | Mode::Open | Mode::Observe)
+        let calls = matches!(self.rules.mode, Mode::Queue | Mode::Open | Mode::Observe);
+        calls && self.portal_up && !self.calendar.lots.is_due()
     }
 
     /// Ordinary seats taken or reserved by a call.
@@ -464,14 +481,4 @@ fn margin(rules: &Rules) -> Span {
 
 fn secs(span: Span) -> u32 {
     u32::try_from(span.ceil_secs()).unwrap_or(u32::MAX)
-}
-
-/// A number in [0, 1) that depends on the visitor's number alone (the finaliser of splitmix64:
-/// Steele, Lea & Flood 2014): the same after a restart, unlike its neighbours'.
-fn phase(number: u64) -> f64 {
-    let mut x = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^= x >> 31;
-    (x >> 11) as f64 / (1u64 << 53) as f64
 }

@@ -4,6 +4,7 @@
 //! entry that comes up early is put back. A seat holds while a request of its visitor runs.
 
 use super::lanes::ByLane;
+use super::phase::phase;
 use super::rules::Rules;
 use crate::time::{Millis, Span};
 use std::cmp::Reverse;
@@ -224,7 +225,7 @@ impl Seat {
         } else {
             rules.first_idle.min(rules.idle)
         };
-        self.renewed + idle.scale(0.9 + 0.2 * super::phase(number))
+        self.renewed + idle.scale(0.9 + 0.2 * phase(number))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What goes into a room and what comes out: the words between it and whoever asks.
 
 use super::counts::Counts;
+use super::opening::Told;
 use super::promise::Promise;
 use super::rules::Mode;
 use crate::time::{Millis, Span};
@@ -174,6 +175,12 @@ pub struct Waiting {
     pub called: Option<Span>,
     /// Why things are as they are, where there is something to say.
     pub reason: Option<Reason>,
+    /// The place is drawn by lot then, by the clock on the wall; until then `place` is the last that
+    /// it can be.
+    pub drawn_at: Option<Millis>,
+    /// When somebody goes in again, if nobody does now and the calendar says when; by the clock on
+    /// the wall.
+    pub reopens: Option<Millis>,
 }
 
 /// Why the line does not move, or moves more slowly than was promised.
@@ -249,6 +256,8 @@ pub struct Status {
     pub numbers: (u64, u64),
     /// The lanes: those of the rules in their order, then those taken out of them.
     pub lanes: Vec<LaneStatus>,
+    /// What the calendar says.
+    pub calendar: Told,
     /// What happened.
     pub counts: Counts,
 }

@@ -1,6 +1,6 @@
 //! What a store would hold: the changes of a room put together, as `store` does on disk.
 
-use crate::room::{Bits, Change, Estimator, LaneNumbers, Room, Saved};
+use crate::room::{Bits, Change, Estimator, LaneNumbers, Lot, Room, Saved};
 use crate::store;
 use crate::time::Millis;
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ pub struct Kept {
     calls: BTreeMap<u64, Millis>,
     learnt: Option<Estimator>,
     lanes: Vec<LaneNumbers>,
+    lots: Vec<Lot>,
     committed: Millis,
 }
 
@@ -25,6 +26,7 @@ impl Kept {
         (self.lanes, _) = store::reservations(room);
         self.committed = now;
         (self.lanes.iter()).for_each(|lane| room.reserve(lane.limit));
+        room.stored();
     }
 
     /// What a new process would read.
@@ -37,6 +39,7 @@ impl Kept {
             calls: pairs(&self.calls),
             learnt: self.learnt.clone(),
             lanes: self.lanes.clone(),
+            lots: self.lots.clone(),
             committed: self.committed,
         }
     }
@@ -69,6 +72,7 @@ impl Kept {
             Change::CallEnd(number) => {
                 self.calls.remove(&number);
             }
+            Change::Lots(lots) => self.lots = lots,
             Change::Learnt(learnt) => self.learnt = Some(*learnt),
         }
     }

@@ -8,6 +8,7 @@ use redb::{ReadTransaction, ReadableTable as _, TableDefinition, TableError, Wri
 /// Tickets' marks: living, then over, as little-endian words.
 type Marks = [u8; 2 * size_of::<Bits>()];
 const LEARNT: &str = "learnt";
+const LOTS: &str = "lots";
 /// The first number that was not reserved in lane 0.
 const RESERVED: &str = "reserved";
 /// The same and the name of each other lane, behind its number.
@@ -69,6 +70,9 @@ impl Tables {
             committed: Millis(number(COMMITTED)?),
             // What was learnt under another version's form is learnt anew.
             learnt: (facts.get(LEARNT)?).and_then(|bytes| postcard::from_bytes(bytes.value()).ok()),
+            lots: (facts.get(LOTS)?)
+                .and_then(|bytes| postcard::from_bytes(bytes.value()).ok())
+                .unwrap_or_default(),
             ..Saved::default()
         };
         for id in 1..=u8::MAX {
@@ -129,6 +133,11 @@ impl Tables {
                 }
                 Change::CallEnd(number) => {
                     calls.remove(number)?;
+                }
+                Change::Lots(lots) => {
+                    if let Ok(bytes) = postcard::to_stdvec(lots) {
+                        facts.insert(LOTS, bytes.as_slice())?;
+                    }
                 }
                 Change::Learnt(learnt) => {
                     if let Ok(bytes) = postcard::to_stdvec(learnt) {

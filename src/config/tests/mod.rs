@@ -3,6 +3,7 @@
 mod acme;
 mod lanes;
 mod overrides;
+mod plans;
 mod tls;
 mod wrong;
 

@@ -15,7 +15,7 @@ fn wrong(text: &str) -> Vec<(String, String)> {
 /// Asserts that `lines`, below a sound portal (so from line 3), have one problem, at `at`, and
 /// that what is shown contains `words`.
 #[track_caller]
-fn one_wrong(lines: &str, at: &str, words: &[&str]) {
+pub(super) fn one_wrong(lines: &str, at: &str, words: &[&str]) {
     let problems = read(&format!("{PORTAL}{lines}"), &[]).expect_err(lines);
     let shown = problems.to_string();
     assert_eq!(problems.len(), 1, "{shown}");

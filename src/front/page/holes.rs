@@ -84,7 +84,7 @@ impl Shape {
             form: view.form,
             paused: view.paused,
             called: view.waiting.called.is_some(),
-            noted: view.waiting.reason.is_some(),
+            noted: view.outlook.notes(view.waiting),
             laned: view.lanes.is_some(),
             codes: view.codes,
         }

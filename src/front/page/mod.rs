@@ -6,10 +6,12 @@
 
 mod holes;
 mod lang;
+mod outlook;
 mod refusal;
 mod words;
 
 pub use lang::Lang;
+pub use outlook::Outlook;
 pub use refusal::RefusalKind;
 pub use words::LaneWords;
 
@@ -66,6 +68,8 @@ pub struct WaitingView<'a> {
     pub codes: bool,
     /// Whole minutes that a place is kept without a sign of life.
     pub keep_minutes: u32,
+    /// What the calendar knows.
+    pub outlook: Outlook<'a>,
 }
 
 /// What a page about the code of a class is made of.
@@ -95,6 +99,8 @@ pub struct RefusalView<'a> {
     /// Path and query to try again: a link and, with the script, an automatic attempt that can be
     /// switched off. `None` where a GET would not be the same request.
     pub again: Option<&'a str>,
+    /// What the calendar knows, for a door that is closed.
+    pub outlook: Outlook<'a>,
 }
 
 /// The texts that change while one waits: the member `text` of a status answer.
@@ -102,12 +108,12 @@ pub struct RefusalView<'a> {
 pub struct Said<'a> {
     /// The title of the page.
     pub title: Cow<'a, str>,
-    /// The place, with its thousands set apart.
-    pub place: String,
+    /// The place, with its thousands set apart; or that it will be drawn.
+    pub place: Cow<'a, str>,
     /// The promise, such as "entre 8 et 12 minutes".
     pub wait: &'a str,
     /// Why things are as they are, where there is something to say.
-    pub note: Option<&'a str>,
+    pub note: Option<Cow<'a, str>>,
 }
 
 /// A file of our own, named by its content: it may be cached for ever.
@@ -174,12 +180,12 @@ impl Pages {
         let shape = Shape::of(view);
         let words = self.words(lang);
         let waiting = view.waiting;
-        let said = self.say(lang, waiting);
+        let said = self.say(lang, waiting, &view.outlook);
         self.waiting[lang as usize][shape.index()].filled(|hole, page| match hole {
             Hole::Title => page.text(&said.title),
             Hole::Place => page.text(&said.place),
             Hole::Wait => page.text(said.wait),
-            Hole::Note => page.text(said.note.unwrap_or_default()),
+            Hole::Note => page.text(said.note.as_deref().unwrap_or_default()),
             Hole::Lane => page.text(view.lanes.map_or("", |(title, _)| title)),
             Hole::Rules => page.text(view.lanes.map_or("", |(_, rules)| rules)),
             Hole::Room => page.text(view.room),
@@ -236,6 +242,7 @@ impl Pages {
             retry => view.retry_after_secs.map(|secs| words.retry(secs)),
             retry_secs => view.retry_after_secs,
             again => view.again.map(same_origin),
+            outlook => view.outlook.closed(words),
             reference,
         };
         self.render(REFUSAL, fields).into()
@@ -260,20 +267,24 @@ impl Pages {
     }
 
     /// The texts that change while one waits.
-    pub fn say(&self, lang: Lang, waiting: &room::Waiting) -> Said<'_> {
+    pub fn say(&self, lang: Lang, waiting: &room::Waiting, outlook: &Outlook<'_>) -> Said<'_> {
         let words = self.words(lang);
-        let place = words.number(waiting.place);
         let called = waiting.called.is_some();
+        let (place, title) = outlook.draw(words).unwrap_or_else(|| {
+            let place = words.number(waiting.place);
+            let title = words.title(&place);
+            (place.into(), title.into())
+        });
         Said {
             title: match called {
                 true => Cow::Borrowed(words.turn()),
-                false => Cow::Owned(words.title(&place)),
+                false => title,
             },
             wait: match called {
                 true => words.wait_called(),
                 false => words.wait(waiting.promise.map(room::Promise::shown)),
             },
-            note: waiting.reason.map(|reason| words.reason(reason)),
+            note: outlook.note(words, waiting),
             place,
         }
     }

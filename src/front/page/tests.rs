@@ -17,6 +17,8 @@ fn waiting() -> Waiting {
         poll_after: Span::secs(7),
         called: None,
         reason: None,
+        drawn_at: None,
+        reopens: None,
     }
 }
 
@@ -31,6 +33,7 @@ fn view(waiting: &Waiting) -> WaitingView<'_> {
         lanes: None,
         codes: false,
         keep_minutes: 5,
+        outlook: Outlook::default(),
     }
 }
 
@@ -83,12 +86,12 @@ fn a_page_that_is_filled_in_is_what_its_template_makes() {
             lanes: shape.laned.then_some(("Élèves & co", "a <rule>")),
             ..view(&told)
         };
-        let said = pages.say(lang, &told);
+        let said = pages.say(lang, &told, &view.outlook);
         let made = pages.template(lang, shape, |hole| match hole {
             Hole::Title => said.title.as_ref().into(),
-            Hole::Place => said.place.as_str().into(),
+            Hole::Place => said.place.as_ref().into(),
             Hole::Wait => said.wait.into(),
-            Hole::Note => said.note.unwrap_or_default().into(),
+            Hole::Note => said.note.clone().unwrap_or_default().into(),
             Hole::Lane => "Élèves & co".into(),
             Hole::Rules => "a <rule>".into(),
             Hole::Room => view.room.into(),
@@ -128,7 +131,7 @@ fn a_called_visitor_is_told_and_led_in() {
     assert!(html.contains(r#"data-called="80""#));
     assert!(html.contains(r#"<a class="go" id="go" href="&#x2f;auth&#x2f;login?a=1&amp;b=2">"#));
     let said = Pages::new();
-    let said = said.say(Lang::En, &called);
+    let said = said.say(Lang::En, &called, &Outlook::default());
     assert_eq!(
         (said.title.as_ref(), said.wait),
         ("It is your turn", "You can go in")
@@ -170,9 +173,9 @@ fn reasons_are_shown() {
         };
         for lang in Lang::ALL {
             let pages = Pages::new();
-            let said = pages.say(lang, &waiting);
+            let said = pages.say(lang, &waiting, &Outlook::default());
             let html = page(lang, &view(&waiting)).replace("&#x27;", "'");
-            assert!(html.contains(said.note.unwrap()), "{reason:?}");
+            assert!(html.contains(&*said.note.unwrap()), "{reason:?}");
             assert!(html.contains(said.wait));
         }
     }
@@ -193,6 +196,7 @@ fn hostile_values_stay_values() {
         retry_after_secs: None,
         room: Some(hostile),
         again: Some(hostile),
+        outlook: Outlook::default(),
     };
     let refused = text(Pages::new().refusal(Lang::En, &refusal));
     for html in [page(Lang::Fr, &view), refused] {
@@ -277,7 +281,7 @@ fn the_page_and_the_answers_are_small() {
     };
     let html = pages.waiting(Lang::Fr, &view(&waiting)).len();
     assert!(html + assets <= PAGE_MAX_BYTES, "{html} + {assets} bytes");
-    let said = serde_json::to_vec(&pages.say(Lang::Fr, &waiting)).unwrap();
+    let said = serde_json::to_vec(&pages.say(Lang::Fr, &waiting, &Outlook::default())).unwrap();
     assert!(
         said.len() < 300,
         "{} bytes of the 500 of an answer",
@@ -316,6 +320,97 @@ fn refuse(pages: &Pages, lang: Lang, kind: RefusalKind) -> Bytes {
         retry_after_secs: kind.retry(),
         room: Some("ent"),
         again: Some("/back"),
+        outlook: Outlook::default(),
     };
     pages.refusal(lang, &view)
+}
+
+mod calendar {
+    use super::*;
+    use crate::config::Notice;
+    use jiff::civil::date;
+
+    fn notice() -> Notice {
+        Notice {
+            fr: "Maintenance du <mercredi>.".to_owned(),
+            en: "Wednesday maintenance.".to_owned(),
+        }
+    }
+
+    #[test]
+    fn who_is_held_is_told_until_when() {
+        let held = Waiting {
+            reason: Some(Reason::Held),
+            promise: None,
+            ..waiting()
+        };
+        let notice = notice();
+        let outlook = Outlook {
+            notice: Some(&notice),
+            today: date(2026, 9, 2),
+            reopens: Some(date(2026, 9, 2).at(18, 0, 0, 0)),
+            ..Outlook::default()
+        };
+        let view = WaitingView {
+            outlook,
+            ..view(&held)
+        };
+        let html = page(Lang::Fr, &view);
+        assert!(html.contains("Maintenance du &lt;mercredi&gt;. La file est arrêtée"));
+        assert!(
+            html.contains("Elle reprendra à 18\u{a0}h. Votre place"),
+            "{html}"
+        );
+        assert!(page(Lang::En, &view).contains("move again at 18:00. Your"));
+    }
+
+    #[test]
+    fn a_closed_door_says_when_it_opens() {
+        let outlook = Outlook {
+            today: date(2026, 8, 31),
+            reopens: Some(date(2026, 9, 1).at(8, 30, 0, 0)),
+            gathers: Some(date(2026, 9, 1).at(8, 0, 0, 0)),
+            ..Outlook::default()
+        };
+        let view = RefusalView {
+            kind: RefusalKind::Closed,
+            retry_after_secs: Some(300),
+            room: Some("ent"),
+            again: Some("/"),
+            outlook,
+        };
+        let html = text(Pages::new().refusal(Lang::Fr, &view));
+        assert!(
+            html.contains("Rouvre mardi 1er septembre à 8\u{a0}h\u{a0}30."),
+            "{html}"
+        );
+        assert!(html.contains("Venez attendre mardi 1er septembre à 8\u{a0}h : les places"));
+        let html = text(Pages::new().refusal(Lang::En, &view));
+        assert!(
+            html.contains("Opens again on Tuesday 1 September at 8:30."),
+            "{html}"
+        );
+    }
+
+    #[test]
+    fn before_the_draw_nobody_is_told_a_place() {
+        let early = Waiting {
+            reason: Some(Reason::Held),
+            promise: None,
+            ..waiting()
+        };
+        let outlook = Outlook {
+            today: date(2026, 9, 1),
+            drawn: Some(date(2026, 9, 1).at(8, 0, 0, 0)),
+            ..Outlook::default()
+        };
+        let view = WaitingView {
+            outlook,
+            ..view(&early)
+        };
+        let html = page(Lang::Fr, &view);
+        assert!(html.contains("<title>Tirage au sort à 8\u{a0}h – file d’attente</title>"));
+        assert!(html.contains("tirage au sort à 8\u{a0}h</dd>") && !html.contains("1\u{202f}234"));
+        assert!(html.contains("Arriver plus tôt ne change rien."));
+    }
 }

@@ -12,6 +12,7 @@ use super::{Lang, RefusalKind};
 use crate::room::{Reason, Shown};
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
+use jiff::civil::{Date, DateTime};
 use minijinja::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -28,6 +29,9 @@ pub(super) struct Words {
     reason: BTreeMap<String, String>,
     /// The fixed words about codes of classes.
     pub(super) class: Value,
+    /// The names of the days, by their number from Monday, and of the months.
+    weekday: BTreeMap<String, String>,
+    month: BTreeMap<String, String>,
     turn: String,
     /// What stands before and behind the place in the title.
     title: [String; 2],
@@ -57,6 +61,8 @@ impl Words {
                 .collect(),
             wait: attributes(&bundle, "wait"),
             reason: attributes(&bundle, "reason"),
+            weekday: attributes(&bundle, "weekday"),
+            month: attributes(&bundle, "month"),
             ranges: steps
                 .clone()
                 .map(|&low| ranges_from(&bundle, low))
@@ -92,6 +98,42 @@ impl Words {
     /// What stands in place of the wait for a visitor who is called.
     pub(super) fn wait_called(&self) -> &str {
         &self.wait["called"]
+    }
+
+    /// Which language it is.
+    pub(super) fn lang(&self) -> Lang {
+        self.lang
+    }
+
+    /// A moment as people say it: "à 18 h 30", and if it is not today, "mardi 1er septembre à 8 h".
+    pub(super) fn moment(&self, at: DateTime, today: Date) -> Cow<'_, str> {
+        let (hour, minute) = (at.hour(), at.minute());
+        let time = match (self.lang, minute) {
+            (Lang::Fr, 0) => format!("{hour}\u{a0}h"),
+            (Lang::Fr, _) => format!("{hour}\u{a0}h\u{a0}{minute:02}"),
+            (Lang::En, _) => format!("{hour}:{minute:02}"),
+        };
+        if at.date() == today {
+            return message(&self.bundle, "moment-today", &[("time", time.into())]);
+        }
+        let day = match (self.lang, at.day()) {
+            (Lang::Fr, 1) => "1er".to_owned(),
+            (_, day) => day.to_string(),
+        };
+        let weekday = at.weekday().to_monday_one_offset();
+        let name = |words: &BTreeMap<String, String>, at: i8| words[&format!("n{at}")].clone();
+        let arguments = [
+            ("weekday", name(&self.weekday, weekday).into()),
+            ("day", day.into()),
+            ("month", name(&self.month, at.month()).into()),
+            ("time", time.into()),
+        ];
+        message(&self.bundle, "moment-day", &arguments)
+    }
+
+    /// The message `id`, of a moment from [`Words::moment`].
+    pub(super) fn at(&self, id: &str, moment: &str) -> Cow<'_, str> {
+        message(&self.bundle, id, &[("moment", moment.into())])
     }
 
     /// Why things are as they are.

@@ -3,6 +3,7 @@
 mod callbacks;
 mod invariants;
 mod lanes;
+mod opening;
 mod random;
 mod restart;
 

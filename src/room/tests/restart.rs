@@ -17,6 +17,7 @@ pub fn stored(room: &mut Room, saved: &mut Saved, secs: u64) {
             Change::SeatFree(number) => saved.seats.retain(|(other, _)| *other != number),
             Change::Call(number, end) => saved.calls.push((number, end)),
             Change::CallEnd(number) => saved.calls.retain(|(other, _)| *other != number),
+            Change::Lots(lots) => saved.lots = lots,
             Change::Learnt(learnt) => saved.learnt = Some(*learnt),
         }
     }
