@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::front::Door;
 use crate::host;
-use crate::room::{Limit, Wish, share};
+use crate::room::{Limit, Wish, settle, share};
 use crate::store::{Store, StoreError};
 use crate::upstream::Portal;
 use std::sync::Arc;
@@ -66,7 +66,9 @@ pub async fn look(portal: Arc<Portal>, doors: Vec<Arc<Door>>) {
 
 fn give(portal: &Portal, doors: &[Arc<Door>], people: &[(u32, u64)]) {
     let wishes: Vec<Wish> = doors.iter().zip(people).map(wish).collect();
-    let shares = share(portal.bearing.seats(), &wishes);
+    let inside: Vec<u32> = people.iter().map(|(inside, _)| *inside).collect();
+    let seats = portal.bearing.seats();
+    let shares = settle(seats, &share(seats, &wishes), &inside);
     for (door, seats) in doors.iter().zip(shares) {
         let mut room = door.room();
         if room.rules().seats != seats {

@@ -24,6 +24,8 @@ const BESIDE: [&str; 6] = ["image", "font", "style", "script", "manifest", "trac
 pub(super) struct Flow {
     /// It never waits and takes no seat.
     pub around: Option<Around>,
+    /// It asks about another origin's script.
+    pub preflight: bool,
     /// It gives the seat back.
     pub leaves: bool,
     /// Without a seat to give back, it never waits.
@@ -62,7 +64,8 @@ impl Flow {
         let leaves = plainly(&flows.logout);
         let mut ask = ask(method, headers);
         ask.callback = !ask.takes_nothing() && surely(&flows.callbacks);
-        let around = if surely(&flows.open) || is_preflight(method, headers) {
+        let preflight = is_preflight(method, headers);
+        let around = if surely(&flows.open) || preflight {
             Some(Around::Open)
         } else if ask.callback && ask.work && !is_of_a_browser(headers) {
             // A single logout, say: it would hold a seat for nobody.
@@ -73,6 +76,7 @@ impl Flow {
         ask.renews = ask.callback || !plainly(&flows.non_renewing);
         Flow {
             around,
+            preflight,
             leaves,
             leaves_around: leaves && surely(&flows.logout),
             unseen: ask.work && is_from_elsewhere(headers),
@@ -89,9 +93,10 @@ impl Flow {
 }
 
 impl Around {
-    /// Who asks for its slot.
-    pub fn claim(self) -> Claim {
+    /// Who asks for its slot. A preflight is of a page that is inside, and never says so.
+    pub fn claim(self, preflight: bool, inside: impl FnOnce() -> bool) -> Claim {
         match self {
+            Around::Open if preflight || inside() => Claim::Inside,
             Around::Open => Claim::Outside,
             Around::BackChannel => Claim::BackChannel,
         }

@@ -143,7 +143,12 @@ async fn admit(
         visit,
     };
     if let Some(around) = flow.around {
-        return pass(around, errand(around.claim(), None), request, logged).await;
+        let inside = || {
+            door.room()
+                .holds_seat(house.meet(door, request.headers()).visitor)
+        };
+        let claim = around.claim(flow.preflight, inside);
+        return pass(around, errand(claim, None), request, logged).await;
     }
 
     let met = house.meet(door, request.headers());

@@ -43,7 +43,7 @@ mod tree;
 mod view;
 
 pub use capacity::{
-    Answer, Capacity, CapacityRules, Class, Limit, Move, Seen, Sent, What, Why, Wish, share,
+    Answer, Capacity, CapacityRules, Class, Limit, Move, Seen, Sent, What, Why, Wish, settle, share,
 };
 pub use counts::Counts;
 pub use journal::{Change, Saved};

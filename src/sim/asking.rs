@@ -17,6 +17,9 @@ const REFUSED_RETRY: Span = Span::secs(60);
 /// Of the newcomers, those who barge where that is wanted.
 const BARGING: f64 = 0.1;
 
+/// See `upstream::slots`.
+const LONG_WAIT: Span = Span::secs(7);
+
 impl World<'_> {
     /// The visitor asks for a page.
     pub(super) fn asks(&mut self, visitor: u32) {
@@ -124,7 +127,11 @@ impl World<'_> {
 
     /// Gives free slots to those who wait.
     pub(super) fn pump(&mut self) {
-        while let Some((request, waits)) = self.queue.next(|id| self.requests.waits(id)) {
+        self.queue.settle(self.millis());
+        let head = self.queue.head(|id| self.requests.waits(id));
+        let head = head.map_or(0, |id| self.now - self.requests.asked(id));
+        let long = Span(head / 1_000) > LONG_WAIT;
+        while let Some((request, waits)) = self.queue.next(long, |id| self.requests.waits(id)) {
             match waits {
                 true => self.dispatch(request),
                 false => self.requests.remove(request),
@@ -138,8 +145,8 @@ impl World<'_> {
         let request = self.requests.get(id);
         let waited = match request.straight {
             // They wait so that those inside need not.
-            true => Span::ZERO,
-            false => Span((self.now - request.asked) / 1_000),
+            true => None,
+            false => Some(Span((self.now - request.asked) / 1_000)),
         };
         let kind = request.kind;
         request.sent = Some(self.control.sent(self.queue.in_flight(), waited, now));
@@ -228,10 +235,14 @@ impl World<'_> {
 
     /// What a request held is given back, and the law hears of it.
     fn ended(&mut self, request: &Request, answer: Answer) {
-        match request.stage {
-            Stage::Running => self.queue.give_back(),
-            Stage::Lasting => self.queue.end_lent(),
-            Stage::Waiting | Stage::Forgotten => {}
+        match (request.stage, request.sent) {
+            (Stage::Running, Some(sent)) if answer == Answer::Left => {
+                let end = self.control.expected(sent, request.kind);
+                self.queue.keep_until(end);
+            }
+            (Stage::Running, _) => self.queue.give_back(),
+            (Stage::Lasting, _) => self.queue.end_lent(),
+            (Stage::Waiting | Stage::Forgotten, _) => {}
         }
         if let Some(sent) = request.sent {
             let now = self.millis();

@@ -63,7 +63,7 @@ impl Control {
     }
 
     /// A request goes to the portal, as one of so many, after it has waited.
-    pub fn sent(&mut self, in_flight: u32, waited: Span, now: Millis) -> Sent {
+    pub fn sent(&mut self, in_flight: u32, waited: Option<Span>, now: Millis) -> Sent {
         self.law.sent(in_flight, waited, now)
     }
 
@@ -73,9 +73,14 @@ impl Control {
         self.law.answered(sent, class, answer, now);
     }
 
+    /// Until when the portal works on for somebody who has left.
+    pub fn expected(&self, sent: Sent, kind: Kind) -> Millis {
+        self.law.expected(sent, self.classes[kind as usize])
+    }
+
     /// A second has passed, with a portal that is up.
-    pub fn tick(&mut self, head: Span, inside: u32, now: Millis) {
-        self.law.tick(head, inside, now);
+    pub fn tick(&mut self, head: Span, in_flight: u32, inside: u32, now: Millis) {
+        self.law.tick(head, in_flight, inside, now);
         self.law.take_moves();
     }
 

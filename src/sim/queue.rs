@@ -1,8 +1,10 @@
 //! The queue for a portal's slots: the order and the claims of `upstream::slots`, without servers
 //! and channels.
 
+use crate::time::Millis;
 use crate::upstream::Claim;
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 
 /// For each slot, so many may be lent.
 const LENT_PER_SLOT: u32 = 4;
@@ -13,6 +15,8 @@ pub struct Queue {
     queue_max: usize,
     in_flight: u32,
     lent: u32,
+    /// Slots of those who have left: until when the portal works on for them.
+    left: BinaryHeap<Reverse<Millis>>,
     /// Those inside, then the others.
     waiting: [VecDeque<u32>; 2],
     /// Of these, those that have given up and are still in the lists.
@@ -38,6 +42,7 @@ impl Queue {
             queue_max: queue_max as usize,
             in_flight: 0,
             lent: 0,
+            left: BinaryHeap::new(),
             waiting: Default::default(),
             gone: 0,
         }
@@ -63,6 +68,19 @@ impl Queue {
         self.in_flight -= 1;
     }
 
+    /// The visitor has left, and the portal works on until then.
+    pub fn keep_until(&mut self, end: Millis) {
+        self.left.push(Reverse(end));
+    }
+
+    /// Gives back what need not be kept any longer.
+    pub fn settle(&mut self, now: Millis) {
+        while self.left.peek().is_some_and(|Reverse(end)| *end <= now) {
+            self.left.pop();
+            self.in_flight -= 1;
+        }
+    }
+
     /// A slot is lent, if not too many are: its request runs on, and another may have it.
     pub fn lend(&mut self) -> bool {
         let lends = self.lent < self.limit.saturating_mul(LENT_PER_SLOT);
@@ -83,18 +101,29 @@ impl Queue {
 
     /// Takes the next in the queue, with a slot if `waits` says that it still waits; otherwise it
     /// is returned as gone.
-    pub fn next(&mut self, waits: impl Fn(u32) -> bool) -> Option<(u32, bool)> {
+    ///
+    /// `long`: the first has waited for so long that the last comes first.
+    pub fn next(&mut self, long: bool, waits: impl Fn(u32) -> bool) -> Option<(u32, bool)> {
         for inside in [true, false] {
             let limit = self.limit_of(inside);
             let list = &mut self.waiting[usize::from(!inside)];
-            let Some(&request) = list.front() else {
+            let last_first = long && inside;
+            let next = if last_first {
+                list.back()
+            } else {
+                list.front()
+            };
+            let Some(&request) = next else {
                 continue;
             };
             let waits = waits(request);
             if waits && self.in_flight >= limit {
                 continue;
             }
-            list.pop_front();
+            match last_first {
+                true => list.pop_back(),
+                false => list.pop_front(),
+            };
             match waits {
                 true => self.in_flight += 1,
                 false => self.gone -= 1,
@@ -157,13 +186,14 @@ mod tests {
         assert_eq!(queue.ask(6, true), Now, "the last is for those inside");
         assert_eq!(queue.ask(7, true), Later);
         queue.give_back();
-        assert_eq!(queue.next(|_| true), Some((7, true)));
-        assert_eq!(queue.next(|_| true), None);
-        (queue.give_back(), queue.give_back());
+        assert_eq!(queue.next(false, |_| true), Some((7, true)));
+        assert_eq!(queue.next(false, |_| true), None);
+        queue.give_back();
+        queue.give_back();
         queue.gives_up();
         assert_eq!((queue.waiting(), queue.head(|_| true)), (1, None));
-        assert_eq!(queue.next(|it| it != 3), Some((3, false)));
-        assert_eq!(queue.next(|it| it != 3), Some((4, true)));
+        assert_eq!(queue.next(false, |it| it != 3), Some((3, false)));
+        assert_eq!(queue.next(false, |it| it != 3), Some((4, true)));
         assert_eq!((queue.waiting(), queue.in_flight()), (0, 3));
     }
 }

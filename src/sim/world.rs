@@ -271,9 +271,12 @@ impl<'s> World<'s> {
             let head = self.queue.head(|id| self.requests.waits(id));
             let head = head.map_or(0, |id| self.now - self.requests.asked(id));
             let (inside, _) = self.room.people();
-            self.control.tick(Span(head / 1_000), inside, now);
+            let in_flight = self.queue.in_flight();
+            self.control
+                .tick(Span(head / 1_000), in_flight, inside, now);
         }
         self.limits();
+        self.pump();
     }
 
     fn limits(&mut self) {

@@ -161,6 +161,9 @@ impl Tables {
 /// What was found of portals, by name.
 const FOUND: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("portals/found");
 
+/// The form of what was found; another is learnt anew.
+const FOUND_VERSION: u8 = 1;
+
 /// What was found of the portal `name`.
 pub fn load_found(read: &ReadTransaction, name: &str) -> Result<Option<Capacity>, redb::Error> {
     let found = match read.open_table(FOUND) {
@@ -169,7 +172,13 @@ pub fn load_found(read: &ReadTransaction, name: &str) -> Result<Option<Capacity>
         Err(error) => return Err(error.into()),
     };
     let bytes = found.get(name)?;
-    Ok(bytes.and_then(|bytes| postcard::from_bytes(bytes.value()).ok()))
+    Ok(bytes.and_then(|bytes| read_found(bytes.value())))
+}
+
+fn read_found(bytes: &[u8]) -> Option<Capacity> {
+    let (version, rest) = bytes.split_first()?;
+    let found: Capacity = postcard::from_bytes(rest).ok()?;
+    (*version == FOUND_VERSION && found.is_sound()).then_some(found)
 }
 
 /// Writes it.
@@ -178,7 +187,7 @@ pub fn store_found(
     name: &str,
     found: &Capacity,
 ) -> Result<(), redb::Error> {
-    if let Ok(bytes) = postcard::to_stdvec(found) {
+    if let Ok(bytes) = postcard::to_extend(found, vec![FOUND_VERSION]) {
         write.open_table(FOUND)?.insert(name, bytes.as_slice())?;
     }
     Ok(())

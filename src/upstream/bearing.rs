@@ -25,6 +25,8 @@ pub struct Bearing {
 pub(super) struct OnItsWay {
     sent: Sent,
     class: Class,
+    /// When the answer is expected.
+    pub expected: Millis,
     /// Answers to such requests take long by nature: it is not to hold a slot.
     pub long: bool,
 }
@@ -84,13 +86,22 @@ impl Bearing {
         counts.map(|((_, why, _), count)| (*why, count.load(Ordering::Relaxed)))
     }
 
-    /// A request goes to the portal, as one of so many `in_flight`, after it has `waited`.
-    pub(super) fn sent(&self, in_flight: u32, waited: Span, method: &str, path: &str) -> OnItsWay {
+    /// A request goes to the portal, as one of so many `in_flight`, after one who is
+    /// inside has `waited`.
+    pub(super) fn sent(
+        &self,
+        in_flight: u32,
+        waited: Option<Span>,
+        method: &str,
+        path: &str,
+    ) -> OnItsWay {
         let mut law = self.law();
         let class = law.class(method, path);
+        let sent = law.sent(in_flight, waited, host::now());
         OnItsWay {
-            sent: law.sent(in_flight, waited, host::now()),
+            sent,
             class,
+            expected: law.expected(sent, class),
             long: law.is_long(class),
         }
     }
@@ -103,11 +114,11 @@ impl Bearing {
             .answered(sent, request.class, answer, host::now());
     }
 
-    /// Once a second: `head` is how long the first in the queue for a slot has waited, `inside` how
-    /// many people are inside. Gives what was decided.
-    pub(super) fn tick(&self, head: Span, inside: u32) -> Vec<Move> {
+    /// Once a second: `head` is how long the first in the queue for a slot has waited, `in_flight`
+    /// how many requests the portal has, `inside` how many people are inside. Gives what was decided.
+    pub(super) fn tick(&self, head: Span, in_flight: u32, inside: u32) -> Vec<Move> {
         let mut law = self.law();
-        law.tick(head, inside, host::now());
+        law.tick(head, in_flight, inside, host::now());
         let moves = law.take_moves();
         drop(law);
         let mut shown = self.shown();
@@ -119,6 +130,11 @@ impl Bearing {
             shown.push_back(*moved);
         }
         moves
+    }
+
+    /// The portal does not answer any more.
+    pub(super) fn down(&self) {
+        self.law().down(host::now());
     }
 
     /// The portal answers again.
@@ -136,14 +152,15 @@ impl Bearing {
     }
 }
 
-/// What an answer says about the portal's load. A 500 may be one broken page.
+/// What an answer says about the portal's load. A 500 may be one broken page, and what is not a page
+/// (a redirect, a 404) takes another time than one.
 pub(super) fn judge(status: StatusCode) -> Answer {
     match status {
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => Answer::Failed,
-        status if status.is_server_error() => Answer::Odd,
-        _ => Answer::Good,
+        status if status.is_success() => Answer::Good,
+        _ => Answer::Odd,
     }
 }

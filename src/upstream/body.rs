@@ -93,7 +93,7 @@ pub(super) struct Lease {
     pub portal: Arc<Portal>,
     /// None once the answer has become a long one.
     pub slot: Option<Slot>,
-    /// Where slow readers are looked for, and this one as soon as there is more than one piece.
+    /// Where slow readers are looked for, and this one as soon as a piece is not the last.
     pub readers: Arc<Readers>,
     pub reader: Option<Arc<Reader>>,
     pub sender: Sender,
@@ -108,8 +108,6 @@ pub struct ResponseBody {
     lease: Option<Box<Lease>>,
     empty: bool,
     trailers: bool,
-    /// The visitor was given a piece of it.
-    begun: bool,
     /// How long the server may say nothing.
     patience: Span,
     silence: Option<Pin<Box<Sleep>>>,
@@ -127,7 +125,6 @@ impl ResponseBody {
                 incoming,
                 lease: Some(Box::new(lease)),
                 trailers: false,
-                begun: false,
                 silence: None,
                 silent: false,
             };
@@ -163,20 +160,20 @@ impl ResponseBody {
         let Some(lease) = &mut self.lease else {
             return;
         };
-        match &lease.reader {
-            Some(reader) => reader.waits_for_portal(),
-            None => {
-                if let Some(slot) = lease.slot.take_if(|_| self.begun) {
-                    lease.reader = Some(lease.readers.enter(slot));
-                }
-            }
+        if let Some(reader) = &lease.reader {
+            reader.waits_for_portal();
         }
     }
 
     /// The visitor has something to take.
     fn given(&mut self) {
-        self.begun = true;
-        if let Some(reader) = self.lease.as_ref().and_then(|lease| lease.reader.as_ref()) {
+        let Some(lease) = &mut self.lease else {
+            return;
+        };
+        if let Some(slot) = lease.slot.take() {
+            lease.reader = Some(lease.readers.enter(slot));
+        }
+        if let Some(reader) = &lease.reader {
             reader.takes();
         }
     }

@@ -83,6 +83,7 @@ impl Client {
     /// those who wait: to be called once a second.
     pub fn prune(&self) {
         self.pools.iter().for_each(|pool| pool.prune());
+        self.portal.settle();
         self.readers.look(self.portal.is_short());
     }
 
@@ -110,9 +111,14 @@ impl Client {
             again: safe,
         };
         let (slot, on_its_way) = self.slot(&request, wants.claim).await?;
-        let progress = request.body().progress();
+        let telling = Telling {
+            client: self,
+            on_its_way,
+            progress: request.body().progress(),
+            told: false,
+        };
         let sent = self.send_by(slot, request, wanted, wants).await;
-        self.tell(&on_its_way, &progress, &sent);
+        telling.tell(&sent);
         sent
     }
 
@@ -124,31 +130,17 @@ impl Client {
     ) -> Result<(Slot, OnItsWay), Failure> {
         let asked = host::now();
         let mut slot = self.portal.slot(claim).await?;
-        let waited = match claim {
-            Claim::Inside => host::now().since(asked),
-            // Others wait so that those inside need not.
-            Claim::BackChannel | Claim::Outside => Span::ZERO,
-        };
+        // Others wait so that those inside need not.
+        let inside = claim == Claim::Inside;
+        let waited = inside.then(|| host::now().since(asked));
         let (method, path) = (request.method().as_str(), request.uri().path());
         let bearing = &self.portal.bearing;
         let on_its_way = bearing.sent(slot.in_flight(), waited, method, path);
+        slot.expect(on_its_way.expected);
         if on_its_way.long {
             slot.lend();
         }
         Ok((slot, on_its_way))
-    }
-
-    /// Tells the portal's laws what became of a request.
-    fn tell(&self, on_its_way: &OnItsWay, progress: &Progress, sent: &Result<Answer, Failure>) {
-        let answer = match sent {
-            // Until the visitor has sent all of it, it is not the portal that is slow.
-            Ok(_) if progress.handed_on().is_none() => room::Answer::Odd,
-            Ok(answer) => bearing::judge(answer.status()),
-            Err(Failure::Slow | Failure::Broken | Failure::Down) => room::Answer::Failed,
-            Err(Failure::Busy | Failure::Left) => room::Answer::Left,
-        };
-        let since = progress.handed_on().unwrap_or_default();
-        self.portal.bearing.answered(on_its_way, since, answer);
     }
 
     async fn send_by(
@@ -222,16 +214,18 @@ impl Client {
 
     async fn exchange(
         &self,
-        slot: Slot,
+        mut slot: Slot,
         mut sender: Sender,
         request: Request<RequestBody>,
         wants: Wants,
     ) -> Result<Answer, Lost> {
         let progress = request.body().progress();
+        slot.works(true);
         let answer = {
             let answer = std::pin::pin!(sender.send(request));
             in_time(answer, &progress, self.portal.config.response_timeout).await
         };
+        slot.works(false);
         let lost = |slot, failure, again, why| Lost {
             slot,
             failure,
@@ -311,6 +305,46 @@ impl Client {
         };
         (self.portal).request_ended(slot.server(), Outcome::Failed, || why.into());
         failure
+    }
+}
+
+/// Tells the portal's laws what became of a request, also if nobody waits for that any more.
+struct Telling<'a> {
+    client: &'a Client,
+    on_its_way: OnItsWay,
+    progress: Arc<Progress>,
+    told: bool,
+}
+
+impl Telling<'_> {
+    fn tell(mut self, sent: &Result<Answer, Failure>) {
+        self.told = true;
+        self.say(match sent {
+            // Until the visitor has sent all of it, it is not the portal that is slow.
+            Ok(_) if self.progress.handed_on().is_none() => room::Answer::Odd,
+            Ok(answer) => bearing::judge(answer.status()),
+            Err(Failure::Slow | Failure::Broken | Failure::Down) => room::Answer::Failed,
+            Err(Failure::Busy | Failure::Left) => room::Answer::Odd,
+        });
+    }
+
+    fn say(&self, answer: room::Answer) {
+        let since = self.progress.handed_on().unwrap_or_default();
+        let bearing = &self.client.portal.bearing;
+        bearing.answered(&self.on_its_way, since, answer);
+    }
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        if !self.told {
+            let whole = self.progress.handed_on().is_some();
+            self.say(if whole {
+                room::Answer::Left
+            } else {
+                room::Answer::Odd
+            });
+        }
     }
 }
 

@@ -176,7 +176,8 @@ impl Portal {
     /// whose seats are found. Their seats are [`Bearing::seats`].
     pub fn tick(&self, inside: u32) {
         let head = self.slots.head(host::now());
-        for moved in self.bearing.tick(head, inside) {
+        let in_flight = self.slots.usage().in_flight;
+        for moved in self.bearing.tick(head, in_flight, inside) {
             if moved.what == What::Slots {
                 self.slots.set_limit(moved.to);
             }
@@ -191,6 +192,11 @@ impl Portal {
     /// It answers again after it was down.
     pub fn back(&self, inside: u32) {
         self.bearing.back(inside);
+    }
+
+    /// Frees slots that are not needed any longer.
+    fn settle(&self) {
+        self.slots.hand_on();
     }
 
     /// Whether anybody waits for a slot.
@@ -226,6 +232,11 @@ impl Portal {
         let why = judged.why.clone();
         let any = servers.iter().any(|server| server.health.is_up());
         self.slots.set_up(server, up);
+        if !any {
+            // Those who reload find few slots at once when it is back.
+            self.bearing.down();
+            self.slots.set_limit(self.bearing.slots());
+        }
         self.up
             .send_if_modified(|was| std::mem::replace(was, any) != any);
         drop(servers);

@@ -10,11 +10,20 @@
 //! each other. Then come those inside, then those who are not yet: of a rush or a flood at the
 //! gate, those inside feel nothing as long as the last quarter of the slots is enough for them.
 //!
+//! *In order*, unless the first of those inside has waited for longer than [`LONG_WAIT`]: then the
+//! last comes first. Whoever has waited for so long is about to give up; to begin with them would be
+//! work for nobody, and a queue that never gets shorter (adaptive LIFO: Maurer, "Fail at Scale", 2015).
+//!
+//! *Who leaves before the answer* is worked for all the same: no portal stops at once. So their slot
+//! is kept until the answer would have come.
+//!
 //! A slot whose visitor takes the answer slowly can be [lent](Slot::lend): the portal has done its
 //! work, and only its connection is still held.
 
+use crate::host;
 use crate::time::{Millis, Span};
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
@@ -33,6 +42,8 @@ struct State {
     servers: Vec<ServerState>,
     /// In the order in which they are served; see [`Claim`].
     waiting: [VecDeque<Waiter>; CLAIMS.len()],
+    /// Slots of those who left: the server, and until when it works on.
+    left: BinaryHeap<Reverse<(Millis, usize)>>,
     /// Where the search for a server begins, so that equals take turns.
     turn: usize,
 }
@@ -49,6 +60,8 @@ pub enum Claim {
 }
 
 const CLAIMS: [Claim; 3] = [Claim::BackChannel, Claim::Inside, Claim::Outside];
+/// See the module.
+const LONG_WAIT: Span = Span::secs(7);
 /// For each slot, so many more may be lent at a time.
 const LENT_PER_SLOT: u32 = 4;
 /// Connections to the portal at most, for each slot: those of back-channels and lent ones, too.
@@ -71,6 +84,10 @@ pub struct Slot {
     server: usize,
     lent: bool,
     in_flight: u32,
+    /// When the answer is expected.
+    expected: Millis,
+    /// The server works on it.
+    working: bool,
 }
 
 /// Why there is no slot.
@@ -128,6 +145,7 @@ impl Slots {
                 lent: 0,
                 servers,
                 waiting: Default::default(),
+                left: BinaryHeap::new(),
                 turn: 0,
             }),
         })
@@ -145,6 +163,7 @@ impl Slots {
     /// When no server is up or the queue is full.
     pub fn ask(self: &Arc<Slots>, claim: Claim, now: Millis) -> Result<Turn, NoSlot> {
         let mut state = self.lock();
+        state.settle(now);
         if state.servers.iter().all(|server| !server.up) {
             return Err(NoSlot::Down);
         }
@@ -197,9 +216,10 @@ impl Slots {
     }
 
     /// Gives free slots to those who have waited longest.
-    fn hand_on(self: &Arc<Slots>) {
+    pub fn hand_on(self: &Arc<Slots>) {
+        let now = host::now();
         loop {
-            let Some((waiter, server, in_flight)) = self.lock().next() else {
+            let Some((waiter, server, in_flight)) = self.lock().next(now) else {
                 return;
             };
             // If the visitor went in this very moment, the slot comes back by being dropped.
@@ -218,8 +238,11 @@ impl Slots {
             state.lent -= 1;
             return;
         }
-        state.in_flight -= 1;
-        state.servers[slot.server].in_flight -= 1;
+        if slot.working && slot.expected > host::now() {
+            state.left.push(Reverse((slot.expected, slot.server)));
+            return;
+        }
+        state.free(slot.server);
         let nobody = state.waiting.iter().all(VecDeque::is_empty);
         drop(state);
         if !nobody {
@@ -240,6 +263,8 @@ impl Slots {
             slots: self.clone(),
             server,
             in_flight,
+            expected: Millis::default(),
+            working: false,
             lent: false,
         }
     }
@@ -252,7 +277,8 @@ impl Slots {
 
 impl State {
     /// Whoever is next, with a slot that was taken for them.
-    fn next(&mut self) -> Option<(oneshot::Sender<Slot>, usize, u32)> {
+    fn next(&mut self, now: Millis) -> Option<(oneshot::Sender<Slot>, usize, u32)> {
+        self.settle(now);
         for claim in CLAIMS {
             let queue = &mut self.waiting[claim as usize];
             while queue.front().is_some_and(|it| it.slot.is_closed()) {
@@ -261,11 +287,30 @@ impl State {
             if !queue.is_empty()
                 && let Some(server) = self.take(claim)
             {
-                let waiter = self.waiting[claim as usize].pop_front()?;
+                let queue = &mut self.waiting[claim as usize];
+                let long = (queue.front()).is_some_and(|it| now.since(it.since) > LONG_WAIT);
+                let waiter = match long && claim == Claim::Inside {
+                    true => queue.pop_back()?,
+                    false => queue.pop_front()?,
+                };
                 return Some((waiter.slot, server, self.in_flight));
             }
         }
         None
+    }
+
+    /// Frees what need not be kept any longer.
+    fn settle(&mut self, now: Millis) {
+        while let Some(Reverse((_, server))) = self.left.peek().filter(|it| it.0.0 <= now) {
+            let server = *server;
+            self.left.pop();
+            self.free(server);
+        }
+    }
+
+    fn free(&mut self, server: usize) {
+        self.in_flight -= 1;
+        self.servers[server].in_flight -= 1;
     }
 
     /// Takes a slot on the least loaded server that is up.
@@ -280,12 +325,14 @@ impl State {
         Some(server)
     }
 
-    /// Moves a slot to another server than `from`.
-    fn change(&mut self, from: usize) -> Option<usize> {
+    /// Moves a slot, which may be `lent`, to another server than `from`.
+    fn change(&mut self, from: usize, lent: bool) -> Option<usize> {
         let server_limit = self.server_limit.unwrap_or(self.limit);
         let server = self.least_loaded(server_limit, Some(from))?;
-        self.servers[from].in_flight -= 1;
-        self.servers[server].in_flight += 1;
+        if !lent {
+            self.servers[from].in_flight -= 1;
+            self.servers[server].in_flight += 1;
+        }
         Some(server)
     }
 
@@ -324,6 +371,16 @@ impl Slot {
         self.in_flight
     }
 
+    /// When the answer to its request is expected.
+    pub fn expect(&mut self, answer: Millis) {
+        self.expected = answer;
+    }
+
+    /// Whether the server works on its request.
+    pub fn works(&mut self, working: bool) {
+        self.working = working;
+    }
+
     /// Lets somebody else have it while its visitor takes an answer that the portal has begun.
     /// The portal then has one more connection open than there are slots: at most
     /// [`LENT_PER_SLOT`] for each.
@@ -334,15 +391,14 @@ impl Slot {
         }
         self.lent = true;
         state.lent += 1;
-        state.in_flight -= 1;
-        state.servers[self.server].in_flight -= 1;
+        state.free(self.server);
         drop(state);
         self.slots.hand_on();
     }
 
     /// A slot on another server in place of this one, if one is free at once.
     pub fn elsewhere(mut self) -> Option<Slot> {
-        self.server = self.slots.lock().change(self.server)?;
+        self.server = self.slots.lock().change(self.server, self.lent)?;
         self.slots.hand_on();
         Some(self)
     }

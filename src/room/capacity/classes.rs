@@ -19,17 +19,24 @@ pub const CLASSES_MAX: usize = 64;
 /// Answers that a baseline is the median of, and is not without.
 const SAMPLES: usize = 400;
 const SAMPLES_MIN: usize = 20;
-/// No sample raises the median by more than this at once.
+/// No sample raises or lowers the median by more than this at once.
 const RISE: f64 = 1.25;
 /// With as little in flight as can be, a baseline below what is seen rises by this for each
 /// second.
 const BELIEF: f64 = 0.001;
 /// Whose answers take this long while others do not is a long poll.
 const LONG_SECS: f64 = 5.0;
+/// So many of its answers must take long; then half of that, to stay one.
+const LONG_SHARE: f64 = 0.8;
+const LONG_STILL: f64 = 0.4;
 /// Added on both sides of a ratio: differences below it are noise, or nobody feels them.
 pub const GRACE_SECS: f64 = 0.005;
 /// A class of which nothing was heard for this long makes room for another.
 const FORGOTTEN: Span = Span::mins(30);
+/// Files whose kind alone makes the class: they differ little.
+const FILES: [&str; 12] = [
+    "css", "gif", "ico", "jpg", "js", "json", "map", "png", "svg", "webp", "woff", "woff2",
+];
 /// Parts of a path that tell classes apart; bytes of one, beyond which it is a name of a thing.
 const PARTS: usize = 3;
 const PART_BYTES_MAX: usize = 24;
@@ -62,9 +69,9 @@ struct Baseline {
     at: usize,
     /// Samples since `usual` was computed.
     fresh: u32,
-    /// The quickest of the last answers, in whatever load, and how many that were.
-    quickest: f32,
-    quick_of: u32,
+    /// Of the last answers while others were not slow: those that came soon, and those that did not.
+    quick: u32,
+    slow: u32,
     long: bool,
 }
 
@@ -116,14 +123,32 @@ impl Classes {
     /// How many times what is usual this is; none if that is not known, or the class is one of long
     /// polls.
     pub fn ratio(&self, class: Class, secs: f64) -> Option<f64> {
-        let class = &self.known[usize::from(class.0)];
-        let usual = class.usual.filter(|_| !class.long)?;
+        let usual = self.usual(class)?;
         Some((secs + GRACE_SECS) / (usual + GRACE_SECS))
+    }
+
+    /// Seconds that an answer takes with little to do; none if that is not known, or the class is one
+    /// of long polls.
+    pub fn usual(&self, class: Class) -> Option<f64> {
+        let class = &self.known[usize::from(class.0)];
+        class.usual.filter(|_| !class.long)
     }
 
     /// Whether answers of this class take long by nature.
     pub fn is_long(&self, class: Class) -> bool {
         self.known[usize::from(class.0)].long
+    }
+
+    /// Whether it can be what was learnt.
+    pub fn is_sound(&self) -> bool {
+        let good = |it: &Baseline| {
+            it.samples.len() <= SAMPLES
+                && it.at < SAMPLES
+                && it
+                    .usual
+                    .is_none_or(|usual| usual.is_finite() && usual >= 0.0)
+        };
+        (1..=CLASSES_MAX).contains(&self.known.len()) && self.known.iter().all(good)
     }
 
     /// Computes the medians anew.
@@ -163,10 +188,10 @@ pub struct Load {
 
 impl Baseline {
     fn sample(&mut self, secs: f64) {
-        let most = self
-            .usual
-            .map_or(f64::MAX, |usual| (usual + GRACE_SECS) * RISE);
-        let secs = secs.min(most) as f32;
+        let secs = match self.usual {
+            Some(usual) => secs.clamp(usual / RISE, (usual + GRACE_SECS) * RISE),
+            None => secs,
+        } as f32;
         match self.samples.len() < SAMPLES {
             true => self.samples.push(secs),
             false => self.samples[self.at] = secs,
@@ -189,26 +214,24 @@ impl Baseline {
         self.usual = Some(f64::from(*median));
     }
 
-    /// A long poll is known by this: even its quickest answers take long, while those of others
-    /// do not.
+    /// A long poll is known by this: most of its answers take long, while those of others do not.
+    /// (Some come soon: when there is something to tell.)
     fn quicken(&mut self, secs: f64, healthy: bool) {
         if !healthy {
             // Perhaps all is slow.
-            (self.quickest, self.quick_of) = (f32::MAX, 0);
+            (self.quick, self.slow) = (0, 0);
             return;
         }
-        self.quickest = match self.quick_of {
-            0 => secs as f32,
-            _ => self.quickest.min(secs as f32),
-        };
-        self.quick_of += 1;
-        if f64::from(self.quickest) < LONG_SECS {
-            self.long = false;
+        match secs < LONG_SECS {
+            true => self.quick += 1,
+            false => self.slow += 1,
         }
-        if self.quick_of as usize >= SAMPLES_MIN {
-            self.long = f64::from(self.quickest) >= LONG_SECS;
-            self.quick_of = 0;
+        if self.quick + self.slow < SAMPLES_MIN as u32 {
+            return;
         }
+        let share = f64::from(self.slow) / f64::from(self.quick + self.slow);
+        self.long = share >= if self.long { LONG_STILL } else { LONG_SHARE };
+        (self.quick, self.slow) = (0, 0);
     }
 }
 
@@ -222,6 +245,15 @@ fn form(method: &str, path: &str) -> u64 {
         }
     };
     take(method.as_bytes());
+    // A style sheet is not a page, wherever it lies.
+    let kind = path
+        .rsplit('/')
+        .next()
+        .and_then(|last| last.rsplit_once('.'));
+    if let Some((_, kind)) = kind.filter(|(_, kind)| FILES.contains(kind)) {
+        take(kind.as_bytes());
+        return hash;
+    }
     let parts = path.split('/').filter(|part| !part.is_empty());
     for part in parts.take(PARTS) {
         take(b"/");
@@ -230,12 +262,6 @@ fn form(method: &str, path: &str) -> u64 {
             false => part.as_bytes(),
         });
     }
-    // A style sheet is not a page, wherever it lies.
-    let kind = path
-        .rsplit('/')
-        .next()
-        .and_then(|last| last.rsplit_once('.'));
-    take(kind.map_or(b"", |(_, kind)| kind.as_bytes()));
     hash
 }
 
@@ -333,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_poll_is_known_by_its_quickest_answers() {
+    fn a_long_poll_is_known_by_most_of_its_answers() {
         let mut classes = Classes::new();
         let poll = classes.class("GET", "/poll", Millis(0));
         let sick = Load {
@@ -349,6 +375,10 @@ mod tests {
         }
         assert!(classes.is_long(poll) && classes.ratio(poll, 25.0).is_none());
         classes.heard(poll, 0.1, CALM, Millis(0));
+        assert!(classes.is_long(poll), "something was told");
+        for _ in 0..2 * SAMPLES_MIN {
+            classes.heard(poll, 0.1, CALM, Millis(0));
+        }
         assert!(!classes.is_long(poll));
     }
 }

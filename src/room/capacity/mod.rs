@@ -21,13 +21,15 @@ mod tests;
 
 pub use classes::Class;
 use seats::SeatLaw;
-pub use share::{Wish, share};
+pub use share::{Wish, settle, share};
 use slots::SlotLaw;
 
 use crate::time::{Millis, Span};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
+/// A portal is taken to work on for a visitor who has left for no longer than this.
+const WORKS_ON_MAX: Span = Span::secs(10);
 /// Moves that are kept to be told; beyond, the oldest is forgotten.
 const MOVES_MAX: usize = 64;
 
@@ -61,20 +63,23 @@ pub struct Sent {
     pub at: Millis,
     /// Requests in flight at that moment, itself included.
     pub in_flight: u32,
+    /// It is of somebody inside.
+    inside: bool,
     epoch: u32,
 }
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The portal answered.
+    /// The portal answered with a page.
     Good,
-    /// The portal answered that something is wrong with one page (500): it says nothing about load.
+    /// The portal answered with something else (a redirect, a 404, a 500), or it is not known what
+    /// the answer waited for: its time says nothing about load.
     Odd,
     /// The portal did not answer in time, broke off, or said that it is overloaded (429, 502, 503,
     /// 504).
     Failed,
-    /// The visitor left: nothing the portal is to blame for.
+    /// The visitor left: no error of the portal's, though perhaps it was slow.
     Left,
 }
 
@@ -211,6 +216,15 @@ impl Why {
     }
 }
 
+/// How a portal does, as the law of seats sees it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Portal {
+    /// All slots are in use.
+    busy: bool,
+    /// Too many requests fail.
+    failing: bool,
+}
+
 /// What is learnt of one portal. See the module.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Capacity {
@@ -239,6 +253,11 @@ impl Capacity {
         self.seats.resume(rules.seats, now);
     }
 
+    /// Whether it can be what was found: what was stored may be damaged.
+    pub fn is_sound(&self) -> bool {
+        self.slots.is_sound() && self.seats.is_sound()
+    }
+
     /// Requests in flight at most.
     pub fn slots(&self) -> u32 {
         self.slots.limit()
@@ -249,14 +268,17 @@ impl Capacity {
         self.seats.limit()
     }
 
-    /// A request goes to the portal, with so many `in_flight` (itself included), after it has
-    /// `waited` for a slot.
-    pub fn sent(&mut self, in_flight: u32, waited: Span, now: Millis) -> Sent {
+    /// A request goes to the portal, with so many `in_flight` (itself included), after one who is
+    /// inside has `waited` for a slot; nothing for others, whose waiting says nothing.
+    pub fn sent(&mut self, in_flight: u32, waited: Option<Span>, now: Millis) -> Sent {
         self.slots.sent(in_flight);
-        self.seats.sent(waited, now);
+        if let Some(waited) = waited {
+            self.seats.sent(waited);
+        }
         Sent {
             at: now,
             in_flight,
+            inside: waited.is_some(),
             epoch: self.epoch,
         }
     }
@@ -272,10 +294,23 @@ impl Capacity {
     }
 
     /// Time passes: `head` is how long the first in the queue for a slot has waited (zero if
-    /// nobody waits), `inside` how many people are inside.
-    pub fn tick(&mut self, head: Span, inside: u32, now: Millis) {
+    /// nobody waits), `in_flight` how many requests the portal has, `inside` how many people are
+    /// inside.
+    pub fn tick(&mut self, head: Span, in_flight: u32, inside: u32, now: Millis) {
         self.decide_slots(now);
-        if let Some(moved) = self.seats.tick(head, inside, now) {
+        let portal = Portal {
+            busy: in_flight >= self.slots(),
+            failing: self.slots.is_failing(),
+        };
+        if let Some(moved) = self.seats.tick(head, portal, inside, now) {
+            self.note(moved);
+        }
+    }
+
+    /// The portal does not answer any more: whoever comes first when it is back finds few slots.
+    pub fn down(&mut self, now: Millis) {
+        self.epoch = self.epoch.wrapping_add(1);
+        if let Some(moved) = self.slots.back(now) {
             self.note(moved);
         }
     }
@@ -291,6 +326,12 @@ impl Capacity {
     /// the portal's load.
     pub fn is_long(&self, class: Class) -> bool {
         self.slots.is_long(class)
+    }
+
+    /// When the answer to a request is to be expected, as far as is known: until then the portal works
+    /// on it, also for a visitor who has left. No later than [`WORKS_ON_MAX`] after it was sent.
+    pub fn expected(&self, sent: Sent, class: Class) -> Millis {
+        sent.at + self.slots.expected(class).min(WORKS_ON_MAX)
     }
 
     /// What was decided since the last call.

@@ -7,14 +7,15 @@
 //! ```text
 //! h > 1 s or pw > 0.9        S = max(0.95·S, 0.9·A); head > 3 s: S ≤ 0.95·A; slow start ends
 //! pw > 0.6                   S = max(0.985·S, 0.9·A); slow start ends
-//! pw < 0.4 and A ≥ 0.9·S     S = 1.12·S in slow start, else (1 + 0.05·((0.4 − pw)/0.4)²)·S
+//! pw < 0.4 and A ≥ 0.9·S     S = 1.12·S in slow start, else (1 + 0.03·((0.4 − pw)/0.4)²)·S
 //! ```
 //!
-//! with A the people inside. The last line is bolder than the reference's (1.08, and 0.02 without the
+//! with A the people inside; the last not while too many requests fail: refusals that come at once
+//! make no queue. The last line is bolder than the reference's (1.08, and 0.02 without the
 //! square), with which a portal that was restored after its capacity was halved took 3 minutes to be
 //! used again; this takes 2, and in steady state it is as careful. Nobody inside is ever sent away: fewer seats come about by attrition.
 
-use super::{Limit, Move, Seen, What, Why};
+use super::{Limit, Move, Portal, Seen, What, Why};
 use crate::time::{Millis, Span};
 use serde::{Deserialize, Serialize};
 
@@ -78,8 +79,15 @@ impl SeatLaw {
     /// Goes on where it was, under the limit of now.
     pub fn resume(&mut self, limit: Limit, now: Millis) {
         self.limit = limit;
-        self.seats = limit.hold(self.seats);
+        // Fewer than there may be is what is left of a number that was written before.
+        let found = self.seats >= FLOOR;
+        self.seats = limit.hold(if found { self.seats } else { START });
         self.decided = now;
+    }
+
+    /// Whether it can be what was found.
+    pub fn is_sound(&self) -> bool {
+        self.seats.is_finite() && self.seats >= 0.0
     }
 
     /// People inside at most.
@@ -88,14 +96,15 @@ impl SeatLaw {
     }
 
     /// A request goes to the portal after it has `waited`.
-    pub fn sent(&mut self, waited: Span, _now: Millis) {
+    pub fn sent(&mut self, waited: Span) {
         let slice = &mut self.slices[0];
         slice.sent = slice.sent.saturating_add(1);
         slice.waited = slice.waited.saturating_add(u32::from(waited > WAITED));
     }
 
-    /// Once a second: how old the queue's head is, and how many people are inside.
-    pub fn tick(&mut self, head: Span, inside: u32, now: Millis) -> Option<Move> {
+    /// Once a second: how old the queue's head is, how the portal does, and how many people are
+    /// inside.
+    pub fn tick(&mut self, head: Span, portal: Portal, inside: u32, now: Millis) -> Option<Move> {
         let head = head.as_secs_f64();
         self.head_secs += SMOOTHING * (head - self.head_secs);
         if now.since(self.decided) < EVERY {
@@ -109,7 +118,8 @@ impl SeatLaw {
             return None;
         }
         let waited = match sent < REQUESTS_MIN {
-            true => 0.0,
+            // A portal that has all it may have and takes no more is not one without work.
+            true => f64::from(u8::from(portal.busy)),
             false => f64::from(newer.waited + older.waited) / f64::from(sent),
         };
         let seen = Seen {
@@ -119,7 +129,7 @@ impl SeatLaw {
             ..Seen::NOTHING
         };
         let from = self.limit();
-        let why = self.decide(head, &seen)?;
+        let why = self.decide(head, portal.failing, &seen)?;
         Some(Move {
             at: now,
             what: What::Seats,
@@ -154,7 +164,7 @@ impl SeatLaw {
         })
     }
 
-    fn decide(&mut self, head: f64, seen: &Seen) -> Option<Why> {
+    fn decide(&mut self, head: f64, failing: bool, seen: &Seen) -> Option<Why> {
         let inside = f64::from(seen.inside);
         let (seats, why) = if self.head_secs > HEAD_LONG || seen.waited > 0.9 {
             let less = (0.95 * self.seats).max(0.9 * inside);
@@ -165,10 +175,10 @@ impl SeatLaw {
             (less, Why::LongQueue)
         } else if seen.waited > 0.6 {
             ((0.985 * self.seats).max(0.9 * inside), Why::Queue)
-        } else if seen.waited < 0.4 && inside >= 0.9 * f64::from(self.limit()) {
+        } else if !failing && seen.waited < 0.4 && inside >= 0.9 * f64::from(self.limit()) {
             let more = match self.slow_start {
                 true => 0.12,
-                false => 0.05 * ((0.4 - seen.waited) / 0.4).powi(2),
+                false => 0.03 * ((0.4 - seen.waited) / 0.4).powi(2),
             };
             (self.seats * (1.0 + more), Why::Taken)
         } else {

@@ -50,6 +50,19 @@ pub fn share(seats: u32, wishes: &[Wish]) -> Vec<u32> {
     whole(&shares, wishes)
 }
 
+/// Seats as they can be given now: whoever is to have more than are inside gets what others do not
+/// hold any longer. Otherwise seats on their way from one room to another would be taken twice.
+pub fn settle(seats: u32, shares: &[u32], inside: &[u32]) -> Vec<u32> {
+    let held = inside.iter().fold(0u32, |sum, it| sum.saturating_add(*it));
+    let mut free = seats.saturating_sub(held);
+    let settled = shares.iter().zip(inside).map(|(share, inside)| {
+        let more = share.saturating_sub(*inside).min(free);
+        free -= more;
+        (*share).min(inside + more)
+    });
+    settled.collect()
+}
+
 /// Whole seats, none lost to rounding.
 fn whole(shares: &[f64], wishes: &[Wish]) -> Vec<u32> {
     let mut carried = 0.0;
@@ -91,6 +104,14 @@ mod tests {
     #[test]
     fn what_nobody_needs_is_shared_by_weight() {
         assert_eq!(share(300, &[wish(1, 0), wish(2, 0)]), [100, 200]);
+    }
+
+    #[test]
+    fn a_seat_on_its_way_is_nobodys() {
+        assert_eq!(settle(300, &[150, 150], &[300, 0]), [150, 0]);
+        assert_eq!(settle(300, &[150, 150], &[220, 0]), [150, 80]);
+        assert_eq!(settle(300, &[150, 150], &[100, 20]), [150, 150]);
+        assert_eq!(settle(300, &[100, 100, 100], &[280, 0, 0]), [100, 20, 0]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The law of slots: how many requests may be in flight (`reference`: admission laws, "L").
 //!
 //! A window closes at 20 answers or 5 failures, after at least 1 s and at most 10 s. Without data
-//! there is no decision. With *ρ* the median of answers' times, each divided by the baseline of its
+//! there is no decision. Whoever leaves before the answer, and had waited too long already, counts as
+//! an answer that took at least that long. With *ρ* the median of answers' times, each divided by the baseline of its
 //! class; *e* the share of failures; *binding* if up to 0.8·L were in flight; and *ε* the elasticity
 //! of answers per second to the number in flight, cov(ln n, ln x) ÷ var(ln n) over the last 30 binding
 //! windows:
@@ -35,8 +36,19 @@ const LONGEST: Span = Span::secs(10);
 const FAILURES_MIN: u32 = 2;
 /// A share of failures that is too much.
 const ERRORS_MAX: f64 = 0.05;
+/// Cuts for failures that changed nothing, after which what fails is taken for something else.
+const VAIN: u32 = 6;
+/// Without a baseline there are no more slots than this, unless there were.
+const BLIND_MAX: f64 = 32.0;
+/// Seconds that are far too long whatever is usual, and how slow that is.
+const FAR_TOO_LONG_SECS: f64 = 10.0;
+const FAR_TOO_SLOW: f64 = 4.0;
+/// Slots that are few for every portal.
+const FLOOR_MAX: u32 = 8;
 /// Times as slow as usual that are too slow.
 const SLOW: f64 = 2.0;
+/// An elasticity that is a loss without doubt, however soon answers come.
+const LOSS: f64 = -0.2;
 /// Of the slots, what must have been in use for them to be the limit.
 const BINDING: f64 = 0.8;
 /// Windows that the elasticity is taken from, and is not without.
@@ -63,6 +75,17 @@ pub struct SlotLaw {
     /// Of the last window that told.
     #[serde(skip)]
     slowness: Option<f64>,
+    /// Too many requests failed in the last window.
+    #[serde(skip)]
+    failing: bool,
+    /// A share of failures that fewer slots do not change: something else is broken.
+    #[serde(skip)]
+    accepted: f64,
+    #[serde(skip)]
+    errors_before: f64,
+    /// Cuts in a row after which as many failed as before.
+    #[serde(skip)]
+    vain: u32,
 }
 
 fn unbounded() -> Limit {
@@ -78,6 +101,12 @@ struct Window {
     began: Millis,
     good: u32,
     failed: u32,
+    /// Visitors who left after having waited too long.
+    left: u32,
+    /// Answers that were no pages.
+    odd: u32,
+    /// Answers that took far too long, whatever is usual.
+    far_too_long: u32,
     /// Of requests sent: how many, the sum of those in flight, and the most.
     sent: u32,
     in_flight_sum: u64,
@@ -92,6 +121,8 @@ struct Ratios {
     all: u32,
 }
 
+/// Ratios below which their median says nothing.
+const RATIOS_MIN: u32 = 5;
 /// Steps of a ratio: sixteen for each doubling, from 1/16 to 4096.
 const RATIOS: usize = 16 * 16;
 const RATIO_STEPS: f64 = 16.0;
@@ -107,7 +138,21 @@ impl SlotLaw {
             window: Window::at(now),
             pairs: VecDeque::with_capacity(PAIRS),
             slowness: None,
+            failing: false,
+            accepted: 0.0,
+            errors_before: 0.0,
+            vain: 0,
         }
+    }
+
+    /// Whether it can be what was found.
+    pub fn is_sound(&self) -> bool {
+        self.slots.is_finite() && self.slots >= 1.0 && self.classes.is_sound()
+    }
+
+    /// Whether too many requests failed when last looked.
+    pub fn is_failing(&self) -> bool {
+        self.failing
     }
 
     /// Goes on where it was, under the limit of now.
@@ -140,38 +185,59 @@ impl SlotLaw {
     pub fn answered(&mut self, sent: Sent, class: Class, answer: Answer, now: Millis) {
         match answer {
             Answer::Good => {}
+            // A long poll that comes to nothing says as little as one that comes to its end.
+            Answer::Failed if self.classes.is_long(class) => return,
             Answer::Failed => {
                 self.window.failed = self.window.failed.saturating_add(1);
                 return;
             }
-            Answer::Odd | Answer::Left => return,
+            Answer::Odd => {
+                self.window.odd = self.window.odd.saturating_add(1);
+                return;
+            }
+            Answer::Left => return self.left(sent, class, now),
         }
         self.window.good = self.window.good.saturating_add(1);
         let secs = now.since(sent.at).as_secs_f64();
         if let Some(ratio) = self.classes.ratio(class, secs) {
             self.window.ratios.add(ratio);
         }
+        if secs >= FAR_TOO_LONG_SECS && !self.classes.is_long(class) {
+            self.window.far_too_long += 1;
+        }
         let few = (IDLE_PART * self.slots).max(f64::from(IDLE));
         let load = Load {
-            idle: f64::from(sent.in_flight) <= few,
+            idle: sent.inside && f64::from(sent.in_flight) <= few,
             calm: self.slowness.is_none_or(|slowness| slowness <= SLOW),
             healthy: self.slowness.is_some_and(|slowness| slowness <= SLOW),
         };
         self.classes.heard(class, secs, load, now);
     }
 
+    /// Whoever leaves before the answer is not the portal's error. But it would have taken at least
+    /// as long as they have waited: if that is too long already, it counts.
+    fn left(&mut self, sent: Sent, class: Class, now: Millis) {
+        let secs = now.since(sent.at).as_secs_f64();
+        if let Some(ratio) = self.classes.ratio(class, secs).filter(|it| *it > SLOW) {
+            self.window.left = self.window.left.saturating_add(1);
+            self.window.ratios.add(ratio);
+        }
+    }
+
     /// Decides, if there is enough to decide from.
     pub fn decide(&mut self, now: Millis) -> Option<Move> {
         let age = now.since(self.window.began);
-        let enough = self.window.good >= ANSWERS || self.window.failed >= FAILURES;
+        let answers = self.window.answers() - self.window.failed;
+        let enough = answers >= ANSWERS || self.window.failed >= FAILURES;
         if age < SHORTEST || !(enough || age >= LONGEST) {
             return None;
         }
         let window = std::mem::replace(&mut self.window, Window::at(now));
         self.classes.refresh();
-        if window.good + window.failed == 0 {
+        if window.answers() == 0 {
             return None;
         }
+        self.accepted *= 0.99;
         let seen = self.seen(&window, age);
         let from = self.limit();
         let why = self.move_by(&seen, window.failed, self.is_binding(&window))?;
@@ -203,6 +269,12 @@ impl SlotLaw {
         })
     }
 
+    /// How long an answer of this class is to take now; none at all if nothing is known.
+    pub fn expected(&self, class: Class) -> Span {
+        let slowness = self.slowness.unwrap_or(1.0).max(1.0);
+        Span::from_secs_f64(self.classes.usual(class).unwrap_or(0.0) * slowness)
+    }
+
     /// Whether answers of this class take long by nature.
     pub fn is_long(&self, class: Class) -> bool {
         self.classes.is_long(class)
@@ -219,11 +291,15 @@ impl SlotLaw {
     }
 
     fn seen(&mut self, window: &Window, age: Span) -> Seen {
-        let median = window.ratios.median();
+        let far_too_long = window.far_too_long * 2 > window.good;
+        let median = match far_too_long {
+            true => Some(FAR_TOO_SLOW),
+            false => window.ratios.median(),
+        };
         self.slowness = median.or(self.slowness);
         if self.is_binding(window) && window.good > 0 && window.sent > 0 {
             let mean = window.in_flight_sum as f64 / f64::from(window.sent);
-            let speed = f64::from(window.good) / age.as_secs_f64();
+            let speed = f64::from(window.good + window.odd) / age.as_secs_f64();
             if self.pairs.len() == PAIRS {
                 self.pairs.pop_front();
             }
@@ -231,7 +307,7 @@ impl SlotLaw {
         }
         Seen {
             slowness: median.unwrap_or(f64::NAN),
-            errors: f64::from(window.failed) / f64::from(window.good + window.failed),
+            errors: f64::from(window.failed) / f64::from(window.answers().max(1)),
             gain: self.gain().unwrap_or(f64::NAN),
             ..Seen::NOTHING
         }
@@ -257,9 +333,11 @@ impl SlotLaw {
     fn move_by(&mut self, seen: &Seen, failed: u32, binding: bool) -> Option<Why> {
         let slots = self.slots;
         let slow = seen.slowness > SLOW;
-        let (slots, why) = if seen.errors > ERRORS_MAX && failed >= FAILURES_MIN {
+        self.failing = failed >= FAILURES_MIN && seen.errors > self.errors_max();
+        let (slots, why) = if self.failing {
+            self.in_vain(seen.errors);
             (0.7 * slots, Why::Errors)
-        } else if binding && slow && seen.gain < 0.0 {
+        } else if binding && seen.gain < if slow { 0.0 } else { LOSS } {
             (slots - 0.2 * slots.sqrt(), Why::NotFaster)
         } else if slow || binding {
             let gradient = match seen.slowness.is_nan() {
@@ -268,6 +346,11 @@ impl SlotLaw {
             };
             let headroom = f64::from(u8::from(binding)) * slots.sqrt();
             let slots = 0.8 * slots + 0.2 * (slots * gradient + headroom);
+            // Without any baseline, growth is blind.
+            let blind = !slow && seen.slowness.is_nan() && slots > BLIND_MAX.max(self.slots);
+            if blind {
+                return None;
+            }
             (slots, if slow { Why::Slow } else { Why::InUse })
         } else {
             return None;
@@ -278,12 +361,29 @@ impl SlotLaw {
         Some(why)
     }
 
+    /// The share of failures that is too much: what did not get less with fewer slots is not load.
+    fn errors_max(&self) -> f64 {
+        ERRORS_MAX.max(1.5 * self.accepted)
+    }
+
+    /// Counts cuts after which as many fail as before.
+    fn in_vain(&mut self, errors: f64) {
+        self.vain = match errors > 0.8 * self.errors_before {
+            true => self.vain + 1,
+            false => 0,
+        };
+        self.errors_before = errors;
+        if self.vain >= VAIN && errors < 0.5 {
+            (self.accepted, self.vain) = (errors, 0);
+        }
+    }
+
     /// With as few slots as there may be, what is slow may be what is usual by now.
     fn at_the_floor(&mut self, seen: &Seen, age: Span) {
         let Limit::Auto { min, .. } = self.limit else {
             return;
         };
-        if seen.slowness > SLOW && self.limit() <= min {
+        if seen.slowness > SLOW && self.limit() <= min.min(FLOOR_MAX) {
             self.classes.believe(seen.slowness, age.as_secs_f64());
         }
     }
@@ -295,6 +395,11 @@ impl Window {
             began,
             ..Window::default()
         }
+    }
+
+    fn answers(&self) -> u32 {
+        let answers = self.good.saturating_add(self.left);
+        answers.saturating_add(self.failed).saturating_add(self.odd)
     }
 }
 
@@ -317,6 +422,9 @@ impl Ratios {
 
     /// Within a fiftieth.
     fn median(&self) -> Option<f64> {
+        if self.all < RATIOS_MIN {
+            return None;
+        }
         let mut below = 0;
         let step = self.counts.iter().position(|count| {
             below += count;

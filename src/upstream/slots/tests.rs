@@ -2,17 +2,15 @@
 
 use super::*;
 
-const NOW: Millis = Millis(0);
-
 fn now(slots: &Arc<Slots>) -> Slot {
-    match slots.ask(Claim::Inside, NOW) {
+    match slots.ask(Claim::Inside, host::now()) {
         Ok(Turn::Now(slot)) => slot,
         _ => panic!("a slot was free"),
     }
 }
 
 fn later(slots: &Arc<Slots>) -> oneshot::Receiver<Slot> {
-    match slots.ask(Claim::Inside, NOW) {
+    match slots.ask(Claim::Inside, host::now()) {
         Ok(Turn::Later(receiver)) => receiver,
         _ => panic!("no slot was free"),
     }
@@ -36,11 +34,11 @@ fn a_back_channel_does_not_wait_for_the_requests_that_wait_for_it() {
     let slots = Slots::new(1, Some(1), 10, 1);
     let page = now(&slots);
     let mut next_page = later(&slots);
-    let call = slots.ask(Claim::BackChannel, NOW);
+    let call = slots.ask(Claim::BackChannel, host::now());
     let Ok(Turn::Now(call)) = call else {
         panic!("it has a slot of its own");
     };
-    let Ok(Turn::Later(mut second_call)) = slots.ask(Claim::BackChannel, NOW) else {
+    let Ok(Turn::Later(mut second_call)) = slots.ask(Claim::BackChannel, host::now()) else {
         panic!("there is one");
     };
     drop(call);
@@ -56,7 +54,7 @@ fn a_back_channel_does_not_wait_for_the_requests_that_wait_for_it() {
 #[test]
 fn those_inside_come_before_those_who_are_not() {
     let slots = Slots::new(4, Some(4), 10, 1);
-    let outside = || slots.ask(Claim::Outside, NOW);
+    let outside = || slots.ask(Claim::Outside, host::now());
     let held: Vec<_> = (0..3).map(|_| outside()).collect();
     assert!(held.iter().all(|turn| matches!(turn, Ok(Turn::Now(_)))));
     let Ok(Turn::Later(mut outside)) = outside() else {
@@ -91,6 +89,57 @@ fn whoever_takes_an_answer_slowly_holds_nobody_up() {
     assert_eq!((usage.in_flight, usage.lent), (0, LENT_PER_SLOT));
     drop((slow, slot));
     assert_eq!(slots.usage().lent, 0);
+}
+
+#[test]
+fn a_lent_slot_goes_elsewhere_and_nothing_is_lost() {
+    let slots = Slots::new(2, None, 10, 2);
+    let mut slot = now(&slots);
+    slot.lend();
+    let slot = slot.elsewhere().unwrap();
+    assert_eq!(slots.usage().lent, 1);
+    drop(slot);
+    let usage = slots.usage();
+    assert_eq!((usage.in_flight, usage.lent), (0, 0));
+    assert_eq!(usage.servers, [(true, 0), (true, 0)]);
+}
+
+#[test]
+fn who_leaves_before_the_answer_is_worked_for_until_then() {
+    let slots = Slots::new(1, None, 10, 1);
+    let mut slot = now(&slots);
+    slot.expect(host::now() + Span::mins(60));
+    slot.works(true);
+    drop(slot);
+    assert_eq!(slots.usage().in_flight, 1);
+    let mut waiting = later(&slots);
+    assert!(waiting.try_recv().is_err());
+    let later = host::now() + Span::mins(61);
+    assert!(matches!(
+        slots.ask(Claim::BackChannel, later),
+        Ok(Turn::Now(_))
+    ));
+    slots.hand_on();
+    let mut slot = waiting.try_recv().unwrap();
+    slot.expect(host::now() + Span::mins(60));
+    drop(slot);
+    assert_eq!(slots.usage().in_flight, 0);
+}
+
+#[test]
+fn a_long_queue_is_served_from_its_end() {
+    let slots = Slots::new(1, None, 10, 1);
+    let first = now(&slots);
+    let ask = |at: Millis| match slots.ask(Claim::Inside, at) {
+        Ok(Turn::Later(receiver)) => receiver,
+        _ => panic!("no slot was free"),
+    };
+    let now = host::now();
+    let mut old = ask(now - (LONG_WAIT + Span::secs(1)));
+    let mut fresh = ask(now);
+    drop(first);
+    assert!(old.try_recv().is_err() && fresh.try_recv().is_ok());
+    assert!(old.try_recv().is_ok());
 }
 
 #[test]
@@ -135,13 +184,13 @@ fn a_limit_that_moves_takes_nothing_away() {
     let held = [now(&slots), now(&slots)];
     let mut waiting = later(&slots);
     slots.set_limit(1);
-    assert_eq!(slots.head(Millis(50)), Span(50));
+    assert!(slots.head(host::now() + Span(50)) >= Span(50));
     let [one, other] = held;
     drop(one);
     assert!(waiting.try_recv().is_err());
     slots.set_limit(2);
     assert_eq!(waiting.try_recv().unwrap().in_flight(), 2);
-    assert_eq!(slots.head(Millis(50)), Span::ZERO);
+    assert_eq!(slots.head(host::now() + Span(50)), Span::ZERO);
     drop(other);
 }
 
@@ -151,11 +200,14 @@ fn a_full_queue_and_a_dead_portal_say_so() {
     let _held = now(&slots);
     let mut waiting = later(&slots);
     assert!(matches!(
-        slots.ask(Claim::Inside, NOW),
+        slots.ask(Claim::Inside, host::now()),
         Err(NoSlot::QueueFull)
     ));
     slots.set_up(0, false);
-    assert!(matches!(slots.ask(Claim::Inside, NOW), Err(NoSlot::Down)));
+    assert!(matches!(
+        slots.ask(Claim::Inside, host::now()),
+        Err(NoSlot::Down)
+    ));
     assert_eq!(
         waiting.try_recv().err(),
         Some(oneshot::error::TryRecvError::Closed)

@@ -142,7 +142,7 @@ fn answers_that_all_take_as_long_as_a_time_out_are_not_what_is_usual() {
         );
     }
     run.scene.always = None;
-    go_on(&mut run, 6);
+    go_on(&mut run, 12);
     let used = go_on(&mut run, 10);
     assert!(used > 0.85, "and afterwards all is well: {used:.3}");
 }
@@ -209,6 +209,9 @@ fn refusals_that_come_at_once_are_not_speed() {
     run.scene.refuses = true;
     go_on(&mut run, 2);
     assert!(run.law.slots() <= 4, "{}", run.law.slots());
+    let seats = run.law.seats();
+    go_on(&mut run, 3);
+    assert!(run.law.seats() <= seats, "and they let nobody in");
 }
 
 /// Envoy #11579.
@@ -220,14 +223,14 @@ fn what_was_sent_before_a_change_says_nothing_about_it() {
     };
     let mut law = Capacity::new(&rules, Millis(0));
     let early: Vec<Sent> = (1..20)
-        .map(|n| law.sent(n, Span::ZERO, Millis(0)))
+        .map(|n| law.sent(n, Some(Span::ZERO), Millis(0)))
         .collect();
     law.back(10, Millis(2_000));
     assert_eq!(law.slots(), 4);
     for sent in early {
         law.answered(sent, Class::OTHER, Answer::Failed, Millis(9_000));
     }
-    law.tick(Span::ZERO, 10, Millis(30_000));
+    law.tick(Span::ZERO, 0, 10, Millis(30_000));
     assert_eq!((law.slots(), law.seats()), (4, 10));
 }
 
@@ -241,13 +244,46 @@ fn a_visitor_who_leaves_is_not_the_portals_error() {
     for second in 1..60 {
         for _ in 0..20 {
             let now = Millis(second * 1_000);
-            let sent = law.sent(8, Span::ZERO, now);
+            let sent = law.sent(8, Some(Span::ZERO), now);
             law.answered(sent, Class::OTHER, Answer::Left, now);
-            let sent = law.sent(8, Span::ZERO, now);
+            let sent = law.sent(8, Some(Span::ZERO), now);
             law.answered(sent, Class::OTHER, Answer::Odd, now);
         }
     }
     assert!(law.slots() >= 8);
+}
+
+/// Some of the requests fail, whatever the load: a part of the portal is broken.
+#[test]
+fn what_fails_at_any_load_is_not_load() {
+    let rules = CapacityRules {
+        slots: SLOTS,
+        seats: Limit::Fixed(10),
+    };
+    let mut law = Capacity::new(&rules, Millis(0));
+    for second in 0..600 {
+        let now = Millis(second * 1_000);
+        for request in 0..30 {
+            let slots = law.slots();
+            let sent = law.sent(slots, Some(Span::ZERO), now);
+            let failed = request % 13 == 0;
+            let answer = if failed { Answer::Failed } else { Answer::Good };
+            law.answered(sent, Class::OTHER, answer, now + Span(100));
+        }
+    }
+    assert!(law.slots() >= 8, "{}", law.slots());
+}
+
+/// Fixed seats, a cold start in the middle of a rush: nothing tells what is usual.
+#[test]
+fn without_a_baseline_slots_do_not_grow_blindly() {
+    let mut run = Run::new(Scene::reference(), SLOTS, Limit::Fixed(320), 5);
+    for _ in 0..10 {
+        go_on(&mut run, 1);
+        assert!(run.law.slots() <= 48, "{}", run.law.slots());
+    }
+    let used = go_on(&mut run, 10);
+    assert!(used > 0.85, "{used:.3}");
 }
 
 #[test]

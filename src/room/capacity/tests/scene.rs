@@ -218,7 +218,7 @@ impl Run {
         if self.now.0.is_multiple_of(1_000) {
             let head = self.queue.front();
             let head = head.map_or(Span::ZERO, |(_, since)| self.now.since(*since));
-            self.law.tick(head, self.inside(), self.now);
+            self.law.tick(head, self.in_flight, self.inside(), self.now);
         }
         let pace = (f64::from(seats) / 30.0).max(1.0);
         let coming = self.scene.crowd * self.scene.capacity();
@@ -244,7 +244,7 @@ impl Run {
             }
             self.in_flight += 1;
             let poll = self.chance() < self.scene.polls.0;
-            let sent = self.law.sent(self.in_flight, waited, self.now);
+            let sent = self.law.sent(self.in_flight, Some(waited), self.now);
             let class = self.law.class("GET", if poll { "/poll" } else { "/page" });
             if poll && self.law.is_long(class) {
                 self.in_flight -= 1;
