@@ -25,6 +25,9 @@ const TABLES: [&str; 11] = [
     "room.",
 ];
 
+/// The table of a lane, of which there may be several in a room.
+const LANE: &str = "room.lane.";
+
 #[test]
 fn every_shipped_file_is_valid() {
     for entry in fs::read_dir(root().join("deploy/examples")).unwrap() {
@@ -96,8 +99,11 @@ fn the_image_is_built_with_the_compiler_that_we_ask_for() {
 #[test]
 fn the_readme_knows_every_key() {
     let written = readme_keys();
-    for table in TABLES.into_iter().chain(["room.poll."]) {
-        let unknown = format!("{table}nonsense=1");
+    for table in TABLES.into_iter().chain(["room.poll.", LANE]) {
+        let unknown = match table {
+            LANE => lane("nonsense = 1"),
+            table => format!("{table}nonsense=1"),
+        };
         let problems = with(&[unknown]).unwrap_err();
         let mut helps = problems.iter().map(|problem| problem.help.as_str());
         let keys = helps.find_map(|help| Some(help.split_once("the keys here are: ")?.1));
@@ -116,15 +122,19 @@ fn the_readme_knows_every_key() {
 #[test]
 fn the_defaults_of_the_readme_are_those_of_the_program() {
     let plain = format!("{:?}", with(&[]).unwrap());
+    let plain_lane = format!("{:?}", with(&[lane("")]).unwrap());
     let mut compared = 0;
     for (key, default) in readme_keys() {
         // A name that is written names the room, too.
         let Some(value) = default.filter(|_| key != "portal.name") else {
             continue;
         };
-        let set = format!("{key}={value}");
+        let (set, plain) = match key.strip_prefix(LANE) {
+            Some(key) => (lane(&format!("{key} = {value}")), &plain_lane),
+            None => (format!("{key}={value}"), &plain),
+        };
         let written = format!("{:?}", with(std::slice::from_ref(&set)).unwrap());
-        assert_eq!(written, plain, "{set}");
+        assert_eq!(written, *plain, "{set}");
         compared += 1;
     }
     assert!(compared > 35, "{compared}");
@@ -212,6 +222,11 @@ fn image(instruction: &str) -> Vec<String> {
 /// The strings of an instruction in its exec form.
 fn json(words: &[String]) -> Vec<String> {
     serde_json::from_str(&words.join(" ")).unwrap()
+}
+
+/// A lane of the room with `key`, as `--set` writes it.
+fn lane(key: &str) -> String {
+    format!("room.lane=[{{ name = \"a\", path = \"/a\", {key} }}]")
 }
 
 /// A configuration of one portal with these values set.

@@ -6,7 +6,7 @@ mod status;
 
 pub use advice::{Advice, Answers, Lengths, Recommended, RoomAdvice, WouldWait};
 pub use status::{
-    HouseStatus, MoveStatus, PortalStatus, Promises, Range, RoomStatus, ServerStatus,
+    HouseStatus, LaneStatus, MoveStatus, PortalStatus, Promises, Range, RoomStatus, ServerStatus,
 };
 
 use crate::front::House;

@@ -2,7 +2,7 @@
 
 use super::Desk;
 use crate::host;
-use crate::room::{Counts, Figures, Observed, Rules, Status};
+use crate::room::{Counts, Figures, LaneStatus, Observed, Rules, Status};
 use crate::time::Span;
 use crate::upstream::{self, Portal};
 use prometheus::core::Collector;
@@ -49,6 +49,22 @@ const ROOM_GAUGES: [Series<RoomView, f64>; 27] = [
 ];
 
 #[rustfmt::skip]
+const LANE_GAUGES: [Series<LaneStatus, f64>; 5] = [
+    ("preau_lane_waiting", "Tickets waiting in the lane", |l| l.waiting as f64),
+    ("preau_lane_seats_taken", "Seats taken by the lane, or kept for its called tickets", |l| f64::from(l.committed)),
+    ("preau_lane_seats_reserve", "Seats kept for the lane", |l| f64::from(l.reserve)),
+    ("preau_lane_open", "Whether the lane takes newcomers at this hour", |l| flag(l.open)),
+    ("preau_lane_promise_high_seconds", "Upper bound of what somebody who came into the lane now would be promised; NaN while unknown", |l| l.promise.map_or(f64::NAN, |p| p.high.as_secs_f64())),
+];
+
+#[rustfmt::skip]
+const LANE_COUNTS: [Series<LaneStatus, u64>; 3] = [
+    ("preau_lane_tickets_total", "Tickets given out in the lane", |l| l.tickets_total),
+    ("preau_lane_calls_total", "Tickets of the lane called", |l| l.calls_total),
+    ("preau_lane_straight_total", "Visitors of the lane who went straight in", |l| l.straight_total),
+];
+
+#[rustfmt::skip]
 const PORTAL_GAUGES: [Series<Portal, f64>; 7] = [
     ("preau_portal_up", "Whether any server of the portal is up", |p| flag(p.is_up())),
     ("preau_portal_slots", "Requests in flight at most", |p| f64::from(p.usage().limit)),
@@ -92,6 +108,7 @@ pub fn text(desk: &Desk) -> prometheus::Result<String> {
         .map(|door| (door.room().status(now), door.config.rules.clone()))
         .collect();
     page.rooms(&rooms)?;
+    page.lanes(&rooms)?;
     page.portals(&desk.house.portals)?;
     page.house(desk)?;
     let mut families = desk.house.metrics.gather();
@@ -137,6 +154,32 @@ impl Page {
                 counter
                     .with_label_values(&labels)
                     .inc_by(read(&status.counts));
+            }
+        }
+        Ok(())
+    }
+
+    /// Of rooms that have several.
+    fn lanes(&self, rooms: &[RoomView]) -> prometheus::Result<()> {
+        let rooms = rooms.iter().map(|(status, _)| status);
+        let lanes: Vec<([&str; 2], &LaneStatus)> = rooms
+            .filter(|room| room.lanes.len() > 1)
+            .flat_map(|room| {
+                room.lanes
+                    .iter()
+                    .map(|lane| ([&*room.name, &*lane.name], lane))
+            })
+            .collect();
+        for (name, help, read) in LANE_GAUGES {
+            let gauge = self.gauges(name, help, &["room", "lane"])?;
+            for (labels, lane) in &lanes {
+                gauge.with_label_values(labels).set(read(lane));
+            }
+        }
+        for (name, help, read) in LANE_COUNTS {
+            let counter = self.counters(name, help, &["room", "lane"])?;
+            for (labels, lane) in &lanes {
+                counter.with_label_values(labels).inc_by(read(lane));
             }
         }
         Ok(())

@@ -76,6 +76,9 @@ pub struct RoomStatus {
     pub visit_seconds: Option<f64>,
     /// Visitors let in since the start.
     pub entered_total: u64,
+    /// The lanes; none if the room has but one line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lanes: Vec<LaneStatus>,
     /// Everything that was counted since the start, by name.
     pub counts: BTreeMap<String, u64>,
 }
@@ -98,6 +101,29 @@ pub struct Promises {
     /// Mean of wait − estimate, for each tenth from the shortest estimates to the longest; empty
     /// while there are fewer than ten.
     pub bias_seconds: Vec<f64>,
+}
+
+/// One lane of a room.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LaneStatus {
+    /// Its name; empty for the lane of all others, if the file does not name it.
+    pub name: String,
+    /// Its share of the calls, beside the other lanes' weights.
+    pub weight: u32,
+    /// Seats that are kept for it.
+    pub reserve: u32,
+    /// Whether it takes newcomers at this hour.
+    pub open: bool,
+    /// Seats taken, or kept for somebody who was called.
+    pub taken: u32,
+    /// Living tickets.
+    pub waiting: u64,
+    /// What somebody who came into it now would be promised; null while unknown.
+    pub wait_seconds: Option<Range>,
+    /// Tickets called since the start.
+    pub calls_total: u64,
+    /// Visitors who went straight in since the start.
+    pub straight_total: u64,
 }
 
 /// An opening whose early comers are drawn by lot.
@@ -218,16 +244,14 @@ pub fn rooms(desk: &Desk) -> Vec<RoomStatus> {
                 callbacks: status.callbacks,
                 called: status.called,
                 waiting: status.waiting,
-                wait_seconds: status.promise.map(|promise| Range {
-                    low: promise.low.0 / 1000,
-                    high: promise.high.ceil_secs(),
-                }),
+                wait_seconds: range(status.promise),
                 pace_per_second: status.pace,
                 promise_factor: status.q,
                 promises: promises(&status),
                 observed: advice::would_wait(&status),
                 visit_seconds: status.visit_secs,
                 entered_total: status.entered_total,
+                lanes: lanes(status.lanes),
                 counts: room::Counts::SERIES
                     .map(|(name, _, read)| (name.to_owned(), read(&status.counts)))
                     .into(),
@@ -247,6 +271,34 @@ fn promises(status: &room::Status) -> Option<Promises> {
         late: figures.late,
         raised: status.counts.raised_per_promise(),
         bias_seconds: figures.bias.clone(),
+    })
+}
+
+/// A room's lanes, if there are several.
+fn lanes(lanes: Vec<room::LaneStatus>) -> Vec<LaneStatus> {
+    if lanes.len() < 2 {
+        return Vec::new();
+    }
+    lanes
+        .into_iter()
+        .map(|lane| LaneStatus {
+            weight: lane.weight,
+            reserve: lane.reserve,
+            open: lane.open,
+            taken: lane.committed,
+            waiting: lane.waiting,
+            wait_seconds: range(lane.promise),
+            calls_total: lane.calls_total,
+            straight_total: lane.straight_total,
+            name: lane.name,
+        })
+        .collect()
+}
+
+fn range(promise: Option<room::Promise>) -> Option<Range> {
+    promise.map(|promise| Range {
+        low: promise.low.0 / 1000,
+        high: promise.high.ceil_secs(),
     })
 }
 

@@ -41,6 +41,7 @@ pub async fn keep(house: &Arc<House>) {
             tokio::spawn(portal.clone().probe_forever(server));
         }
     }
+    tokio::spawn(tell_hours(house.clone()));
     tokio::spawn(forget(house.clone()));
     tokio::spawn(certificates::watch(house.clone()));
     #[cfg(feature = "acme")]
@@ -73,6 +74,13 @@ async fn tell(portal: Arc<Portal>, doors: Vec<Arc<Door>>) {
         if up.changed().await.is_err() {
             return;
         }
+    }
+}
+
+async fn tell_hours(house: Arc<House>) {
+    loop {
+        tokio::time::sleep(LONGEST.into()).await;
+        house.tell_hours();
     }
 }
 

@@ -119,17 +119,16 @@ impl Keeper {
         let groups: Vec<Group<'_>> = (self.house.doors.iter())
             .filter_map(|door| {
                 let mut room = door.room();
-                let (next, reserved) = room.numbers();
-                let wanted = store::reservation(next, reserved);
+                let (reserved, more) = store::reservations(&room);
                 let changes = match self.snapshot {
                     true => room.snapshot(),
                     false => room.take_changes(),
                 };
-                let needed = !changes.is_empty() || wanted != reserved;
+                let needed = !changes.is_empty() || more;
                 needed.then(|| Group {
                     room: &door.config.name,
                     changes,
-                    reserved: wanted,
+                    reserved,
                     taken: host::now(),
                 })
             })
@@ -151,7 +150,7 @@ impl Keeper {
         for group in &groups {
             if let Some(door) = self.house.door_named(group.room) {
                 let mut room = door.room();
-                room.reserve(group.reserved);
+                (group.reserved.iter()).for_each(|lane| room.reserve(lane.limit));
                 room.stored();
             }
         }

@@ -137,6 +137,7 @@ pub fn start(mut config: Config) -> Result<Running, StartError> {
     let keys = Arc::new(keys);
     let house = House::new(config, rooms, portals, &keys, metrics, access, tls);
     let house = Arc::new(house);
+    house.tell_hours();
     certificates::warn_of_ends(&house);
     let addresses = addresses(&listeners);
     let admin = desk_listener.local_addr().map_err(StartError::Thread)?;

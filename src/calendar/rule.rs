@@ -43,6 +43,17 @@ impl Rule {
         Ok(Rule { days, from, to })
     }
 
+    /// Its days.
+    pub fn days(&self) -> Days {
+        self.days
+    }
+
+    /// The first minute of the day, and the one after the last: of the next day, unless it is above
+    /// the first.
+    pub fn hours(&self) -> (u16, u16) {
+        (self.from, self.to)
+    }
+
     /// Whether it holds while the clock on the wall shows `reading`.
     pub fn holds(&self, reading: DateTime) -> bool {
         let minute = minutes(reading.time());

@@ -3,6 +3,7 @@
 use super::certificates;
 use crate::config::{self, Config, Flows, MAX_FILE_BYTES, Portal, Problems, RoomConfig, Source};
 use crate::room::Limit;
+use crate::room::Rules;
 use crate::time::Span;
 use crate::upstream::try_server;
 use clap::Args;
@@ -162,7 +163,7 @@ fn summary(path: &Path, config: &Config) -> String {
             rules.mode.name(),
             limit(room.seats),
             config::show(rules.idle),
-            flows_of(&room.flows),
+            flows_of(&room.flows) + &lanes_of(rules),
         );
     }
     out
@@ -188,6 +189,18 @@ fn flows_of(flows: &Flows) -> String {
         }
     }
     out
+}
+
+/// The lanes of a room that has several, with their weights.
+fn lanes_of(rules: &Rules) -> String {
+    if rules.lanes.len() < 2 {
+        return String::new();
+    }
+    let named = rules.lanes.iter().map(|lane| match lane.name.as_str() {
+        "" => format!("all others {}", lane.weight),
+        name => format!("{name} {}", lane.weight),
+    });
+    format!(" · lanes {}", named.collect::<Vec<String>>().join(", "))
 }
 
 fn join(patterns: &[impl Display]) -> String {

@@ -131,6 +131,7 @@ fn tables(house: &HouseStatus) -> String {
             }
         }
     }
+    text += &lanes(house);
     let minutes = house.uptime_seconds / 60;
     let _ = writeln!(
         text,
@@ -146,6 +147,37 @@ fn tables(house: &HouseStatus) -> String {
         },
         if house.draining { ", stopping" } else { "" },
     );
+    text
+}
+
+/// A line for each lane of rooms that have several.
+fn lanes(house: &HouseStatus) -> String {
+    let mut text = String::new();
+    for room in &house.rooms {
+        for lane in &room.lanes {
+            let name = match lane.name.as_str() {
+                "" => "all others",
+                name => name,
+            };
+            let _ = writeln!(
+                text,
+                "{}, lane {name}: {} waiting, {} in, weight {}{}{}",
+                room.name,
+                lane.waiting,
+                lane.taken,
+                lane.weight,
+                match lane.reserve {
+                    0 => String::new(),
+                    seats => format!(", {seats} seats kept"),
+                },
+                if lane.open {
+                    ""
+                } else {
+                    ", closed at this hour"
+                },
+            );
+        }
+    }
     text
 }
 

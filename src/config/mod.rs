@@ -8,6 +8,7 @@ mod acme;
 mod capacity;
 mod flows;
 mod hosts;
+mod lanes;
 mod limits;
 mod listeners;
 mod overrides;
@@ -30,6 +31,7 @@ mod values;
 
 pub use flows::{FlowList, Flows};
 pub use hosts::HostPattern;
+pub use lanes::{Header, Hint, LaneConfig, Members, Newcomer, Title};
 pub use parse::{MAX_FILE_BYTES, Source, parse};
 pub use pattern::{PathPattern, PathSet, Specificity};
 pub use plans::Notice;
@@ -385,6 +387,8 @@ pub struct RoomConfig {
     pub flows: Flows,
     /// Seats, times and mode.
     pub rules: Rules,
+    /// The lanes, as in the rules; none if the room has but one line.
+    pub lanes: Vec<LaneConfig>,
     /// Whether the number of seats is found; [`Rules::seats`] is where it begins.
     pub seats: Limit,
     /// Its part of its portal's seats, beside other rooms whose seats are found; at least 1.

@@ -123,7 +123,7 @@ fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
     let log = log(&mut top);
     let limits = limits::read(&mut top);
     let portals = portals::read(&mut top, &listen);
-    let rooms = rooms::read(&mut top, &portals, &time_zone);
+    let rooms = rooms::read(&mut top, &portals, &trust, &time_zone);
     top.finish();
     Some(Config {
         listeners,

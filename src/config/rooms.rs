@@ -1,13 +1,11 @@
 //! `[[room]]`: what is guarded, for whom it is open, and the rules.
 
-use super::capacity;
-use super::flows;
 use super::hosts::{self, HostPattern};
 use super::pattern::PathPattern;
 use super::requests::path;
 use super::table::{Table, nearest};
 use super::values::{choice, list, name, number, parsed, show, span};
-use super::{RoomConfig, plans, portals};
+use super::{RoomConfig, Trust, capacity, flows, lanes, plans, portals};
 use crate::room::{Limit, Mode, Rules};
 use crate::time::Span;
 use jiff::tz::TimeZone;
@@ -45,6 +43,7 @@ const HOST_EXAMPLE: &str = "write a host such as \"ent.example.fr\", \"*.example
 pub(super) fn read(
     top: &mut Table<'_>,
     portals: &[portals::Read],
+    trust: &Trust,
     zone: &TimeZone,
 ) -> Option<Vec<RoomConfig>> {
     let tables = top.tables("room");
@@ -53,7 +52,7 @@ pub(super) fn read(
         if portals.len() == 1 && !top.has("room") {
             let defaults = DeTable::new();
             let defaults = Table::top(&defaults, sink);
-            return room(defaults, portals, zone, true).map(|room| vec![room]);
+            return room(defaults, portals, (trust, zone), true).map(|room| vec![room]);
         }
         if !portals.is_empty() {
             sink.doubtful(
@@ -71,7 +70,7 @@ pub(super) fn read(
     for table in tables {
         let name_at = table.span(&["name"]);
         let paths_at = table.span(&["path", "host"]);
-        let room = room(table, portals, zone, only);
+        let room = room(table, portals, (trust, zone), only);
         if let Some(room) = &room {
             if rooms.iter().flatten().any(|other| other.name == room.name) {
                 sink.wrong(
@@ -118,7 +117,7 @@ fn overlap(
 fn room(
     mut table: Table<'_>,
     portals: &[portals::Read],
-    zone: &TimeZone,
+    (trust, zone): (&Trust, &TimeZone),
     only: bool,
 ) -> Option<RoomConfig> {
     let portal = portal(&mut table, portals);
@@ -138,7 +137,8 @@ fn room(
     let flows = flows::read(&mut table);
     let seats = capacity::seats(&mut table);
     let weight = table.read_or("weight", number(WEIGHT), 1);
-    let rules = rules(&mut table, seats);
+    let mut rules = rules(&mut table, seats);
+    let lanes = lanes::read(&mut table, &mut rules, seats, trust);
     let (plan, notices) = plans::read(&mut table, zone);
     table.finish();
     Some(RoomConfig {
@@ -149,6 +149,7 @@ fn room(
         cookie_domain,
         flows,
         rules,
+        lanes,
         seats,
         weight,
         plan,

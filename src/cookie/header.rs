@@ -3,6 +3,10 @@
 //! The split at `;` and `=` is written here and not taken from a library: it must look at raw
 //! bytes (a portal's own cookies need not be UTF-8), without allocating, on every request.
 
+mod hint;
+
+pub use hint::LaneHint;
+
 use super::{Keys, Rejected, TICKET_MAX, open, room_id, seal};
 use crate::room::{Pass, Ticket, Visitor};
 use crate::time::{Millis, Span};

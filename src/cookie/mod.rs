@@ -15,7 +15,7 @@ mod given;
 mod header;
 mod keys;
 
-pub use header::{Held, RoomCookie, RoomCookies, strip_request, strip_response};
+pub use header::{Held, LaneHint, RoomCookie, RoomCookies, strip_request, strip_response};
 pub use keys::{KeyError, Keys};
 
 use crate::room::{Pass, Ticket, Visitor};

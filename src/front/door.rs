@@ -1,11 +1,12 @@
 //! A door: a room and what belongs to it; the house: all doors and what they share.
 
 use super::access::AccessLog;
+use super::classes::Classes;
 use super::crowd::{Crowd, network};
-use super::page::{Pages, RefusalKind};
+use super::page::{LaneWords, Lang, Pages, RefusalKind};
 use super::written::Written;
 use crate::config::{Config, Notice, RoomConfig, Routes};
-use crate::cookie::{Held, Keys, Rejected, RoomCookie, RoomCookies};
+use crate::cookie::{Held, Keys, Rejected, RoomCookie, RoomCookies, room_id};
 use crate::host;
 use crate::metrics::{Metrics, RoomMeters};
 use crate::room::{Room, Visitor};
@@ -15,11 +16,17 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use http::HeaderMap;
 use jiff::tz::TimeZone;
 use prometheus::IntCounter;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::task::TaskTracker;
+
+/// Codes of classes that are tried a minute from one address (a whole school is one) …
+const CODES_PER_MINUTE: u32 = 300;
+/// … and by one visitor.
+const CODES_OF_VISITOR: u32 = 6;
 
 /// The index of no rule.
 const NO_RULE: usize = usize::MAX;
@@ -47,6 +54,8 @@ pub struct House {
     routes: Routes,
     newcomers: DefaultKeyedRateLimiter<u128>,
     callbacks: DefaultKeyedRateLimiter<u128>,
+    codes: DefaultKeyedRateLimiter<u128>,
+    codes_of_visitors: DefaultKeyedRateLimiter<(u32, u64)>,
     rejected: Vec<IntCounter>,
     refused: Vec<IntCounter>,
 }
@@ -58,6 +67,9 @@ pub struct Door {
     pub(super) name: Arc<str>,
     pub(super) cookie: RoomCookie,
     pub(super) meters: RoomMeters,
+    /// What is said of its lanes, by language.
+    lane_words: [LaneWords; Lang::ALL.len()],
+    pub(super) classes: Classes,
     room: Mutex<Room>,
     /// The rule of the schedule that holds; [`NO_RULE`] if none does.
     rule: AtomicUsize,
@@ -104,6 +116,7 @@ impl House {
         access: AccessLog,
         tls: Option<Tls>,
     ) -> House {
+        let pages = Pages::new();
         let doors = (config.rooms.iter().zip(rooms))
             .map(|(room_config, room)| {
                 let rules = &room_config.rules;
@@ -118,6 +131,8 @@ impl House {
                 Arc::new(Door {
                     cookie: RoomCookie::new(keys.clone(), &cookies),
                     meters: metrics.room(name),
+                    classes: Classes::default(),
+                    lane_words: Lang::ALL.map(|lang| pages.lanes(lang, room_config)),
                     name: name.as_str().into(),
                     room: Mutex::new(room),
                     rule: AtomicUsize::new(NO_RULE),
@@ -130,6 +145,8 @@ impl House {
             routes: Routes::new(&config.rooms),
             newcomers: rate(limits.tickets_per_minute, limits.tickets_burst),
             callbacks: rate(limits.callbacks_per_minute, limits.callbacks_burst),
+            codes: rate(CODES_PER_MINUTE, CODES_PER_MINUTE),
+            codes_of_visitors: rate(CODES_OF_VISITOR, CODES_OF_VISITOR),
             rejected: (Rejected::NAMES.iter())
                 .map(|(name, _)| metrics.cookie_rejected(name))
                 .collect(),
@@ -137,7 +154,7 @@ impl House {
                 .map(|kind| metrics.refusal(kind.name()))
                 .collect(),
             written: Written::new(metrics.store_late.clone()),
-            pages: Pages::new(),
+            pages,
             zone: config.time_zone.clone(),
             crowd: Crowd::default(),
             draining: AtomicBool::new(false),
@@ -182,6 +199,14 @@ impl House {
         self.speaks_for_many(address, proven) || self.callbacks.check_key(&network(address)).is_ok()
     }
 
+    /// Whether the visitor `number` may try one more code of a class. An address is no visitor's own:
+    /// a school is one; so it is counted whoever speaks for it.
+    pub(super) fn may_try_code(&self, address: IpAddr, door: &Door, number: u64) -> bool {
+        let visitor = (room_id(&door.name), number);
+        self.codes_of_visitors.check_key(&visitor).is_ok()
+            && self.codes.check_key(&network(address)).is_ok()
+    }
+
     /// Whether a proxy of ours is at this address. One that does not say whom it speaks for
     /// speaks for everybody; unless the address is `proven` to be a visitor's own.
     pub(super) fn speaks_for_many(&self, address: IpAddr, proven: bool) -> bool {
@@ -194,6 +219,8 @@ impl House {
     pub fn forget_quiet_addresses(&self) {
         self.newcomers.retain_recent();
         self.callbacks.retain_recent();
+        self.codes.retain_recent();
+        self.codes_of_visitors.retain_recent();
     }
 
     /// Counts and returns a refusal.
@@ -258,6 +285,26 @@ impl Door {
     }
 }
 
+impl Door {
+    /// What is said of its lanes, if it has several.
+    pub(super) fn lanes(&self, lang: Lang) -> Option<&LaneWords> {
+        let words = &self.lane_words[lang as usize];
+        (self.config.lanes.len() > 1).then_some(words)
+    }
+
+    /// Whether somebody of the lane at `index` may type the code of a class.
+    pub(super) fn takes_code(&self, index: usize) -> bool {
+        let lanes = &self.config.lanes;
+        lanes.iter().any(|lane| lane.code) && lanes.get(index).is_none_or(|lane| !lane.code)
+    }
+
+    /// The name of the lane at `index`, if it has one.
+    pub(super) fn lane_name(&self, index: usize) -> Option<&str> {
+        let lane = self.config.lanes.get(index)?;
+        Some(lane.name.as_str()).filter(|name| !name.is_empty())
+    }
+}
+
 impl Thread {
     /// A thread's view, with no connections yet.
     pub fn new(house: Arc<House>) -> Thread {
@@ -278,8 +325,8 @@ fn number(visitor: Visitor) -> Option<u64> {
     }
 }
 
-/// A rate for each address.
-fn rate(per_minute: u32, burst: u32) -> DefaultKeyedRateLimiter<u128> {
+/// A rate for each address, or whatever is told apart.
+fn rate<K: Clone + Eq + Hash>(per_minute: u32, burst: u32) -> DefaultKeyedRateLimiter<K> {
     let [per_minute, burst] =
         [per_minute, burst].map(|n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN));
     RateLimiter::keyed(Quota::per_minute(per_minute).allow_burst(burst))

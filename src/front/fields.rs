@@ -264,6 +264,7 @@ mod tests {
                 ("host", host),
             ]);
             let origin = Origin {
+                vouched: false,
                 address: address.parse().unwrap(),
                 hops: vec!["10.0.0.1".parse().unwrap()],
                 proven: true,

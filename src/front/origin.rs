@@ -35,6 +35,8 @@ pub struct Origin {
     pub hops: Vec<IpAddr>,
     /// The visitor came over HTTPS.
     pub secure: bool,
+    /// A proxy of ours brings the request, and so its fields.
+    pub vouched: bool,
     /// The address is surely the visitor's, and not that of a proxy we do not know of.
     pub proven: bool,
 }
@@ -52,9 +54,10 @@ impl Origin {
             address: peer.address.to_canonical(),
             hops: Vec::new(),
             secure: peer.secure || config.cookie.secure,
+            vouched: config.trust.covers(peer.address),
             proven: peer.proven,
         };
-        if config.trust.covers(peer.address) {
+        if origin.vouched {
             match config.trust.field {
                 TrustedField::XForwardedFor => {
                     origin.walk(

@@ -1,6 +1,7 @@
 //! `/.preau/`: the one corner of a guarded host that is ours.
 
 use super::body::Body;
+use super::classes;
 use super::door::{Door, House};
 use super::draw::{self, Draw};
 use super::page::{RefusalKind, Said};
@@ -23,6 +24,8 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 struct Status<'a> {
     state: &'a str,
     room: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lane: Option<&'a str>,
     position: Option<u64>,
     wait_seconds: Option<WaitSeconds>,
     poll_after_seconds: Option<u64>,
@@ -60,6 +63,9 @@ pub fn answer(
         }
         ("leave", &Method::POST, Some(door)) => leave(house, door, manner, headers),
         ("leave", ..) => reply::refusal(house, manner, RefusalKind::MethodNotAllowed, None, None),
+        ("class", &Method::GET | &Method::HEAD, Some(door)) => {
+            classes::form(house, door, manner, headers)
+        }
         (_, &Method::GET | &Method::HEAD, _) => asset(house, manner, name),
         _ => reply::refusal(house, manner, RefusalKind::MethodNotAllowed, None, None),
     }
@@ -75,6 +81,7 @@ fn status(house: &House, door: &Door, manner: Manner, who: Visitor) -> Response<
     let mut status = Status {
         state: "outside",
         room: &door.config.name,
+        lane: None,
         position: None,
         wait_seconds: None,
         poll_after_seconds: None,
@@ -94,6 +101,7 @@ fn status(house: &House, door: &Door, manner: Manner, who: Visitor) -> Response<
             ticket,
             fresh,
         } => {
+            status.lane = door.lane_name(waiting.lane);
             describe(house, door, manner, &mut status, &waiting);
             status.draw = lot.map(|lot| Draw::of(&lot, waiting.number, house));
             return with_ticket(reply::json(&status), door, fresh.then_some(ticket));
@@ -175,7 +183,7 @@ fn leave(house: &House, door: &Door, manner: Manner, headers: &HeaderMap) -> Res
 
 /// Whether a request comes from the host's own pages or from the visitor, as far as the browser
 /// tells (Fetch Metadata).
-fn from_here(headers: &HeaderMap) -> bool {
+pub(super) fn from_here(headers: &HeaderMap) -> bool {
     let here = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
     headers.get_all(SEC_FETCH_SITE).iter().all(here)
 }

@@ -54,6 +54,8 @@ struct WaitingProblem<'a> {
     wait_seconds: Option<WaitSeconds>,
     poll_after_seconds: u64,
     room: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lane: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -164,6 +166,7 @@ pub fn waiting(
                 wait_seconds: wait_seconds(told.promise),
                 poll_after_seconds: after,
                 room: name,
+                lane: door.lane_name(told.lane),
             },
         )
     };
@@ -191,6 +194,9 @@ pub fn waiting_page(
         address,
         form: manner.form,
         paused,
+        lanes: (door.lanes(manner.lang))
+            .map(|words| (words.title(told.lane), words.rules.as_str())),
+        codes: door.takes_code(told.lane),
         keep_minutes: u32::try_from(keep.0 / 60_000).unwrap_or(u32::MAX),
         outlook: outlook(house, door, told),
     };

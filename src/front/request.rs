@@ -3,11 +3,13 @@
 use super::access::Entry as Logged;
 use super::body::{Body, Visit};
 use super::canonical::{self, Asked};
+use super::classes;
 use super::door::{Door, House, Thread};
 use super::entering::Entering;
 use super::flow::{Around, Flow};
 use super::forward::{self, Errand};
 use super::handshake::Session;
+use super::lanes::{self, Learning};
 use super::mark::Busy;
 use super::origin::{Origin, Peer};
 use super::own;
@@ -121,20 +123,17 @@ async fn admit(
     let door = house.door(&asked.host, &asked.path);
     if let Some(name) = asked.path.strip_prefix(own::PREFIX) {
         note(logged, door, "own");
-        let (method, headers) = (request.method(), request.headers());
-        let query = request.uri().query().unwrap_or("");
-        return own::answer(house, door, manner, method, headers, name, query);
+        return in_our_corner(house, door, manner, origin, name, request).await;
     }
     let Some(door) = door else {
         return reply::refusal(house, manner, RefusalKind::Misdirected, None, None);
     };
     let manner = manner.for_apps(&door.config.flows.apps, request.headers());
-    let client = &thread.clients[door.config.portal];
     let flow = Flow::of(door, asked, &request);
     let errand = |claim, visit| Errand {
         house: &thread.house,
         door,
-        client,
+        client: &thread.clients[door.config.portal],
         asked,
         manner,
         origin,
@@ -157,13 +156,16 @@ async fn admit(
         // Nobody has to wait to log out.
         return pass(Around::Open, errand(Claim::Outside, None), request, logged).await;
     }
-    match decide(house, door, met.visitor, flow.ask, origin) {
+    let lane = || lanes::of(house, door, asked, request.headers(), origin);
+    match decide(house, door, met.visitor, flow.ask, origin, lane) {
         Ok(Decision::Forward { number, entry }) => {
             note(logged, Some(door), "forwarded");
             door.meters.forwarded.inc();
             let entering = Entering::new(house, door, &met, flow.unseen, (number, entry));
+            let learning = Learning::of(door, asked, request.headers());
             let visit = Visit::new(door.clone(), number, flow.ask.renews);
             let mut response = forward::run(errand(claim(entry), Some(visit)), request).await;
+            learning.from(&mut response);
             entering.welcome(house, flow.leaves, &mut response).await;
             response
         }
@@ -174,14 +176,36 @@ async fn admit(
         }) => {
             note(logged, Some(door), "waited");
             door.meters.waited.inc();
-            if !holds(met.visitor, ticket.number) {
-                house.written.wait(house.written.round()).await;
-            }
             let cookie = fresh.then(|| ticket_cookie(door, ticket, met.visitor, flow.unseen));
+            written(house, met.visitor, ticket).await;
             reply::waiting(house, door, manner, &waiting, cookie, &asked.target)
         }
         Ok(Decision::Refuse(why)) => refused(house, door, manner, kind(why), asked),
         Err(kind) => refused(house, door, manner, kind, asked),
+    }
+}
+
+/// Answers a request to our own corner.
+async fn in_our_corner(
+    house: &House,
+    door: Option<&Arc<Door>>,
+    manner: Manner,
+    origin: &Origin,
+    name: &str,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    if classes::takes(name, request.method()) {
+        return classes::answer(house, door, manner, origin, name, request).await;
+    }
+    let (method, headers) = (request.method(), request.headers());
+    let query = request.uri().query().unwrap_or("");
+    own::answer(house, door, manner, method, headers, name, query)
+}
+
+/// Returns when a new ticket is written down.
+async fn written(house: &House, shown: Visitor, ticket: Ticket) {
+    if !holds(shown, ticket.number) {
+        house.written.wait(house.written.round()).await;
     }
 }
 
@@ -237,6 +261,7 @@ fn decide(
     visitor: Visitor,
     mut ask: Ask,
     origin: &Origin,
+    lane: impl FnOnce() -> usize,
 ) -> Result<Decision, RefusalKind> {
     let mut room = door.room();
     let now = host::now();
@@ -246,6 +271,9 @@ fn decide(
     {
         ask.callback = false;
         room.limited_callback();
+    }
+    if !room.holds_seat(visitor) {
+        ask.lane = lane();
     }
     // A dead cookie is worth no more than none.
     let new = !ask.takes_nothing() && !room.knows(visitor, now);

@@ -35,14 +35,19 @@ impl Room {
     /// ticket, which keeps its place if there is no seat.
     pub(super) fn called_back(&mut self, number: Option<u64>, ask: Ask, now: Millis) -> Decision {
         let inviting = self.rules.mode == Mode::Queue && self.portal_up;
-        let numbered = number.is_some() || self.line.next() < self.reserved;
+        let lane = self.line.ruled(ask.lane);
+        let numbered = number.is_some() || self.line.may_number(lane);
         if !inviting || !numbered || self.seats.apart() >= self.rules.callback_reserve {
             self.counts.callbacks_only += 1;
             return self.unseated();
         }
         self.counts.callbacks += 1;
+        if let Some(number) = number.filter(|number| self.calls.remove(*number)) {
+            // They need no second seat.
+            self.changes.push(Change::CallEnd(number));
+        }
         let shown = number.is_some();
-        let number = number.unwrap_or_else(|| self.line.push_over());
+        let number = number.unwrap_or_else(|| self.line.push_over(lane));
         self.line.end(number);
         self.take_seat(number, shown, now);
         self.seats.set_apart(number);
@@ -54,7 +59,8 @@ impl Room {
     /// Seats of the reserve become ordinary ones while nobody waits for those.
     pub(super) fn take_over_callbacks(&mut self) {
         if self.line.living() == 0 {
-            self.seats.take_over(self.free());
+            self.seats
+                .take_over(self.free().saturating_sub(self.idle_reserve()));
         }
     }
 }

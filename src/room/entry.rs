@@ -23,7 +23,7 @@ impl Room {
             return false;
         };
         self.seats.holds(number)
-            || self.calls.contains_key(&number)
+            || self.calls.has(number)
             || self.mark(number, now) != Mark::Over
             || self.just_lapsed(number, now)
     }
@@ -70,7 +70,7 @@ impl Room {
             return self.newcomer(ask, now, wall);
         }
         // Given back because nobody showed the pass: the place in line is the first.
-        if self.unsaturated() {
+        if self.unsaturated(self.lane_of(number)) {
             return self.enter_again(number, ask, now);
         }
         if ask.callback {
@@ -117,8 +117,8 @@ impl Room {
         if waiting.called.is_none() || ask.takes_nothing() {
             return wait;
         }
-        let call = self.calls.remove(&number);
-        if call.is_some() {
+        let call = self.calls.end(number);
+        if self.calls.remove(number) {
             self.changes.push(Change::CallEnd(number));
         }
         self.score_entry(&ticket, call, wall);
@@ -130,37 +130,40 @@ impl Room {
     }
 
     pub(super) fn newcomer(&mut self, ask: Ask, now: Millis, wall: Millis) -> Decision {
-        if ask.beside && self.unsaturated() {
+        let lane = self.line.ruled(ask.lane);
+        let goes_in = self.unsaturated(lane);
+        if ask.beside && goes_in {
             return self.unseated();
         }
         if ask.takes_nothing() && !self.open() {
             self.counts.guesses += 1;
             return Decision::Refuse(Refusal::Guess);
         }
-        if ask.callback && (!self.unsaturated() || self.refusal().is_some()) {
+        if ask.callback && (!goes_in || self.refusal(lane).is_some()) {
             return self.called_back(None, ask, now);
         }
-        if let Some(refusal) = self.refusal() {
+        if let Some(refusal) = self.refusal(lane) {
             self.counts.refused += 1;
             return Decision::Refuse(refusal);
         }
-        if self.unsaturated() {
-            let number = self.line.push_over();
+        if goes_in {
+            let number = self.line.push_over(lane);
             self.counts.straight += 1;
+            self.line.count_straight(lane);
             self.take_seat(number, false, now);
             if !self.open() {
-                self.counts.queue_jumps += u64::from(self.line.living() > 0);
-                self.counts.seat_overshoot += u64::from(self.committed() > self.rules.seats);
+                self.counts.queue_jumps += u64::from(self.lane(lane).living() > 0);
+                self.counts.seat_overshoot += u64::from(self.overshot_by(lane));
             }
             return self.forward(number, Entry::Straight, ask, now);
         }
-        self.join(now, wall)
+        self.join(lane, now, wall)
     }
 
-    /// A new ticket at the end of the line.
-    fn join(&mut self, now: Millis, wall: Millis) -> Decision {
+    /// A new ticket at the end of a lane.
+    fn join(&mut self, lane: usize, now: Millis, wall: Millis) -> Decision {
         self.counts.tickets += 1;
-        let number = self.line.push(0);
+        let number = self.line.push(lane, 0);
         let mut ticket = Ticket {
             number,
             issued: wall,
@@ -186,7 +189,7 @@ impl Room {
     ) -> Option<(Waiting, Ticket, bool)> {
         let number = ticket.number;
         let promised = ticket.promised;
-        if !self.calls.contains_key(&number) {
+        if !self.calls.has(number) {
             if self.mark(number, now) == Mark::Over {
                 return None;
             }
@@ -209,7 +212,7 @@ impl Room {
     /// What the holder of a living or called ticket is told; what is promised is written down.
     fn told(&mut self, ticket: &mut Ticket, now: Millis, wall: Millis) -> Waiting {
         let number = ticket.number;
-        let called = match self.calls.get(&number) {
+        let called = match self.calls.end(number) {
             Some(end) => Some(end.since(now)),
             None => self.open().then_some(self.rules.claim),
         };
@@ -223,11 +226,13 @@ impl Room {
             (None, Some(lot)) => self.place_at_worst(lot, number),
             (None, None) => self.line.place(number),
         };
-        let estimate = self.promise(place).filter(|_| called.is_none());
+        let lane = self.lane_of(number);
+        let estimate = self.promise_in(lane, place).filter(|_| called.is_none());
         let drawn_at = lot.map(|lot| lot.at);
         Waiting {
             number,
             place,
+            lane,
             promise: self.show(ticket, estimate, wall),
             poll_after: self.poll_after(number, place, estimate),
             called,
@@ -237,10 +242,11 @@ impl Room {
         }
     }
 
-    /// The promise for `place`, if calls go on at all.
-    pub(super) fn promise(&self, place: u64) -> Option<Promise> {
+    /// The promise for `place` in `lane`, if calls go on at all.
+    pub(super) fn promise_in(&self, lane: usize, place: u64) -> Option<Promise> {
+        let calls = || self.calls_until(lane, place);
         self.moving()
-            .then(|| self.estimator.promise(place))
+            .then(|| self.estimator.promise(calls()))
             .flatten()
     }
 
@@ -290,13 +296,13 @@ impl Room {
             .max(Span::secs(1))
     }
 
-    /// Why a newcomer cannot even wait.
-    fn refusal(&self) -> Option<Refusal> {
+    /// Why a newcomer to `lane` cannot even wait.
+    fn refusal(&self, lane: usize) -> Option<Refusal> {
         if self.rules.mode == Mode::Closed {
             Some(Refusal::Closed)
-        } else if self.line.next() >= self.reserved {
+        } else if !self.line.may_number(lane) {
             Some(Refusal::NoNumber)
-        } else if self.line.living() >= u64::from(self.rules.line_max) && !self.unsaturated() {
+        } else if self.line.living() >= u64::from(self.rules.line_max) && !self.unsaturated(lane) {
             Some(Refusal::LineFull)
         } else {
             None
@@ -307,14 +313,10 @@ impl Room {
         matches!(self.rules.mode, Mode::Open | Mode::Observe)
     }
 
-    fn has_room(&self) -> bool {
-        self.free() > 0 && self.line.living() == 0
-    }
-
-    /// Whether whoever comes goes straight in.
-    fn unsaturated(&self) -> bool {
+    /// Whether whoever comes into `lane` goes straight in.
+    fn unsaturated(&self, lane: usize) -> bool {
         let queues = self.rules.mode == Mode::Queue && !self.calendar.lots.is_due();
-        self.open() || (queues && self.portal_up && self.has_room())
+        self.open() || (queues && self.portal_up && self.has_room(lane))
     }
 
     /// Came in after the last commit before a crash: the seat was taken, but nobody wrote it
@@ -343,7 +345,7 @@ impl Room {
     /// Takes up a seat again, within limit and reserve.
     fn enter_again(&mut self, number: u64, ask: Ask, now: Millis) -> Decision {
         self.counts.again += 1;
-        if self.calls.remove(&number).is_some() {
+        if self.calls.remove(number) {
             self.changes.push(Change::CallEnd(number));
         }
         self.line.end(number);

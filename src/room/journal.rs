@@ -3,10 +3,13 @@
 //! The seam between the pure room and whatever keeps its state. A change is an upsert keyed by
 //! what it names, so replaying one twice does no harm. Times are wall-clock.
 
+use super::Room;
+use super::lanes::LaneNumbers;
 use super::line::Bits;
 use super::lot::Lot;
 use super::promise::Estimator;
 use crate::time::Millis;
+use std::ops::Range;
 
 /// One thing to be remembered.
 #[derive(Clone, Debug)]
@@ -15,8 +18,8 @@ pub enum Change {
     Anew,
     /// A block of the line: its number, who lives, who is over.
     Block(u64, Bits, Bits),
-    /// Blocks before this one need not be kept any longer.
-    Front(u64),
+    /// These blocks need not be kept any longer.
+    Front(Range<u64>),
     /// A seat is taken since then.
     Seat(u64, Millis),
     /// A seat was given back.
@@ -42,10 +45,34 @@ pub struct Saved {
     pub calls: Vec<(u64, Millis)>,
     /// What the promise had learnt.
     pub learnt: Option<Estimator>,
+    /// The lanes; no number at or beyond the limit of one was ever given out in it.
+    pub lanes: Vec<LaneNumbers>,
     /// Openings.
     pub lots: Vec<Lot>,
-    /// No number at or beyond this one was ever given out.
-    pub reserved: u64,
     /// When the last change was stored; whoever came in later is not among the seats.
     pub committed: Millis,
+}
+
+impl Room {
+    /// Numbers below `limit` may be given out, in its lane: the store has confirmed them.
+    /// `u64::MAX`, where there is no store: all numbers of all lanes.
+    pub fn reserve(&mut self, limit: u64) {
+        match limit {
+            u64::MAX => self.line.reserve_all(),
+            limit => self.line.reserve(limit),
+        }
+    }
+
+    /// The next number, and the first that may not be given out yet, of the lane with the fewest
+    /// in between.
+    pub fn numbers(&self) -> (u64, u64) {
+        let lanes = self.line.numbers();
+        let fewest = lanes.min_by_key(|lane| lane.limit.saturating_sub(lane.next));
+        fewest.map_or((0, 0), |lane| (lane.next, lane.limit))
+    }
+
+    /// The same for every lane, with what a store needs to know of it.
+    pub fn lane_numbers(&self) -> Vec<LaneNumbers> {
+        self.line.numbers().collect()
+    }
 }

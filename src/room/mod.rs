@@ -5,10 +5,12 @@
 //!
 //! What must never happen, and what prevents it here:
 //!
-//! - *Barging*: a newcomer goes straight in only when nobody waits, and the lowest living
-//!   number is always called first ([`Counts::queue_jumps`] is counted independently).
-//! - *Overshoot*: a call reserves its seat; seats taken plus calls never exceed the limit, and
-//!   those of callbacks never their reserve ([`Counts::seat_overshoot`]).
+//! - *Barging*: a newcomer goes straight in only when nobody waits in their lane and no other
+//!   lane waits for the seat, and the lowest living number of a lane is always called first
+//!   ([`Counts::queue_jumps`] is counted independently).
+//! - *Overshoot*: a call reserves its seat; seats taken plus calls never exceed the limit, nor
+//!   take what is kept for a lane, and those of callbacks never exceed their reserve
+//!   ([`Counts::seat_overshoot`]).
 //! - *A lost place*: a number outlives missed polls by `keep`, and its holder comes back to it.
 //! - *Lost work*: a form of somebody whose pass has just lapsed is forwarded.
 //! - *A broken sign-on*: a one-time answer passes, with a seat or without one.
@@ -18,6 +20,7 @@
 //! machine that was suspended), so that our silence is not held against anybody.
 
 mod callbacks;
+mod calls;
 mod capacity;
 mod counts;
 mod entry;
@@ -25,6 +28,7 @@ mod given;
 mod habits;
 mod histogram;
 mod journal;
+mod lanes;
 mod line;
 mod load;
 mod lot;
@@ -39,6 +43,7 @@ mod rules;
 mod scores;
 mod seats;
 mod shadow;
+mod sharing;
 mod shown;
 mod stops;
 #[cfg(test)]
@@ -54,6 +59,7 @@ pub use given::{Doubt, Given, Promised};
 pub use habits::Habits;
 pub use histogram::Histogram;
 pub use journal::{Change, Saved};
+pub use lanes::{LANES_MAX, LaneNumbers, LaneRules};
 pub use line::{BLOCK, Bits, Line, Mark, Swept};
 pub use load::{Bears, Level, Load};
 pub use lot::{Lot, Order, Seed, Stage};
@@ -65,10 +71,13 @@ pub use scores::Figures;
 pub use shadow::Observed;
 pub use shown::Shown;
 pub use view::{
-    Ask, Decision, Entry, Pass, Reason, Refusal, Standing, Status, Ticket, Visitor, Waiting,
+    Ask, Decision, Entry, LaneStatus, Pass, Reason, Refusal, Standing, Status, Ticket, Visitor,
+    Waiting,
 };
 
 use crate::time::{Millis, Span};
+use calls::Calls;
+use lanes::{Lane, Lanes};
 use opening::Calendar;
 use pace::Pace;
 use phase::phase;
@@ -76,7 +85,6 @@ use promised::margin;
 use scores::Watch;
 use seats::{Left, Seats};
 use shadow::Shadow;
-use std::collections::{BTreeMap, VecDeque};
 
 /// Without a word from the outside for this long, we were not running.
 const SILENCE: Span = Span::secs(10);
@@ -93,14 +101,14 @@ const POLL_SLACK: Span = Span::secs(15);
 pub struct Room {
     name: String,
     rules: Rules,
-    line: Line,
+    /// The line, in lanes.
+    line: Lanes,
     seats: Seats,
-    /// Called tickets and the end of their claim windows.
-    calls: BTreeMap<u64, Millis>,
-    lapses: VecDeque<(Millis, u64)>,
+    calls: Calls,
     pace: Pace,
     estimator: Estimator,
-    watch: Watch,
+    /// One for each lane to which something was promised.
+    watches: Vec<Watch>,
     shadow: Option<Box<Shadow>>,
     /// When calls last went on after a stop.
     resumed: Option<Millis>,
@@ -113,10 +121,8 @@ pub struct Room {
     silent: Span,
     refreshed: Millis,
     learnt_saved: Millis,
-    reserved: u64,
     restart: Option<Restart>,
     stretch: f64,
-    front_saved: u64,
     changes: Vec<Change>,
 }
 
@@ -127,17 +133,16 @@ struct Restart {
 }
 
 impl Room {
-    /// An empty room whose first number is `first`. It gives out none before [`Room::reserve`].
+    /// An empty room whose first number, in each lane, is `first`. It gives out none before [`Room::reserve`].
     pub fn new(name: &str, rules: Rules, first: u64, now: Millis) -> Room {
         Room {
             name: name.to_owned(),
-            line: Line::new(first, secs(rules.keep)),
+            line: Lanes::new(&rules, first, secs(rules.keep)),
             seats: Seats::default(),
-            calls: BTreeMap::new(),
-            lapses: VecDeque::new(),
+            calls: Calls::default(),
             pace: Pace::new(rules.seats, now),
             estimator: Estimator::new(margin(&rules, 1.0), now),
-            watch: Watch::default(),
+            watches: Vec::new(),
             shadow: None,
             resumed: None,
             rules,
@@ -149,10 +154,8 @@ impl Room {
             silent: Span::ZERO,
             refreshed: now,
             learnt_saved: now,
-            reserved: 0,
             restart: None,
             stretch: 1.0,
-            front_saved: 0,
             changes: Vec::new(),
         }
     }
@@ -162,7 +165,8 @@ impl Room {
     pub fn restore(name: &str, rules: Rules, saved: Saved, now: Millis) -> Room {
         let mut room = Room::new(name, rules, 0, now);
         let due = secs(room.rules.poll_max.scale(1.25) + POLL_SLACK);
-        room.line = Line::restore(saved.blocks, saved.reserved, secs(room.rules.keep), due);
+        let keep = secs(room.rules.keep);
+        room.line = Lanes::restore(&room.rules, saved.lanes, saved.blocks, keep, due);
         room.line.mark_all_dirty();
         room.restore_lots(saved.lots);
         for (number, entered) in saved.seats {
@@ -170,9 +174,7 @@ impl Room {
         }
         for (number, _) in saved.calls {
             // The whole window anew: whoever was called has not seen much of the first.
-            let end = now + room.rules.claim;
-            room.calls.insert(number, end);
-            room.lapses.push_back((end, number));
+            room.calls.add(number, now + room.rules.claim);
         }
         if let Some(mut learnt) = saved.learnt {
             learnt.resume(margin(&room.rules, 1.0), now);
@@ -242,7 +244,7 @@ impl Room {
         if self.seats.free(number, now) {
             self.counts.logouts += 1;
             self.departed(number, now);
-        } else if self.calls.remove(&number).is_some() || self.mark(number, now) != Mark::Over {
+        } else if self.calls.remove(number) || self.mark(number, now) != Mark::Over {
             self.counts.left_line += 1;
             self.estimator.abandoned(1, Span::ZERO);
             self.changes.push(Change::CallEnd(number));
@@ -268,19 +270,10 @@ impl Room {
         self.call(now);
     }
 
-    /// People inside or called, and people in line.
+    /// People inside or called, with the seats that are kept free for lanes, and people in line.
     pub fn people(&self) -> (u32, u64) {
-        (self.committed(), self.line.living())
-    }
-
-    /// Numbers below `limit` may be given out: the store has confirmed them.
-    pub fn reserve(&mut self, limit: u64) {
-        self.reserved = self.reserved.max(limit);
-    }
-
-    /// The next number, and the first that may not be given out yet.
-    pub fn numbers(&self) -> (u64, u64) {
-        (self.line.next(), self.reserved)
+        let inside = self.committed().saturating_add(self.idle_reserve());
+        (inside, self.line.living())
     }
 
     /// Hands what has changed since the last call to the store. Must be called now and then.
@@ -289,11 +282,7 @@ impl Room {
         changes.extend(self.calendar.lots.take_change());
         self.line
             .take_dirty(|id, living, over| changes.push(Change::Block(id, living, over)));
-        let front = self.line.base() / BLOCK;
-        if front != self.front_saved {
-            self.front_saved = front;
-            changes.push(Change::Front(front));
-        }
+        changes.extend(self.line.take_retired().into_iter().map(Change::Front));
         changes
     }
 
@@ -312,9 +301,8 @@ impl Room {
         let calls = self
             .calls
             .iter()
-            .map(|(n, end)| Change::Call(*n, *end + silent));
+            .map(|(n, end)| Change::Call(n, end + silent));
         changes.extend(seats.chain(calls));
-        changes.push(Change::Front(self.front_saved));
         changes
     }
 
@@ -322,13 +310,13 @@ impl Room {
     pub fn next_wake(&self, wall: Millis) -> Millis {
         let now = self.clock(wall);
         let mut wake = self.refreshed + REFRESH;
-        if let Some(&(end, _)) = self.lapses.front() {
+        if let Some(end) = self.calls.next() {
             wake = wake.min(end);
         }
         if let Some(at) = self.seats.next() {
             wake = wake.min(at);
         }
-        if self.calling() && self.free() > 0 && self.line.living() > 0 {
+        if self.calling() && self.next_lane().is_some() {
             wake = wake.min(self.pace.next(now));
         }
         wake.max(now) + self.silent
@@ -350,16 +338,10 @@ impl Room {
         while let Some((number, why)) = self.seats.expire(&self.rules, now) {
             self.seat_lapsed(number, why, now);
         }
-        while let Some(&(end, number)) = self.lapses.front()
-            && end <= now
-        {
-            self.lapses.pop_front();
-            if self.calls.get(&number) == Some(&end) {
-                self.calls.remove(&number);
-                self.changes.push(Change::CallEnd(number));
-                self.counts.no_shows += 1;
-                self.score_lapse(number, end);
-            }
+        while let Some((number, end)) = self.calls.lapse(now) {
+            self.changes.push(Change::CallEnd(number));
+            self.counts.no_shows += 1;
+            self.score_lapse(number, end);
         }
         if now >= self.refreshed + REFRESH {
             self.refresh(now);
@@ -371,6 +353,8 @@ impl Room {
     }
 
     fn refresh(&mut self, now: Millis) {
+        self.line
+            .reckon_arrivals(now.since(self.refreshed).as_secs_f64());
         self.refreshed = now;
         self.shadow_ticks(now);
         let swept = self.line.sweep(self.second(now));
@@ -386,8 +370,8 @@ impl Room {
             self.line.living(),
             now,
         );
-        self.estimator
-            .refresh(self.rules.seats, taken, self.pace.full());
+        let seats = self.rules.seats.saturating_sub(self.idle_reserve());
+        self.estimator.refresh(seats, taken, self.pace.full());
         self.stretch = self.poll_demand() / f64::from(self.rules.poll_budget);
         self.stretch = self.stretch.max(1.0);
         self.estimator.set_margin(margin(&self.rules, self.stretch));
@@ -418,18 +402,20 @@ impl Room {
         self.changes.push(Change::SeatFree(number));
     }
 
-    /// Calls the lowest living numbers for the seats that are free, as fast as the pace allows.
+    /// Calls the lowest living numbers of the lanes whose turn it is, for the seats that are free, as
+    /// fast as the pace allows.
     fn call(&mut self, now: Millis) {
         if !self.calling() {
             return;
         }
-        if self.line.living() == 0 && self.watch.waits() && self.free() > 0 {
+        if self.line.living() == 0 && self.watches.iter().any(Watch::waits) && self.free() > 0 {
             self.score_passed(None, now);
         }
         let mut passed_over = 0;
         while self.free() > 0
             && passed_over < PASSED_OVER_MAX
-            && let Some(number) = self.line.first()
+            && let Some(lane) = self.next_lane()
+            && let Some(number) = self.line.first(lane)
         {
             let second = self.second(now);
             if let Some(secs) = self.line.overdue(number, second) {
@@ -447,12 +433,12 @@ impl Room {
             let end = now + self.rules.claim;
             self.counts.queue_jumps += u64::from(self.line.place(number) != 1);
             self.line.call(number, self.second(end));
-            self.calls.insert(number, end);
-            self.lapses.push_back((end, number));
+            self.line.move_on(lane);
+            self.calls.add(number, end);
             self.changes.push(Change::Call(number, end + self.silent));
             self.counts.calls += 1;
             self.score_passed(Some(number), now);
-            self.counts.seat_overshoot += u64::from(self.committed() > self.rules.seats);
+            self.counts.seat_overshoot += u64::from(self.overshot_by(lane));
         }
     }
 
@@ -464,7 +450,7 @@ impl Room {
 
     /// Ordinary seats taken or reserved by a call.
     fn committed(&self) -> u32 {
-        self.seats.taken().saturating_add(self.calls.len() as u32)
+        self.seats.taken().saturating_add(self.calls.len())
     }
 
     fn free(&self) -> u32 {

@@ -9,6 +9,7 @@
 use super::lot::{Lot, Order, Seed, Stage};
 use super::plan::{Cause, InForce};
 use super::*;
+use std::collections::VecDeque;
 
 /// How long an opening waits for a store that cannot be written.
 const PATIENCE: Span = Span::secs(5);
@@ -154,13 +155,14 @@ impl Lots {
         self.changed.is_none_or(|at| now.since(at) > PATIENCE)
     }
 
-    /// Forgets draws whose numbers nobody holds any longer; but not the newest.
-    fn retire(&mut self, base: u64) {
+    /// Forgets draws whose numbers nobody holds any longer; but not the newest. `base` is the smallest
+    /// number that is still known in the lane of a number.
+    fn retire(&mut self, base: impl Fn(u64) -> u64) {
         let newest = self.list.len().saturating_sub(1);
         let mut index = 0;
         self.list.retain(|lot| {
             index += 1;
-            index > newest || lot.ranges.iter().any(|range| range.end > base)
+            index > newest || lot.ranges.iter().any(|range| range.end > base(range.start))
         });
     }
 }
@@ -260,11 +262,12 @@ impl Room {
 
     /// From now on, whoever takes a ticket takes part in the draw.
     fn gather(&mut self, at: Millis, seed: Seed, now: Millis) {
-        self.calendar.lots.retire(self.line.base());
+        self.calendar.lots.retire(|number| self.line.base(number));
         self.calendar.lots.list.push(Lot {
             at,
             seed,
-            ranges: std::iter::once(self.line.next()..u64::MAX).collect(),
+            // Those of each lane are drawn among themselves.
+            ranges: self.line.to_come().collect(),
             stage: Stage::Gathering,
         });
         self.calendar.lots.change(now);
@@ -279,7 +282,6 @@ impl Room {
         clock: Millis,
         now: Millis,
     ) {
-        let next = self.line.next();
         let Some(lot) = self.calendar.lots.list.last_mut() else {
             return;
         };
@@ -291,7 +293,7 @@ impl Room {
             _ => {
                 lot.stage = Stage::Settled;
                 for range in &mut lot.ranges {
-                    range.end = next;
+                    range.end = self.line.next_beside(range.start);
                 }
             }
         }
@@ -331,6 +333,7 @@ impl Room {
     /// The place that a ticket has in any case, before it is drawn.
     pub(super) fn place_at_worst(&self, lot: &Lot, number: u64) -> u64 {
         let end = lot.range(number).map_or(u64::MAX, |range| range.end);
-        self.line.place(end).saturating_sub(1).max(1)
+        let ahead = self.line.places_before(number, end);
+        ahead.max(1)
     }
 }

@@ -20,7 +20,7 @@ impl Room {
             };
             ticket.promised = Some(Given::first(promised));
             self.counts.promises_made += 1;
-            self.watch.promised(ticket.number, promised);
+            self.watch(ticket.number).promised(ticket.number, promised);
             return Some(estimate);
         };
         let check = Check {
@@ -52,7 +52,7 @@ impl Room {
 
     /// The holder of `ticket` comes in, called until `end` if that is known.
     pub(super) fn score_entry(&mut self, ticket: &Ticket, end: Option<Millis>, wall: Millis) {
-        let first_turn = self.watch.came(ticket.number);
+        let first_turn = self.watch(ticket.number).came(ticket.number);
         let Some(given) = ticket.promised.filter(|_| first_turn) else {
             return;
         };
@@ -65,22 +65,35 @@ impl Room {
 
     /// A call until `end` was not taken: its turn had come all the same.
     pub(super) fn score_lapse(&mut self, number: u64, end: Millis) {
-        if let Some(promised) = self.watch.lapsed(number) {
+        if let Some(promised) = self.watch(number).lapsed(number) {
             self.score_left(promised, self.called_at(end));
         }
     }
 
-    /// The line's front comes to `number`, which is called; or past the end of a line in which
+    /// The front of a lane comes to `number`, which is called; or past the end of a line in which
     /// nobody is left. Those who stood before it and have left would have been called by now.
     pub(super) fn score_passed(&mut self, called: Option<u64>, now: Millis) {
         let mut passed = Vec::new();
         match called {
-            Some(number) => self.watch.called(number, |promised| passed.push(promised)),
-            None => (self.watch).pass(self.line.next(), |promised| passed.push(promised)),
+            Some(number) => (self.watch(number)).called(number, |promised| passed.push(promised)),
+            None => {
+                for watch in &mut self.watches {
+                    watch.pass(u64::MAX, |promised| passed.push(promised));
+                }
+            }
         }
         for promised in passed {
             self.score_left(promised, now + self.silent);
         }
+    }
+
+    /// Those of the lane of `number` to whom something was promised.
+    pub(super) fn watch(&mut self, number: u64) -> &mut Watch {
+        let lane = self.lane_of(number);
+        if lane >= self.watches.len() {
+            self.watches.resize_with(lane + 1, Watch::default);
+        }
+        &mut self.watches[lane]
     }
 
     /// Whoever has left was told nothing after the first promise that we would know of.

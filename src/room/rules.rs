@@ -1,5 +1,6 @@
 //! What an operator decides about a room; every bound with its name and unit.
 
+use super::lanes::LaneRules;
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,9 @@ pub struct Rules {
     pub reserve: u32,
     /// Seats beside all of these, at most, for callbacks of sign-ons that come without a pass.
     pub callback_reserve: u32,
+    /// The lanes, at least one and at most [`super::LANES_MAX`]. The first is for whoever belongs to
+    /// no other.
+    pub lanes: Vec<LaneRules>,
 }
 
 impl Default for Rules {
@@ -84,6 +88,7 @@ impl Default for Rules {
             poll_budget: 2_000,
             reserve: 5,
             callback_reserve: 10,
+            lanes: vec![LaneRules::default()],
         }
     }
 }

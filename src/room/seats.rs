@@ -4,6 +4,7 @@
 //! entry that comes up early is put back. A seat holds while a request of its visitor runs.
 
 use super::habits::Habits;
+use super::lanes::ByLane;
 use super::phase::phase;
 use super::rules::Rules;
 use crate::time::{Millis, Span};
@@ -41,6 +42,8 @@ pub struct Seats {
     inside: HashMap<u64, Seat>,
     /// Those inside whose seats are of the reserve for callbacks.
     apart: BTreeSet<u64>,
+    /// Ordinary seats taken.
+    by_lane: ByLane,
     wakes: BinaryHeap<Reverse<(Millis, u64)>>,
     /// Passes that lapsed a short while ago, and when: their forms are still taken.
     lapsed: HashMap<u64, Millis>,
@@ -52,6 +55,11 @@ impl Seats {
     /// Ordinary seats taken.
     pub fn taken(&self) -> u32 {
         count(self.inside.len() - self.apart.len())
+    }
+
+    /// Ordinary seats taken in the lane of `number`.
+    pub fn beside(&self, number: u64) -> u32 {
+        self.by_lane.of(number)
     }
 
     /// Seats of the reserve for callbacks that are taken.
@@ -85,7 +93,9 @@ impl Seats {
             shown,
             wake: Millis(0),
         };
-        self.inside.insert(number, seat);
+        if self.inside.insert(number, seat).is_none() {
+            self.by_lane.add(number);
+        }
         self.habits.peak = self.habits.peak.max(count(self.inside.len()));
         self.lapsed.remove(&number);
         self.arm(number, rules);
@@ -93,15 +103,18 @@ impl Seats {
 
     /// The seat of `number`, just taken, is one of the reserve for callbacks.
     pub fn set_apart(&mut self, number: u64) {
-        self.apart.insert(number);
+        if self.apart.insert(number) {
+            self.by_lane.take(number);
+        }
     }
 
     /// Counts at most `most` seats of the reserve for callbacks as ordinary ones from now on.
     pub fn take_over(&mut self, most: u32) {
         for _ in 0..most {
-            if self.apart.pop_first().is_none() {
+            let Some(number) = self.apart.pop_first() else {
                 return;
-            }
+            };
+            self.by_lane.add(number);
         }
     }
 
@@ -134,10 +147,13 @@ impl Seats {
 
     /// Gives a seat back; returns whether there was one.
     pub fn free(&mut self, number: u64, now: Millis) -> bool {
-        self.apart.remove(&number);
+        let apart = self.apart.remove(&number);
         let Some(seat) = self.inside.remove(&number) else {
             return false;
         };
+        if !apart {
+            self.by_lane.take(number);
+        }
         if seat.shown {
             self.habits.visits.add(seat.renewed.since(seat.entered));
         }

@@ -14,10 +14,12 @@ impl Room {
         self.portal_up = up;
         self.note_stop(was_moving, wall);
         if !up {
-            let lowest = self.calls.keys().next();
-            lowest.inspect(|lowest| self.watch.take_back(**lowest));
+            let called: Vec<u64> = self.calls.take_all();
+            for number in called.iter().rev() {
+                self.watch(*number).take_back(*number);
+            }
             let due = self.second(now + self.rules.poll_max.scale(1.25) + POLL_SLACK);
-            for number in std::mem::take(&mut self.calls).into_keys() {
+            for number in called {
                 self.line.show(number, due);
                 self.changes.push(Change::CallEnd(number));
             }

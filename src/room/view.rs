@@ -57,6 +57,8 @@ pub struct Ask {
     /// A one-time answer of a sign-on: it is never held, repeated or turned away. (Not together
     /// with `guess` or `beside`, of which nothing comes.)
     pub callback: bool,
+    /// The lane that a newcomer belongs to: an index into [`super::Rules::lanes`].
+    pub lane: usize,
 }
 
 impl Ask {
@@ -67,6 +69,7 @@ impl Ask {
         guess: false,
         beside: false,
         callback: false,
+        lane: 0,
     };
 
     /// Whether it is no reason to give a ticket or a seat, or to take a call: nobody is there
@@ -154,8 +157,11 @@ pub enum Standing {
 pub struct Waiting {
     /// The ticket's number; it never changes.
     pub number: u64,
-    /// Living tickets ahead, plus one; 1 for a called one.
+    /// Living tickets ahead in its lane, plus one; 1 for a called one.
     pub place: u64,
+    /// The ticket's lane: an index into [`super::Rules::lanes`], or beyond them for a lane that was
+    /// taken out of the rules.
+    pub lane: usize,
     /// What is left of the promise in force; `None` while nobody can honestly say.
     pub promise: Option<Promise>,
     /// When the server wants to hear from this visitor again.
@@ -188,6 +194,31 @@ pub enum Reason {
     Stopped,
 }
 
+/// How a lane stands, for the desk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LaneStatus {
+    /// Its name.
+    pub name: String,
+    /// Its share of the calls, beside the other lanes' weights.
+    pub weight: u32,
+    /// Seats that are kept for it, under the limit in force.
+    pub reserve: u32,
+    /// Whether newcomers may come into it now.
+    pub open: bool,
+    /// Seats taken by it or reserved by its calls.
+    pub committed: u32,
+    /// Living tickets.
+    pub waiting: u64,
+    /// What somebody who came into it now would be promised.
+    pub promise: Option<Promise>,
+    /// Tickets given out.
+    pub tickets_total: u64,
+    /// Visitors who went straight in.
+    pub straight_total: u64,
+    /// Tickets called.
+    pub calls_total: u64,
+}
+
 /// How a room stands, for the desk.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
@@ -205,7 +236,7 @@ pub struct Status {
     pub called: u32,
     /// Living tickets.
     pub waiting: u64,
-    /// What somebody who came now would be promised.
+    /// What somebody who came now, and belongs to no other lane than the first, would be promised.
     pub promise: Option<Promise>,
     /// Calls per second that the pace allows.
     pub pace: f64,
@@ -223,8 +254,11 @@ pub struct Status {
     pub portal_up: bool,
     /// How much longer polls are spaced than without a budget; 1 when the budget is not short.
     pub poll_stretch: f64,
-    /// The next number to be given out, and the first that must not be without the store.
+    /// The next number to be given out, and the first that must not be without the store: of the
+    /// lane with the fewest left.
     pub numbers: (u64, u64),
+    /// The lanes: those of the rules in their order, then those taken out of them.
+    pub lanes: Vec<LaneStatus>,
     /// What the calendar says.
     pub calendar: Told,
     /// What happened.
@@ -241,9 +275,9 @@ impl Room {
             seats: self.rules.seats,
             taken: self.seats.taken(),
             callbacks: self.seats.apart(),
-            called: self.calls.len() as u32,
+            called: self.calls.len(),
             waiting: self.line.living(),
-            promise: self.promise(self.line.living() + 1),
+            promise: self.promise_in(0, self.lane(0).living() + 1),
             pace: self.pace.rate(now),
             q: self.estimator.q(self.line.living() + 1),
             promises: self.estimator.figures(),
@@ -253,6 +287,7 @@ impl Room {
             portal_up: self.portal_up,
             poll_stretch: self.stretch,
             numbers: self.numbers(),
+            lanes: self.lane_statuses(),
             calendar: self.calendar.told(),
             counts: self.counts,
         }

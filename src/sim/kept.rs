@@ -1,6 +1,6 @@
 //! What a store would hold: the changes of a room put together, as `store` does on disk.
 
-use crate::room::{BLOCK, Bits, Change, Estimator, Lot, Room, Saved};
+use crate::room::{Bits, Change, Estimator, LaneNumbers, Lot, Room, Saved};
 use crate::store;
 use crate::time::Millis;
 use std::collections::BTreeMap;
@@ -12,8 +12,8 @@ pub struct Kept {
     seats: BTreeMap<u64, Millis>,
     calls: BTreeMap<u64, Millis>,
     learnt: Option<Estimator>,
+    lanes: Vec<LaneNumbers>,
     lots: Vec<Lot>,
-    reserved: u64,
     committed: Millis,
 }
 
@@ -23,10 +23,9 @@ impl Kept {
         for change in room.take_changes() {
             self.apply(change);
         }
-        let (next, reserved) = room.numbers();
-        self.reserved = store::reservation(next, reserved);
+        (self.lanes, _) = store::reservations(room);
         self.committed = now;
-        room.reserve(self.reserved);
+        (self.lanes.iter()).for_each(|lane| room.reserve(lane.limit));
         room.stored();
     }
 
@@ -39,8 +38,8 @@ impl Kept {
             seats: pairs(&self.seats),
             calls: pairs(&self.calls),
             learnt: self.learnt.clone(),
+            lanes: self.lanes.clone(),
             lots: self.lots.clone(),
-            reserved: self.reserved.next_multiple_of(BLOCK),
             committed: self.committed,
         }
     }
@@ -55,7 +54,12 @@ impl Kept {
             Change::Block(id, living, over) => {
                 self.blocks.insert(id, (living, over));
             }
-            Change::Front(front) => self.blocks = self.blocks.split_off(&front),
+            Change::Front(front) => {
+                let gone: Vec<u64> = self.blocks.range(front).map(|(id, _)| *id).collect();
+                for id in gone {
+                    self.blocks.remove(&id);
+                }
+            }
             Change::Seat(number, since) => {
                 self.seats.insert(number, since);
             }

@@ -8,7 +8,7 @@
 mod tables;
 
 use crate::host;
-use crate::room::{BLOCK, Capacity, Change, Saved};
+use crate::room::{BLOCK, Capacity, Change, LaneNumbers, Room, Saved};
 use crate::time::Millis;
 use redb::{Database, ReadableDatabase as _};
 use std::fmt;
@@ -66,8 +66,9 @@ pub struct Group<'a> {
     pub room: &'a str,
     /// Its changes, in order.
     pub changes: Vec<Change>,
-    /// Numbers below this one may be given out once the commit has succeeded.
-    pub reserved: u64,
+    /// The lanes, each with the limit up to which numbers may be given out once the commit has
+    /// succeeded.
+    pub reserved: Vec<LaneNumbers>,
     /// When the changes were taken.
     pub taken: Millis,
 }
@@ -155,6 +156,18 @@ pub fn reservation(next: u64, reserved: u64) -> u64 {
     (next + AHEAD).next_multiple_of(BLOCK)
 }
 
+/// What `room` wants reserved of the numbers of each lane, and whether that is more than it has.
+pub fn reservations(room: &Room) -> (Vec<LaneNumbers>, bool) {
+    let mut more = false;
+    let mut lanes = room.lane_numbers();
+    for lane in &mut lanes {
+        let wanted = reservation(lane.next, lane.limit);
+        more |= wanted != lane.limit;
+        lane.limit = wanted;
+    }
+    (lanes, more)
+}
+
 /// The first number of a room that was never stored. It grows with the clock, by more than a
 /// room can give out, so that a new store beside old keys gives no number a second time.
 pub fn first_number() -> u64 {
@@ -165,13 +178,13 @@ pub fn first_number() -> u64 {
 mod tests {
     use super::*;
     use crate::room::{Ask, CapacityRules, Limit, Ticket};
-    use crate::room::{Decision, Entry, Pass, Room, Rules, Visitor};
+    use crate::room::{Decision, Entry, LaneRules, Pass, Rules, Visitor};
 
     fn group<'a>(room: &mut Room, name: &'a str, at: u64) -> Group<'a> {
         Group {
             room: name,
             changes: room.take_changes(),
-            reserved: reservation(room.numbers().0, room.numbers().1),
+            reserved: reservations(room).0,
             taken: Millis(at),
         }
     }
@@ -229,6 +242,39 @@ mod tests {
             panic!("still in line")
         };
         assert_eq!(waiting.place, 1_501);
+    }
+
+    #[test]
+    fn lanes_come_back_with_their_names_and_numbers() {
+        let lane = |name: &str| LaneRules {
+            name: name.to_owned(),
+            ..LaneRules::default()
+        };
+        let rules = |names: [&str; 2]| Rules {
+            lanes: names.map(lane).into(),
+            ..rules()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store.redb")).unwrap();
+        let mut room = Room::new("ent", rules(["", "teachers"]), 0, Millis(0));
+        for lane in reservations(&room).0 {
+            room.reserve(lane.limit);
+        }
+        let mut come = |lane| {
+            let ask = Ask { lane, ..Ask::PAGE };
+            room.arrive(Visitor::Newcomer, ask, Millis(1))
+        };
+        come(0);
+        let Decision::Wait { ticket, .. } = come(1) else {
+            panic!("the seat is taken")
+        };
+        store.commit(&[group(&mut room, "ent", 1)], &[]).unwrap();
+        let saved = store.load("ent").unwrap().unwrap();
+        assert_eq!(saved.lanes[1].name, "teachers");
+        assert!(saved.lanes[1].limit > ticket.number);
+        let mut room = Room::restore("ent", rules(["", "others"]), saved, Millis(2));
+        assert!(room.knows(Visitor::Ticket(ticket), Millis(2)));
+        assert_eq!(room.status(Millis(2)).lanes.len(), 3);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The tables of one room, and how its changes are written into them.
 
 use super::Group;
-use crate::room::{Bits, Capacity, Change, Saved};
+use crate::room::{Bits, Capacity, Change, LaneNumbers, Saved};
 use crate::time::Millis;
 use redb::{ReadTransaction, ReadableTable as _, TableDefinition, TableError, WriteTransaction};
 
@@ -9,7 +9,10 @@ use redb::{ReadTransaction, ReadableTable as _, TableDefinition, TableError, Wri
 type Marks = [u8; 2 * size_of::<Bits>()];
 const LEARNT: &str = "learnt";
 const LOTS: &str = "lots";
+/// The first number that was not reserved in lane 0.
 const RESERVED: &str = "reserved";
+/// The same and the name of each other lane, behind its number.
+const LANE: &str = "lane/";
 const COMMITTED: &str = "committed";
 
 /// Names of a room's tables.
@@ -58,7 +61,12 @@ impl Tables {
             Ok(bytes.map_or(0, |bytes| little_endian(bytes.value())))
         };
         let mut saved = Saved {
-            reserved: number(RESERVED)?,
+            lanes: vec![LaneNumbers {
+                id: 0,
+                name: String::new(),
+                next: 0,
+                limit: number(RESERVED)?,
+            }],
             committed: Millis(number(COMMITTED)?),
             // What was learnt under another version's form is learnt anew.
             learnt: (facts.get(LEARNT)?).and_then(|bytes| postcard::from_bytes(bytes.value()).ok()),
@@ -67,6 +75,20 @@ impl Tables {
                 .unwrap_or_default(),
             ..Saved::default()
         };
+        for id in 1..=u8::MAX {
+            let Some(stored) = facts.get(format!("{LANE}{id}").as_str())? else {
+                // They were numbered without gaps.
+                break;
+            };
+            if let Ok((name, limit)) = postcard::from_bytes(stored.value()) {
+                saved.lanes.push(LaneNumbers {
+                    id,
+                    name,
+                    next: 0,
+                    limit,
+                });
+            }
+        }
         for row in read.open_table(self.blocks())?.iter()? {
             let (id, marks) = row?;
             let (living, over) = unpack(marks.value());
@@ -94,7 +116,7 @@ impl Tables {
                 Change::Block(id, living, over) => {
                     blocks.insert(id, pack(living, over).as_slice())?;
                 }
-                Change::Front(front) => blocks.retain_in::<u64, _>(..*front, |_, _| false)?,
+                Change::Front(front) => blocks.retain_in(front.clone(), |_, _| false)?,
                 Change::Anew => {
                     blocks.retain(|_, _| false)?;
                     seats.retain(|_, _| false)?;
@@ -124,7 +146,13 @@ impl Tables {
                 }
             }
         }
-        facts.insert(RESERVED, group.reserved.to_le_bytes().as_slice())?;
+        for lane in &group.reserved {
+            if lane.id == 0 {
+                facts.insert(RESERVED, lane.limit.to_le_bytes().as_slice())?;
+            } else if let Ok(bytes) = postcard::to_stdvec(&(&lane.name, lane.limit)) {
+                facts.insert(format!("{LANE}{}", lane.id).as_str(), bytes.as_slice())?;
+            }
+        }
         facts.insert(COMMITTED, group.taken.0.to_le_bytes().as_slice())?;
         Ok(())
     }

@@ -36,6 +36,7 @@ pub enum Arrival {
 pub struct Status {
     pub state: State,
     pub room: String,
+    pub lane: Option<String>,
     pub position: Option<u64>,
     pub wait_seconds: Option<Range>,
     pub poll_after_seconds: Option<f64>,

@@ -1,6 +1,7 @@
 //! Whole files and what they mean.
 
 mod acme;
+mod lanes;
 mod overrides;
 mod plans;
 mod tls;
@@ -297,6 +298,7 @@ fn every_key_of_a_room_is_read() {
         poll_budget: 12,
         reserve: 0,
         callback_reserve: 13,
+        lanes: Rules::default().lanes,
     };
     assert_eq!(room.rules, rules);
 }

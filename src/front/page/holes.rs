@@ -12,6 +12,8 @@ pub(super) enum Hole {
     Place,
     Wait,
     Note,
+    Lane,
+    Rules,
     Room,
     Address,
     Updated,
@@ -27,6 +29,8 @@ pub(super) struct Shape {
     pub paused: bool,
     pub called: bool,
     pub noted: bool,
+    pub laned: bool,
+    pub codes: bool,
 }
 
 /// A page in pieces: a text, and the hole behind it.
@@ -44,11 +48,13 @@ pub(super) struct Page(String);
 const HOLES_BYTES: usize = 512;
 
 impl Hole {
-    const ALL: [Hole; 10] = [
+    const ALL: [Hole; 12] = [
         Hole::Title,
         Hole::Place,
         Hole::Wait,
         Hole::Note,
+        Hole::Lane,
+        Hole::Rules,
         Hole::Room,
         Hole::Address,
         Hole::Updated,
@@ -79,25 +85,34 @@ impl Shape {
             paused: view.paused,
             called: view.waiting.called.is_some(),
             noted: view.outlook.notes(view.waiting),
+            laned: view.lanes.is_some(),
+            codes: view.codes,
         }
     }
 
     /// All of them, in the order of [`Shape::index`].
     pub fn all() -> impl Iterator<Item = Shape> {
-        (0..16).map(|index| Shape {
+        (0..64).map(|index| Shape {
             form: index & 1 != 0,
             paused: index & 2 != 0,
             called: index & 4 != 0,
             noted: index & 8 != 0,
+            laned: index & 16 != 0,
+            codes: index & 32 != 0,
         })
     }
 
     /// Which of [`Shape::all`] it is.
     pub fn index(self) -> usize {
-        [self.form, self.paused, self.called, self.noted]
-            .iter()
-            .rev()
-            .fold(0, |index, bit| index * 2 + usize::from(*bit))
+        let bits = [
+            self.form,
+            self.paused,
+            self.called,
+            self.noted,
+            self.laned,
+            self.codes,
+        ];
+        (bits.iter().rev()).fold(0, |index, bit| index * 2 + usize::from(*bit))
     }
 }
 

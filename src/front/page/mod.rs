@@ -13,7 +13,9 @@ mod words;
 pub use lang::Lang;
 pub use outlook::Outlook;
 pub use refusal::RefusalKind;
+pub use words::LaneWords;
 
+use crate::config::RoomConfig;
 use crate::room;
 use aws_lc_rs::digest;
 use bytes::Bytes;
@@ -60,10 +62,29 @@ pub struct WaitingView<'a> {
     pub form: bool,
     /// The visitor paused the refresh that stands in for the script.
     pub paused: bool,
+    /// The title of the visitor's lane, and what each lane gets; `None`: the room has but one line.
+    pub lanes: Option<(&'a str, &'a str)>,
+    /// The code of a class can be typed here.
+    pub codes: bool,
     /// Whole minutes that a place is kept without a sign of life.
     pub keep_minutes: u32,
     /// What the calendar knows.
     pub outlook: Outlook<'a>,
+}
+
+/// What a page about the code of a class is made of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClassView<'a> {
+    /// The room's name.
+    pub room: &'a str,
+    /// What went wrong: the name of one of the words for it.
+    pub said: Option<&'a str>,
+    /// A code that is open now, for how many people, and how many minutes.
+    pub open: Option<(&'a str, u32, u32)>,
+    /// A code can be opened here.
+    pub opens: bool,
+    /// The way back to the line, for somebody who may try another code.
+    pub address: Option<&'a str>,
 }
 
 /// What a page of refusal is made of.
@@ -120,6 +141,7 @@ impl Pages {
         for (name, source) in [
             (WAITING, include_str!("waiting.html")),
             (REFUSAL, include_str!("refusal.html")),
+            (CLASS, include_str!("class.html")),
         ] {
             templates
                 .add_template(name, source)
@@ -164,6 +186,8 @@ impl Pages {
             Hole::Place => page.text(&said.place),
             Hole::Wait => page.text(said.wait),
             Hole::Note => page.text(said.note.as_deref().unwrap_or_default()),
+            Hole::Lane => page.text(view.lanes.map_or("", |(title, _)| title)),
+            Hole::Rules => page.text(view.lanes.map_or("", |(_, rules)| rules)),
             Hole::Room => page.text(view.room),
             Hole::Address => page.text(&same_origin(view.address)),
             Hole::Updated => page.text(view.updated),
@@ -186,11 +210,14 @@ impl Pages {
             t => self.words(lang).page.clone(),
             assets => self.links.clone(),
             said,
+            lane => shape.laned.then(|| put(Hole::Lane)),
+            rules => put(Hole::Rules),
             room => put(Hole::Room),
             address => put(Hole::Address),
             updated => put(Hole::Updated),
             form => shape.form,
             paused => shape.paused,
+            codes => shape.codes && !shape.form,
             refresh => !shape.form && !shape.paused,
             kept => put(Hole::Kept),
             poll => put(Hole::Poll),
@@ -221,6 +248,24 @@ impl Pages {
         self.render(REFUSAL, fields).into()
     }
 
+    /// A page about the code of a class.
+    pub fn class(&self, lang: Lang, view: &ClassView<'_>) -> Bytes {
+        let words = self.words(lang);
+        let fields = context! {
+            lang => lang.tag(),
+            t => words.page.clone(),
+            c => words.class.clone(),
+            assets => self.links.clone(),
+            room => view.room,
+            said => view.said,
+            code => view.open.map(|(code, ..)| code),
+            valid => view.open.map(|(_, people, minutes)| words.valid(people, minutes)),
+            opens => view.opens,
+            address => view.address.map(same_origin),
+        };
+        self.render(CLASS, fields).into()
+    }
+
     /// The texts that change while one waits.
     pub fn say(&self, lang: Lang, waiting: &room::Waiting, outlook: &Outlook<'_>) -> Said<'_> {
         let words = self.words(lang);
@@ -242,6 +287,16 @@ impl Pages {
             note: outlook.note(words, waiting),
             place,
         }
+    }
+
+    /// What is said of the lanes of a room.
+    pub fn lanes(&self, lang: Lang, room: &RoomConfig) -> LaneWords {
+        self.words(lang).lanes(&room.lanes, &room.rules.lanes)
+    }
+
+    /// `address` in a form that leads nowhere else.
+    pub fn within<'a>(&self, address: &'a str) -> Cow<'a, str> {
+        same_origin(address)
     }
 
     /// The asset `name` (without the folder), if it is one of this version's.
@@ -271,6 +326,7 @@ impl Default for Pages {
 /// Names that end in `.html` are escaped as HTML.
 const WAITING: &str = "waiting.html";
 const REFUSAL: &str = "refusal.html";
+const CLASS: &str = "class.html";
 
 /// Bytes of the digest in an asset's name: enough to tell versions apart.
 const NAME_BYTES: usize = 6;

@@ -9,6 +9,7 @@ fn waiting() -> Waiting {
     Waiting {
         number: 5_678,
         place: 1_234,
+        lane: 0,
         promise: Some(Promise {
             low: Span::mins(8),
             high: Span::secs(11 * 60),
@@ -29,6 +30,8 @@ fn view(waiting: &Waiting) -> WaitingView<'_> {
         address: "/auth/login?a=1&b=2",
         form: false,
         paused: false,
+        lanes: None,
+        codes: false,
         keep_minutes: 5,
         outlook: Outlook::default(),
     }
@@ -79,6 +82,8 @@ fn a_page_that_is_filled_in_is_what_its_template_makes() {
             address: nasty,
             form: shape.form,
             paused: shape.paused,
+            codes: shape.codes,
+            lanes: shape.laned.then_some(("Élèves & co", "a <rule>")),
             ..view(&told)
         };
         let said = pages.say(lang, &told, &view.outlook);
@@ -87,6 +92,8 @@ fn a_page_that_is_filled_in_is_what_its_template_makes() {
             Hole::Place => said.place.as_ref().into(),
             Hole::Wait => said.wait.into(),
             Hole::Note => said.note.clone().unwrap_or_default().into(),
+            Hole::Lane => "Élèves & co".into(),
+            Hole::Rules => "a <rule>".into(),
             Hole::Room => view.room.into(),
             Hole::Address => nasty.into(),
             Hole::Updated => view.updated.into(),
@@ -96,6 +103,19 @@ fn a_page_that_is_filled_in_is_what_its_template_makes() {
         });
         assert_eq!(text(pages.waiting(lang, &view)), made, "{shape:?}");
     }
+}
+
+#[test]
+fn who_goes_first_is_said_to_everybody() {
+    let waiting = waiting();
+    let laned = WaitingView {
+        lanes: Some(("Élèves", "Enseignants : 3 appels sur 4.")),
+        ..view(&waiting)
+    };
+    let html = page(Lang::Fr, &laned);
+    assert!(html.contains(r#"<dt>Votre file</dt><dd id="lane">Élèves</dd>"#));
+    assert!(html.contains("avancent ensemble. Enseignants : 3 appels sur 4.</p>"));
+    assert!(!page(Lang::Fr, &view(&waiting)).contains("file avance"));
 }
 
 #[test]

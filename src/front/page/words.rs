@@ -4,6 +4,10 @@
 //! beforehand, too, and the title is cut where its place belongs. Only a few counts ask fluent at
 //! run time.
 
+mod lanes;
+
+pub use lanes::LaneWords;
+
 use super::{Lang, RefusalKind};
 use crate::room::{Reason, Shown};
 use fluent_bundle::concurrent::FluentBundle;
@@ -23,6 +27,8 @@ pub(super) struct Words {
     refusals: Vec<Value>,
     wait: BTreeMap<String, String>,
     reason: BTreeMap<String, String>,
+    /// The fixed words about codes of classes.
+    pub(super) class: Value,
     /// The names of the days, by their number from Monday, and of the months.
     weekday: BTreeMap<String, String>,
     month: BTreeMap<String, String>,
@@ -47,6 +53,7 @@ impl Words {
         Words {
             lang,
             turn: page["turn"].clone(),
+            class: Value::from(attributes(&bundle, "class")),
             title: around_place(&bundle),
             page: Value::from(page),
             refusals: RefusalKind::all()
@@ -149,6 +156,12 @@ impl Words {
     pub(super) fn title(&self, place: &str) -> String {
         let [before, behind] = &self.title;
         [before, place, behind].concat()
+    }
+
+    /// For whom and how long a code is open.
+    pub(super) fn valid(&self, people: u32, minutes: u32) -> String {
+        let arguments = [("people", people.into()), ("minutes", minutes.into())];
+        message(&self.bundle, "class-valid", &arguments).into_owned()
     }
 
     /// How long a place is kept without a sign of life.

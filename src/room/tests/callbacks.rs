@@ -210,3 +210,21 @@ fn a_callback_of_a_lapsed_pass_passes_also_when_it_is_a_form() {
     ));
     clean(&mut room, 701);
 }
+
+#[test]
+fn a_callback_with_an_old_pass_takes_the_call_with_it() {
+    let (mut room, inside, tickets) = full(2);
+    room.leave(inside, at(5));
+    assert!(told(&mut room, tickets[0], 5).called.is_some());
+    // An old tab still holds a pass of the same number.
+    let answer = room.arrive(pass(tickets[0].number, 0), CALLBACK, at(6));
+    number_inside(answer);
+    room.set_portal(false, at(7));
+    assert_eq!(
+        told(&mut room, tickets[1], 8).place,
+        1,
+        "nobody stands before"
+    );
+    assert_eq!(room.status(at(8)).waiting, 1);
+    clean(&mut room, 8);
+}

@@ -50,6 +50,18 @@ struct World {
     away: Millis,
 }
 
+/// Often one lane; else a few, of which some have seats kept for them.
+fn lanes(dice: &mut fastrand::Rng) -> Vec<LaneRules> {
+    let many = [1, 1, 2, 3][dice.usize(..4)];
+    let lane = |index: usize| LaneRules {
+        name: format!("lane{index}"),
+        weight: dice.u32(1..5),
+        seats: dice.u32(0..3),
+        block: dice.u32(1..4),
+    };
+    (0..many).map(lane).collect()
+}
+
 type Checked = Result<(), String>;
 
 fn run(seed: u64, mutant: Mutant) -> Checked {
@@ -67,11 +79,11 @@ impl World {
             idle: Span::secs(60),
             visit_max: Span::mins(60 * 24 * 30),
             callback_reserve: 0,
+            lanes: lanes(&mut dice),
             ..rules(dice.u32(1..8))
         };
-        let mut room = Room::new("test", rules, 0, Millis(0));
-        room.reserve(4_096);
-        World {
+        let room = Room::new("test", rules, 0, Millis(0));
+        let mut world = World {
             room,
             saved: Saved::default(),
             people: Vec::new(),
@@ -79,7 +91,9 @@ impl World {
             dice,
             mutant,
             away: Millis(0),
-        }
+        };
+        world.commit();
+        world
     }
 
     fn step(&mut self) -> Checked {
@@ -120,11 +134,13 @@ impl World {
         if self.mutant == Mutant::Barging && self.room.free() > 0
             || self.mutant == Mutant::Overshoot && self.dice.u8(..4) == 0
         {
-            let number = self.room.line.push_over();
+            let number = self.room.line.push_over(0);
             self.room.take_seat(number, false, self.now);
             return self.may_enter(number);
         }
-        let decision = self.room.arrive(Visitor::Newcomer, Ask::PAGE, self.now);
+        let lane = self.dice.usize(..self.room.rules.lanes.len());
+        let ask = Ask { lane, ..Ask::PAGE };
+        let decision = self.room.arrive(Visitor::Newcomer, ask, self.now);
         self.commit();
         let mut person = Person {
             holds: Visitor::Newcomer,
@@ -218,14 +234,15 @@ impl World {
         }
     }
 
-    /// Nobody with a smaller number who has done all they were told to waits uncalled.
+    /// Nobody with a smaller number of the same lane who has done all they were told to waits uncalled.
     fn may_enter(&self, number: u64) -> Checked {
         let waits = |person: &&Person| match person.holds {
             Visitor::Ticket(ticket) => {
                 ticket.number < number
+                    && self.room.lane_of(ticket.number) == self.room.lane_of(number)
                     && person.faithful
                     && !person.gone
-                    && !self.room.calls.contains_key(&ticket.number)
+                    && !self.room.calls.has(ticket.number)
                     && !self.room.seats.holds(ticket.number)
             }
             _ => false,
@@ -270,9 +287,9 @@ impl World {
     fn commit(&mut self) {
         stored(&mut self.room, &mut self.saved, 0);
         self.saved.committed = self.now;
-        let reserved = self.room.numbers().0 + 4_096;
-        self.saved.reserved = reserved;
-        self.room.reserve(reserved);
+        for lane in &self.saved.lanes {
+            self.room.reserve(lane.limit);
+        }
     }
 
     /// As `kill -9` does: what was not written down is lost, and time has passed.
@@ -281,14 +298,13 @@ impl World {
         self.rest(down);
         let saved = match self.mutant {
             Mutant::Forgets => Saved {
-                reserved: self.saved.reserved,
+                lanes: self.saved.lanes.clone(),
                 ..Saved::default()
             },
             _ => self.saved.clone(),
         };
         let rules = self.room.rules.clone();
         self.room = Room::restore("test", rules, saved, self.now);
-        self.room.reserve(self.saved.reserved + 4_096);
         self.commit();
     }
 

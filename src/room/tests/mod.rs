@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod invariants;
+mod lanes;
 mod observing;
 mod opening;
 mod promises;

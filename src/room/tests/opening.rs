@@ -28,19 +28,27 @@ fn follow(room: &mut Room, clock: u64, secs: u64) {
 /// What was changed is stored, and the room hears of it.
 fn keep(room: &mut Room, saved: &mut Saved, secs: u64) {
     stored(room, saved, secs);
-    saved.reserved = store_reserves(room);
-    room.reserve(saved.reserved);
+    saved.lanes = store_reserves(room);
+    saved.lanes.iter().for_each(|lane| room.reserve(lane.limit));
     room.stored();
 }
 
-fn store_reserves(room: &Room) -> u64 {
-    (room.numbers().0 + 3_000).next_multiple_of(BLOCK)
+fn store_reserves(room: &Room) -> Vec<LaneNumbers> {
+    let mut lanes = room.lane_numbers();
+    for lane in &mut lanes {
+        lane.limit = (lane.next + 3_000).next_multiple_of(BLOCK).max(lane.limit);
+    }
+    lanes
 }
 
 /// A room in its early window, whose hold has begun.
 fn early(seats: u32) -> (Room, Saved) {
+    early_by(rules(seats))
+}
+
+fn early_by(rules: Rules) -> (Room, Saved) {
     let (mut room, mut saved) = (
-        Room::new("test", rules(seats), 0, at(EARLY - 60)),
+        Room::new("test", rules, 0, at(EARLY - 60)),
         Saved::default(),
     );
     follow(&mut room, EARLY - 60, EARLY - 60);
@@ -274,7 +282,8 @@ fn morning(seed: u64, seats: u32) {
                 jumps += room.status(at(now)).counts.queue_jumps;
                 let due = saved.clone();
                 room = Room::restore("test", rules(seats), due, at(now));
-                room.reserve(saved.reserved.max(store_reserves(&room)));
+                let lanes = saved.lanes.iter().cloned().chain(store_reserves(&room));
+                lanes.for_each(|lane| room.reserve(lane.limit));
                 follow(&mut room, now, now);
                 keep(&mut room, &mut saved, now);
                 kept = now;
@@ -355,4 +364,54 @@ fn check(
     if let Some(rank) = rank {
         assert_eq!(*ranks.entry(ticket.number).or_insert(rank), rank);
     }
+}
+
+#[test]
+fn each_lane_is_drawn_by_itself() {
+    let lane = |name: &str| LaneRules {
+        name: name.to_owned(),
+        ..LaneRules::default()
+    };
+    let (mut room, mut saved) = early_by(Rules {
+        lanes: vec![lane(""), lane("teachers")],
+        ..rules(1)
+    });
+    let mut tickets = Vec::new();
+    for index in 0..400 {
+        let ask = Ask {
+            lane: index % 2,
+            ..Ask::PAGE
+        };
+        tickets.push(ticket_of(room.arrive(
+            Visitor::Newcomer,
+            ask,
+            at(EARLY + 2),
+        )));
+    }
+    let worst = told(&mut room, tickets[0], EARLY + 3).place;
+    assert_eq!(worst, 200, "of those of the lane");
+    keep(&mut room, &mut saved, EARLY + 3);
+    for second in [OPENS, OPENS + 1] {
+        follow(&mut room, second, second);
+        keep(&mut room, &mut saved, second);
+    }
+    room.tick(at(OPENS + 2));
+    let lot = room.lot().unwrap().clone();
+    assert_eq!((lot.stage, lot.ranges.len()), (Stage::Drawn, 2));
+    for index in 0..2 {
+        let own = tickets.iter().skip(index).step_by(2);
+        let mut ranks: Vec<u64> = own.map(|it| lot.rank(it.number).unwrap()).collect();
+        assert!(!ranks.is_sorted());
+        ranks.sort_unstable();
+        assert!(ranks.into_iter().eq(1..=200));
+    }
+    let saved = saved.clone();
+    let rules = room.rules().clone();
+    let room = Room::restore("test", rules, saved, at(OPENS + 3));
+    let place = |ticket: &Ticket| room.line.place(ticket.number);
+    let mut second: Vec<&Ticket> = tickets.iter().skip(1).step_by(2).collect();
+    second.sort_by_key(|ticket| lot.rank(ticket.number));
+    let living = |it: &&&Ticket| room.mark(it.number, at(OPENS + 3)) == Mark::Living;
+    let places: Vec<u64> = second.iter().filter(living).map(|it| place(it)).collect();
+    assert!(places.into_iter().eq(1..=room.lane(1).living()));
 }

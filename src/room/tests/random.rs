@@ -99,6 +99,7 @@ fn crowd(seed: u64, seats: u32) {
             renews: dice.u8(..) > 10,
             beside: dice.u8(..) < 10,
             callback: dice.u8(..) < 30,
+            lane: 0,
         };
         let callback = ask.callback && !ask.takes_nothing();
         let who = match dice.u8(..3) {

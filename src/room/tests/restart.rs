@@ -12,7 +12,7 @@ pub fn stored(room: &mut Room, saved: &mut Saved, secs: u64) {
                 saved.blocks.sort_by_key(|(id, ..)| *id);
             }
             Change::Anew => *saved = Saved::default(),
-            Change::Front(front) => saved.blocks.retain(|(id, ..)| *id >= front),
+            Change::Front(front) => saved.blocks.retain(|(id, ..)| !front.contains(id)),
             Change::Seat(number, since) => saved.seats.push((number, since)),
             Change::SeatFree(number) => saved.seats.retain(|(other, _)| *other != number),
             Change::Call(number, end) => saved.calls.push((number, end)),
@@ -21,7 +21,10 @@ pub fn stored(room: &mut Room, saved: &mut Saved, secs: u64) {
             Change::Learnt(learnt) => saved.learnt = Some(*learnt),
         }
     }
-    saved.reserved = 4_096;
+    saved.lanes = room.lane_numbers();
+    for lane in &mut saved.lanes {
+        lane.limit = lane.next + 4_096;
+    }
     saved.committed = at(secs);
 }
 

@@ -6,6 +6,10 @@ page =
     .room = Waiting room
     .line = You are in the line
     .turn = It is your turn
+    .lane = Your line
+    .lanes = Several lines move together.
+    .code = Code of the class:
+    .join = Join the class
     .place = Your place
     .wait = Your wait
     .keep = Do not reload, your place is kept.
@@ -46,6 +50,43 @@ reason =
     .fewer-left = Fewer people than expected have left the line. Your wait is longer than announced.
     .stopped = The line stood still for a while. Your wait is longer than announced.
 
+class =
+    .title = Code of the class
+    .what = Open a code for your class. Those who wait type it, and go in together.
+    .people = Number of people:
+    .minutes = Minutes:
+    .open = Open a code
+    .tell = Tell your class this code. It is typed on the waiting page.
+    .wrong = This code is not open. Check it with your teacher. Your place is kept.
+    .many = Too many attempts. Wait a minute. Your place is kept.
+    .full = Too many codes are open. Try again in a few minutes.
+    .forbidden = You cannot open a code. You have to be inside, and to be allowed to.
+    .numbers = The number of people is from 1 to 500, the minutes from 1 to 120.
+    .back = Back to the line
+class-valid = For { $people } people, for { $minutes } min.
+lane =
+    .others = Everybody else
+lane-share =
+    { $count ->
+        [one] { $title }: { $count } call out of { $all }
+       *[other] { $title }: { $count } calls out of { $all }
+    }
+lane-seats =
+    { $count ->
+        [one] { $count } seat kept
+       *[other] { $count } seats kept
+    }
+lane-hours = { $days } from { $from } to { $to }
+lane-days = { $first } to { $last }
+lane-day =
+    .mon = Monday
+    .tue = Tuesday
+    .wed = Wednesday
+    .thu = Thursday
+    .fri = Friday
+    .sat = Saturday
+    .sun = Sunday
+    .all = every day
 weekday =
     .n1 = Monday
     .n2 = Tuesday

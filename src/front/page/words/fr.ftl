@@ -6,6 +6,10 @@ page =
     .room = Salle d’attente
     .line = Vous êtes dans la file
     .turn = C’est à vous
+    .lane = Votre file
+    .lanes = Plusieurs files avancent ensemble.
+    .code = Code de la classe :
+    .join = Rejoindre la classe
     .place = Votre place
     .wait = Votre attente
     .keep = Ne rechargez pas, votre place est gardée.
@@ -46,6 +50,43 @@ reason =
     .fewer-left = Moins de personnes que prévu ont quitté la file. Votre attente est plus longue qu’annoncé.
     .stopped = La file s’est arrêtée un moment. Votre attente est plus longue qu’annoncé.
 
+class =
+    .title = Code de la classe
+    .what = Ouvrez un code pour votre classe. Ceux qui attendent le tapent et entrent ensemble.
+    .people = Nombre de personnes :
+    .minutes = Minutes :
+    .open = Ouvrir un code
+    .tell = Dites ce code à votre classe. On le tape sur la page d’attente.
+    .wrong = Ce code n’est pas ouvert. Vérifiez-le avec votre enseignant. Votre place est gardée.
+    .many = Trop d’essais. Attendez une minute. Votre place est gardée.
+    .full = Trop de codes sont ouverts. Réessayez dans quelques minutes.
+    .forbidden = Vous ne pouvez pas ouvrir de code. Il faut être entré, et avoir le droit d’en ouvrir.
+    .numbers = Le nombre de personnes va de 1 à 500, les minutes de 1 à 120.
+    .back = Revenir à la file
+class-valid = Pour { $people } personnes, pendant { $minutes } min.
+lane =
+    .others = Tous les autres
+lane-share =
+    { $count ->
+        [one] { $title } : { $count } appel sur { $all }
+       *[other] { $title } : { $count } appels sur { $all }
+    }
+lane-seats =
+    { $count ->
+        [one] { $count } place gardée
+       *[other] { $count } places gardées
+    }
+lane-hours = { $days } de { $from } à { $to }
+lane-days = du { $first } au { $last }
+lane-day =
+    .mon = lundi
+    .tue = mardi
+    .wed = mercredi
+    .thu = jeudi
+    .fri = vendredi
+    .sat = samedi
+    .sun = dimanche
+    .all = tous les jours
 weekday =
     .n1 = lundi
     .n2 = mardi
