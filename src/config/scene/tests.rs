@@ -84,9 +84,9 @@ fn what_makes_no_sense_is_said_with_its_place() {
 
 #[test]
 fn whole_visits_know_no_requests() {
-    let text =
-        "length = \"10m\"\n[portal]\nmodel = \"visits\"\n[[arrivals]]\nper_minute = [0, 9]\n";
-    assert!(parse(text, &[]).is_ok());
+    let text = "length = \"10m\"\nroom.seats = 5\n[portal]\nmodel = \"visits\"\n[[arrivals]]\n\
+        per_minute = [0, 9]\n";
+    parse(text, &[]).unwrap();
     let slow = format!("{text}[[event]]\nwhat = \"slow\"\nadds = \"1s\"\n");
     wrong(&slow, &[(8, 8, "single requests")]);
     wrong(&text.replace("[0, 9]", "[0, 9, 3]"), &[(6, 14, "two")]);
