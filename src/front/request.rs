@@ -22,7 +22,7 @@ use crate::host;
 use crate::room::{Ask, Decision, Entry, Refusal, Ticket, Visitor};
 use crate::upstream::{self, Claim};
 use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use std::sync::Arc;
@@ -143,10 +143,7 @@ async fn admit(
         visit,
     };
     if let Some(around) = flow.around {
-        let inside = || {
-            door.room()
-                .holds_seat(house.meet(door, request.headers()).visitor)
-        };
+        let inside = || is_inside(house, door, request.headers());
         let claim = around.claim(flow.preflight, inside);
         return pass(around, errand(claim, None), request, logged).await;
     }
@@ -200,6 +197,12 @@ async fn in_our_corner(
     let (method, headers) = (request.method(), request.headers());
     let query = request.uri().query().unwrap_or("");
     own::answer(house, door, manner, method, headers, name, query)
+}
+
+/// Whether whoever sends `headers` has a seat.
+fn is_inside(house: &House, door: &Door, headers: &HeaderMap) -> bool {
+    let met = house.meet(door, headers);
+    door.room().holds_seat(met.visitor)
 }
 
 /// Returns when a new ticket is written down.
