@@ -135,6 +135,10 @@ pub enum Refusal {
 }
 
 /// How a visitor stands, for `/.preau/status`.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it is handed on at once, and a box would cost a poll an allocation"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// Neither in line nor inside.
