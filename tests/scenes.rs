@@ -2,7 +2,8 @@
 
 use preau::config::Source;
 use preau::config::scene::{self, Scene};
-use preau::sim;
+use preau::sim::{self, Outcome};
+use preau::time::Span;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -51,5 +52,62 @@ fn in_none_does_anybody_jump_the_line_or_get_a_seat_too_many() {
         assert_eq!(broken, (0, 0), "{}: {figures:?}", scene.name);
         assert_eq!(figures.polls.over_budget, 0, "{}: {figures:?}", scene.name);
         assert!(figures.completed > 0, "{}: {figures:?}", scene.name);
+    }
+}
+
+/// Runs of a shipped scene, each from cold.
+fn runs(name: &str, seeds: u64) -> Vec<Outcome> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scenes/{name}.toml"));
+    let scene = read(&path);
+    (1..=seeds).map(|seed| sim::run(&scene, seed)).collect()
+}
+
+/// Mean share of what the portal could complete between two minutes.
+fn used(runs: &[Outcome], from: u64, until: u64) -> f64 {
+    let share = |run: &Outcome| run.share(Span::mins(from), Span::mins(until));
+    runs.iter().map(share).sum::<f64>() / runs.len() as f64
+}
+
+fn mean(runs: &[Outcome], of: impl Fn(&Outcome) -> f64) -> f64 {
+    runs.iter().map(of).sum::<f64>() / runs.len() as f64
+}
+
+#[test]
+fn an_overrun_portal_is_used_and_nobody_inside_is_broken_off() {
+    for name in ["overload-2x", "overload-10x"] {
+        let runs = runs(name, 3);
+        // Nobody can complete a visit in the first minutes.
+        let used = used(&runs, 5, 30);
+        assert!(used >= 0.94, "{name}: {used:.3}");
+        assert!(runs.iter().all(|run| run.figures.broken_off == 0), "{name}");
+    }
+}
+
+#[test]
+fn half_a_portal_is_noticed_in_time_and_used_again_soon() {
+    let runs = runs("halved", 3);
+    let inside = |run: &Outcome, secs: u64| {
+        f64::from(run.between(Span::secs(secs), Span::secs(secs + 1))[0].inside)
+    };
+    let before = mean(&runs, |run| inside(run, 899));
+    let after = mean(&runs, |run| inside(run, 900 + 90));
+    assert!(after < 0.75 * before, "{before} inside, then {after}");
+    let (half, whole) = (used(&runs, 17, 35), used(&runs, 37, 55));
+    assert!(half >= 0.85 && whole >= 0.9, "{half:.3} and {whole:.3}");
+    // Of some eight thousand visits.
+    let broken = mean(&runs, |run| run.figures.broken_off as f64);
+    assert!(broken <= 8.0, "{broken} visits are broken off");
+}
+
+#[test]
+fn promises_are_kept_as_far_as_nothing_unforeseen_happens() {
+    for name in ["overload-2x", "overload-10x", "long-polls", "restart"] {
+        let runs = runs(name, 3);
+        let kept = mean(&runs, |run| run.figures.promises.kept);
+        let late = mean(&runs, |run| run.figures.promises.late);
+        assert!(
+            kept >= 0.7 && late <= 0.1,
+            "{name}: {kept:.3} kept, {late:.3} late"
+        );
     }
 }
