@@ -16,8 +16,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// People who keep the portal busy: more than it has slots to begin with.
-const BUSY: usize = 10;
+/// People who keep the portal busy: twice as many as it has slots to begin with.
+const BUSY: usize = 16;
 /// Answers after which it is known how long they usually take, and some more.
 const USUAL: usize = 30;
 /// Slots to begin with.
@@ -70,12 +70,16 @@ impl Crowd {
             first.get(&format!("/lent?ms={millis}")).await;
         }
         let speed = Arc::new(AtomicU32::new(millis));
-        let mut people = JoinSet::new();
+        // All are in before anybody is busy: those inside come before those who are not yet.
+        let mut visitors = Vec::new();
         for name in 0..BUSY {
             let mut visitor = preau.visitor(&format!("eleve{name}"), "ent");
             visitor.walk_in("/").await;
-            people.spawn(ask_again_and_again(visitor, speed.clone()));
+            visitors.push(visitor);
         }
+        let people = visitors.into_iter();
+        let people = people.map(|it| ask_again_and_again(it, speed.clone()));
+        let people = people.collect();
         Crowd {
             millis: speed,
             _people: people,
@@ -110,7 +114,7 @@ async fn limits_move_and_every_move_is_explained() {
         "{rise}"
     );
     // Answers within a few milliseconds count as equal: these are slower by far.
-    crowd.pages_take(800);
+    crowd.pages_take(400);
     let fall = until("slow answers take slots away", async || {
         let slow = moved(&preau, "slots", "slow").await;
         slow.filter(|it| it["to"].as_u64() < it["from"].as_u64())
@@ -153,7 +157,7 @@ async fn what_was_found_outlives_a_kill_and_a_number_switches_it_off() {
     let preau = Preau::start(&tables_auto).await;
     let crowd = Crowd::enter(&preau, 40).await;
     until("there are more slots", async || {
-        (slots(&preau).await >= START + 3).then_some(())
+        (slots(&preau).await >= START + 6).then_some(())
     })
     .await;
     drop(crowd);

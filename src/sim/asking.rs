@@ -9,7 +9,7 @@ use super::world::World;
 use crate::config::scene::Model;
 use crate::room::{Answer, Ask, Decision, Entry, Mode, Visitor as Who};
 use crate::time::Span;
-use crate::upstream::Outcome;
+use crate::upstream::{LONG_WAIT, Outcome};
 
 /// Our page for a portal that is down asks again by itself, after this and up to a quarter more.
 const DOWN_RETRY: Span = Span::secs(30);
@@ -17,9 +17,6 @@ const DOWN_RETRY: Span = Span::secs(30);
 const REFUSED_RETRY: Span = Span::secs(60);
 /// Of the newcomers, those who barge where that is wanted.
 const BARGING: f64 = 0.1;
-
-/// See `upstream::slots`.
-const LONG_WAIT: Span = Span::secs(7);
 
 impl World<'_> {
     /// The visitor asks for a page.

@@ -2,12 +2,9 @@
 //! and channels.
 
 use crate::time::Millis;
-use crate::upstream::Claim;
+use crate::upstream::{Claim, LENT_PER_SLOT};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-
-/// For each slot, so many may be lent.
-const LENT_PER_SLOT: u32 = 4;
 
 /// Slots and who waits for them. Requests are known by their number.
 pub struct Queue {

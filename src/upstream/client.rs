@@ -324,7 +324,8 @@ impl Telling<'_> {
             Ok(_) if self.progress.handed_on().is_none() => room::Answer::Odd,
             Ok(answer) => bearing::judge(answer.status()),
             Err(Failure::Slow | Failure::Broken | Failure::Down) => room::Answer::Failed,
-            Err(Failure::Busy | Failure::Left) => room::Answer::Odd,
+            // Our own want, or the visitor's: nothing about the portal.
+            Err(Failure::Busy | Failure::Left) => return,
         });
     }
 
@@ -337,13 +338,8 @@ impl Telling<'_> {
 
 impl Drop for Telling<'_> {
     fn drop(&mut self) {
-        if !self.told {
-            let whole = self.progress.handed_on().is_some();
-            self.say(if whole {
-                room::Answer::Left
-            } else {
-                room::Answer::Odd
-            });
+        if !self.told && self.progress.handed_on().is_some() {
+            self.say(room::Answer::Left);
         }
     }
 }

@@ -61,9 +61,9 @@ pub enum Claim {
 
 const CLAIMS: [Claim; 3] = [Claim::BackChannel, Claim::Inside, Claim::Outside];
 /// See the module.
-const LONG_WAIT: Span = Span::secs(7);
+pub const LONG_WAIT: Span = Span::secs(7);
 /// For each slot, so many more may be lent at a time.
-const LENT_PER_SLOT: u32 = 4;
+pub const LENT_PER_SLOT: u32 = 4;
 /// Connections to the portal at most, for each slot: those of back-channels and lent ones, too.
 pub const CONNECTIONS_PER_SLOT: u64 = 2 + LENT_PER_SLOT as u64;
 

@@ -41,8 +41,9 @@ pub use visitor::{Arrival, State, Status, Visitor};
 
 use std::time::Duration;
 
-/// How long a test waits for something that must happen before it calls it broken.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a test waits for something that must happen before it calls it broken: long enough for a
+/// machine that does something else, too.
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How often a condition is looked at while it is awaited.
 const LOOK_EVERY: Duration = Duration::from_millis(25);

@@ -371,6 +371,14 @@ impl Capacity {
 }
 
 impl Limit {
+    /// Until what was stored meets the rules of now.
+    fn unbounded() -> Limit {
+        Limit::Auto {
+            min: 1,
+            max: u32::MAX,
+        }
+    }
+
     /// Seats to begin with.
     pub fn start(self) -> u32 {
         self.hold(seats::START) as u32

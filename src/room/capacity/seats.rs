@@ -40,7 +40,7 @@ const SMOOTHING: f64 = 0.3;
 pub struct SeatLaw {
     seats: f64,
     slow_start: bool,
-    #[serde(skip, default = "unbounded")]
+    #[serde(skip, default = "Limit::unbounded")]
     limit: Limit,
     #[serde(skip)]
     slices: [Slice; SLICES],
@@ -54,13 +54,6 @@ pub struct SeatLaw {
 struct Slice {
     sent: u32,
     waited: u32,
-}
-
-fn unbounded() -> Limit {
-    Limit::Auto {
-        min: 1,
-        max: u32::MAX,
-    }
 }
 
 impl SeatLaw {

@@ -8,11 +8,15 @@
 //! windows:
 //!
 //! ```text
-//! e > 5 %                      L = 0.7·L
-//! binding and ε < 0 and ρ > 2  L = L − 0.2·√L
+//! e > max(5 %, 1.5·e₀)         L = 0.7·L
+//! binding and ε < 0 and ρ > 2  L = L − 0.2·√L;  also with ε < −0.2 alone
 //! ρ > 2 or binding             g = clamp(2 ÷ ρ, 0.5, 1);  L = 0.8·L + 0.2·(L·g + [binding]·√L)
 //! otherwise                    L stays
 //! ```
+//!
+//! Beyond the reference: *e₀*, a share of failures below one half that six cuts in a row did not
+//! change, is something broken and not load; answers that mostly take 10 s and more are slow (ρ = 4)
+//! whatever is usual; and while no ρ is known, L does not grow beyond 32.
 //!
 //! Sources of the parts: Envoy's gradient controller (headroom √L, clamp), Netflix's Gradient2
 //! (nothing is learnt while the application is the limit; smoothing), Uber's auto-tuner, Protego
@@ -65,7 +69,7 @@ const IDLE: u32 = 2;
 pub struct SlotLaw {
     slots: f64,
     classes: Classes,
-    #[serde(skip, default = "unbounded")]
+    #[serde(skip, default = "Limit::unbounded")]
     limit: Limit,
     #[serde(skip)]
     window: Window,
@@ -86,13 +90,6 @@ pub struct SlotLaw {
     /// Cuts in a row after which as many failed as before.
     #[serde(skip)]
     vain: u32,
-}
-
-fn unbounded() -> Limit {
-    Limit::Auto {
-        min: 1,
-        max: u32::MAX,
-    }
 }
 
 /// What was seen since the last decision.
