@@ -74,11 +74,17 @@ fn mean(runs: &[Outcome], of: impl Fn(&Outcome) -> f64) -> f64 {
 
 #[test]
 fn an_overrun_portal_is_used_and_nobody_inside_is_broken_off() {
-    for name in ["overload-2x", "overload-10x"] {
+    // The workers of the last do nothing when a slot is free for an instant: with 25 slots, the best
+    // number for it, it is 0.86.
+    for (name, least) in [
+        ("overload-2x", 0.94),
+        ("overload-10x", 0.94),
+        ("overload-2x-workers", 0.8),
+    ] {
         let runs = runs(name, 3);
         // Nobody can complete a visit in the first minutes.
         let used = used(&runs, 5, 30);
-        assert!(used >= 0.94, "{name}: {used:.3}");
+        assert!(used >= least, "{name}: {used:.3}");
         assert!(runs.iter().all(|run| run.figures.broken_off == 0), "{name}");
     }
 }
@@ -94,19 +100,26 @@ fn half_a_portal_is_noticed_in_time_and_used_again_soon() {
     assert!(after < 0.75 * before, "{before} inside, then {after}");
     let (half, whole) = (used(&runs, 17, 35), used(&runs, 37, 55));
     assert!(half >= 0.85 && whole >= 0.9, "{half:.3} and {whole:.3}");
-    // Of some eight thousand visits.
-    let broken = mean(&runs, |run| run.figures.broken_off as f64);
-    assert!(broken <= 8.0, "{broken} visits are broken off");
+    assert!(runs.iter().all(|run| run.figures.broken_off == 0));
 }
 
 #[test]
 fn promises_are_kept_as_far_as_nothing_unforeseen_happens() {
-    for name in ["overload-2x", "overload-10x", "long-polls", "restart"] {
+    for name in [
+        "overload-2x",
+        "overload-10x",
+        "overload-2x-workers",
+        "dependency",
+        "long-polls",
+        "hammering",
+        "no-shows",
+        "restart",
+    ] {
         let runs = runs(name, 3);
         let kept = mean(&runs, |run| run.figures.promises.kept);
         let late = mean(&runs, |run| run.figures.promises.late);
         assert!(
-            kept >= 0.7 && late <= 0.1,
+            kept >= 0.84 && late <= 0.05,
             "{name}: {kept:.3} kept, {late:.3} late"
         );
     }

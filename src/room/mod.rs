@@ -342,6 +342,7 @@ impl Room {
             self.changes.push(Change::CallEnd(number));
             self.counts.no_shows += 1;
             self.score_lapse(number, end);
+            self.estimator.lapsed();
         }
         if now >= self.refreshed + REFRESH {
             self.refresh(now);

@@ -1,7 +1,7 @@
 //! The tables of one room, and how its changes are written into them.
 
 use super::Group;
-use crate::room::{Bits, Capacity, Change, LaneNumbers, Saved};
+use crate::room::{Bits, Capacity, Change, Estimator, LaneNumbers, Saved};
 use crate::time::Millis;
 use redb::{ReadTransaction, ReadableTable as _, TableDefinition, TableError, WriteTransaction};
 
@@ -68,8 +68,7 @@ impl Tables {
                 limit: number(RESERVED)?,
             }],
             committed: Millis(number(COMMITTED)?),
-            // What was learnt under another version's form is learnt anew.
-            learnt: (facts.get(LEARNT)?).and_then(|bytes| postcard::from_bytes(bytes.value()).ok()),
+            learnt: (facts.get(LEARNT)?).and_then(|bytes| read_learnt(bytes.value())),
             lots: (facts.get(LOTS)?)
                 .and_then(|bytes| postcard::from_bytes(bytes.value()).ok())
                 .unwrap_or_default(),
@@ -140,7 +139,7 @@ impl Tables {
                     }
                 }
                 Change::Learnt(learnt) => {
-                    if let Ok(bytes) = postcard::to_stdvec(learnt) {
+                    if let Ok(bytes) = postcard::to_extend(learnt, vec![LEARNT_VERSION]) {
                         facts.insert(LEARNT, bytes.as_slice())?;
                     }
                 }
@@ -156,6 +155,15 @@ impl Tables {
         facts.insert(COMMITTED, group.taken.0.to_le_bytes().as_slice())?;
         Ok(())
     }
+}
+
+/// The form of what was learnt of a room; another is learnt anew.
+const LEARNT_VERSION: u8 = 2;
+
+fn read_learnt(bytes: &[u8]) -> Option<Estimator> {
+    let (version, rest) = bytes.split_first()?;
+    let learnt = postcard::from_bytes(rest).ok()?;
+    (*version == LEARNT_VERSION).then_some(learnt)
 }
 
 /// What was found of portals, by name.

@@ -61,7 +61,7 @@ pub enum Claim {
 
 const CLAIMS: [Claim; 3] = [Claim::BackChannel, Claim::Inside, Claim::Outside];
 /// See the module.
-pub const LONG_WAIT: Span = Span::secs(7);
+pub const LONG_WAIT: Span = Span::secs(8);
 /// For each slot, so many more may be lent at a time.
 pub const LENT_PER_SLOT: u32 = 4;
 /// Connections to the portal at most, for each slot: those of back-channels and lent ones, too.

@@ -13,6 +13,7 @@
 //! explained ([`Move`]).
 
 mod classes;
+mod curve;
 mod seats;
 mod share;
 mod slots;
@@ -147,7 +148,7 @@ pub struct Seen {
     pub slowness: f64,
     /// Slots: share of requests that failed.
     pub errors: f64,
-    /// Slots: by how many per cent answers per second rise when 1 % more are in flight.
+    /// Slots: by how many per cent the work done per second rises when 1 % more are in flight.
     pub gain: f64,
     /// Seats: share of requests that waited for a slot.
     pub waited: f64,

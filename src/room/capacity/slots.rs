@@ -3,30 +3,35 @@
 //! A window closes at 20 answers or 5 failures, after at least 1 s and at most 10 s. Without data
 //! there is no decision. Whoever leaves before the answer, and had waited too long already, counts as
 //! an answer that took at least that long. With *ρ* the median of answers' times, each divided by the baseline of its
-//! class; *e* the share of failures; *binding* if up to 0.8·L were in flight; and *ε* the elasticity
-//! of answers per second to the number in flight, cov(ln n, ln x) ÷ var(ln n) over the last 30 binding
-//! windows:
+//! class; *e* the share of failures; *binding* if 0.8·L were in flight on the mean (the reference
+//! takes the most; so L would rise for as long as chance fills it now and then, far beyond what was
+//! ever tried); and *ε* the elasticity of work done per second to the number in flight ([`Curve`]),
+//! with its standard error σ:
 //!
 //! ```text
 //! e > max(5 %, 1.5·e₀)         L = 0.7·L
-//! binding and ε < 0 and ρ > 2  L = L − 0.2·√L;  also with ε < −0.2 alone
+//! binding and ε < 0 and ρ > 2  L = L − 0.2·√L
+//! binding, ε < −0.2, ε < −σ    the same, and at most where most work was done, but at least 0.8·L;
+//!                              then no growth beyond that for 40 windows
 //! ρ > 2 or binding             g = clamp(2 ÷ ρ, 0.5, 1);  L = 0.8·L + 0.2·(L·g + [binding]·√L)
 //! otherwise                    L stays
 //! ```
 //!
-//! Beyond the reference: *e₀*, a share of failures below one half that six cuts in a row did not
-//! change, is something broken and not load; answers that mostly take 10 s and more are slow (ρ = 4)
-//! whatever is usual; and while no ρ is known, L does not grow beyond 32.
+//! Beyond the reference: the third line, for a portal that does less and less before it is twice as
+//! slow (one that swaps; the simulator's workers: 0.62 of its capacity without, 0.84 with it); *e₀*, a
+//! share of failures below one half that six cuts in a row did not change, is something broken and not
+//! load; answers that mostly take 10 s and more are slow (ρ = 4) whatever is usual; and while no ρ is
+//! known, L does not grow beyond 32.
 //!
 //! Sources of the parts: Envoy's gradient controller (headroom √L, clamp), Netflix's Gradient2
 //! (nothing is learnt while the application is the limit; smoothing), Uber's auto-tuner, Protego
 //! and failsafe-go (a veto by throughput).
 
 use super::classes::{Classes, Load};
+use super::curve::Curve;
 use super::{Answer, Class, Limit, Move, Seen, Sent, What, Why};
 use crate::time::{Millis, Span};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
 
 /// Slots to begin with, if nothing is known, and after the portal was down.
 const START: f64 = 8.0;
@@ -55,11 +60,10 @@ const SLOW: f64 = 2.0;
 const LOSS: f64 = -0.2;
 /// Of the slots, what must have been in use for them to be the limit.
 const BINDING: f64 = 0.8;
-/// Windows that the elasticity is taken from, and is not without.
-const PAIRS: usize = 30;
-const PAIRS_MIN: usize = 10;
-/// Variance of ln n below which nothing can be told.
-const VARIANCE_MIN: f64 = 1e-4;
+/// Windows after a loss in which L does not grow beyond where most was done.
+const HOLD: u32 = 40;
+/// At most this part of L is taken away for a loss.
+const LOSS_CUT_MAX: f64 = 0.2;
 /// Little is in flight: this part of the slots, or this many.
 const IDLE_PART: f64 = 0.5;
 const IDLE: u32 = 2;
@@ -73,9 +77,14 @@ pub struct SlotLaw {
     limit: Limit,
     #[serde(skip)]
     window: Window,
-    /// ln n and ln x of the last binding windows.
+    /// Of the last binding windows.
     #[serde(skip)]
-    pairs: VecDeque<(f64, f64)>,
+    curve: Curve,
+    /// Where most was done before the last loss, and windows for which that is remembered.
+    #[serde(skip)]
+    best: f64,
+    #[serde(skip)]
+    hold: u32,
     /// Of the last window that told.
     #[serde(skip)]
     slowness: Option<f64>,
@@ -104,11 +113,12 @@ struct Window {
     odd: u32,
     /// Answers that took far too long, whatever is usual.
     far_too_long: u32,
-    /// Of requests sent: how many, the sum of those in flight, and the most.
+    /// Of requests sent: how many, and the sum of those in flight.
     sent: u32,
     in_flight_sum: u64,
-    in_flight_most: u32,
     ratios: Ratios,
+    /// Of the answers: the seconds that each takes with little to do.
+    work: f64,
 }
 
 /// Ratios in equal steps of their logarithm.
@@ -133,7 +143,9 @@ impl SlotLaw {
             classes: Classes::new(),
             limit,
             window: Window::at(now),
-            pairs: VecDeque::with_capacity(PAIRS),
+            curve: Curve::default(),
+            best: 0.0,
+            hold: 0,
             slowness: None,
             failing: false,
             accepted: 0.0,
@@ -175,7 +187,6 @@ impl SlotLaw {
         let window = &mut self.window;
         window.sent = window.sent.saturating_add(1);
         window.in_flight_sum += u64::from(in_flight);
-        window.in_flight_most = window.in_flight_most.max(in_flight);
     }
 
     /// Its answer came, or will not come.
@@ -196,6 +207,7 @@ impl SlotLaw {
         }
         self.window.good = self.window.good.saturating_add(1);
         let secs = now.since(sent.at).as_secs_f64();
+        self.window.work += self.classes.usual(class).unwrap_or(0.0);
         if let Some(ratio) = self.classes.ratio(class, secs) {
             self.window.ratios.add(ratio);
         }
@@ -236,6 +248,7 @@ impl SlotLaw {
         }
         self.accepted *= 0.99;
         let seen = self.seen(&window, age);
+        self.hold = self.hold.saturating_sub(1);
         let from = self.limit();
         let why = self.move_by(&seen, window.failed, self.is_binding(&window))?;
         self.at_the_floor(&seen, age);
@@ -254,7 +267,8 @@ impl SlotLaw {
         let from = self.limit();
         self.slots = self.limit.hold(self.slots.min(START_AGAIN));
         self.window = Window::at(now);
-        self.pairs.clear();
+        self.curve.clear();
+        self.hold = 0;
         self.slowness = None;
         (!self.limit.is_fixed()).then_some(Move {
             at: now,
@@ -294,37 +308,37 @@ impl SlotLaw {
             false => window.ratios.median(),
         };
         self.slowness = median.or(self.slowness);
-        if self.is_binding(window) && window.good > 0 && window.sent > 0 {
-            let mean = window.in_flight_sum as f64 / f64::from(window.sent);
-            let speed = f64::from(window.good + window.odd) / age.as_secs_f64();
-            if self.pairs.len() == PAIRS {
-                self.pairs.pop_front();
-            }
-            self.pairs.push_back((mean.ln(), speed.ln()));
+        if self.is_binding(window) {
+            let work = window.work / age.as_secs_f64();
+            self.curve.add(window.in_flight(), work);
         }
         Seen {
             slowness: median.unwrap_or(f64::NAN),
             errors: f64::from(window.failed) / f64::from(window.answers().max(1)),
-            gain: self.gain().unwrap_or(f64::NAN),
+            gain: self.curve.slope().map_or(f64::NAN, |it| it.gain),
             ..Seen::NOTHING
         }
     }
 
     fn is_binding(&self, window: &Window) -> bool {
-        f64::from(window.in_flight_most) >= BINDING * self.slots.round()
+        window.sent > 0 && window.in_flight() >= BINDING * self.slots.round()
     }
 
-    /// The elasticity; none while it cannot be told.
-    fn gain(&self) -> Option<f64> {
-        if self.pairs.len() < PAIRS_MIN {
+    /// More in flight do less, without doubt: where most was done, and a cut for it.
+    fn lost(&mut self) -> Option<f64> {
+        let slope = self.curve.slope()?;
+        if slope.gain > LOSS || slope.gain > -slope.error {
             return None;
         }
-        let count = self.pairs.len() as f64;
-        let mean = |of: fn(&(f64, f64)) -> f64| self.pairs.iter().map(of).sum::<f64>() / count;
-        let (n, x) = (mean(|pair| pair.0), mean(|pair| pair.1));
-        let variance = mean(|pair| pair.0 * pair.0) - n * n;
-        let covariance = mean(|pair| pair.0 * pair.1) - n * x;
-        (variance > VARIANCE_MIN).then(|| covariance / variance)
+        (self.best, self.hold) = (self.curve.best(), HOLD);
+        self.curve.clear();
+        let least = (1.0 - LOSS_CUT_MAX) * self.slots;
+        Some(less(self.slots).min(self.best.max(least)))
+    }
+
+    /// Nothing is beyond where most was done, as long as that is remembered.
+    fn may_grow(&self) -> bool {
+        self.hold == 0 || self.slots < self.best
     }
 
     fn move_by(&mut self, seen: &Seen, failed: u32, binding: bool) -> Option<Why> {
@@ -334,14 +348,16 @@ impl SlotLaw {
         let (slots, why) = if self.failing {
             self.in_vain(seen.errors);
             (0.7 * slots, Why::Errors)
-        } else if binding && seen.gain < if slow { 0.0 } else { LOSS } {
-            (slots - 0.2 * slots.sqrt(), Why::NotFaster)
+        } else if let Some(slots) = binding.then(|| self.lost()).flatten() {
+            (slots, Why::NotFaster)
+        } else if binding && slow && seen.gain < 0.0 {
+            (less(slots), Why::NotFaster)
         } else if slow || binding {
             let gradient = match seen.slowness.is_nan() {
                 true => 1.0,
                 false => (SLOW / seen.slowness).clamp(0.5, 1.0),
             };
-            let headroom = f64::from(u8::from(binding)) * slots.sqrt();
+            let headroom = f64::from(u8::from(binding && self.may_grow())) * slots.sqrt();
             let slots = 0.8 * slots + 0.2 * (slots * gradient + headroom);
             // Without any baseline, growth is blind.
             let blind = !slow && seen.slowness.is_nan() && slots > BLIND_MAX.max(self.slots);
@@ -391,12 +407,22 @@ impl SlotLaw {
     }
 }
 
+/// A little less than `slots`.
+fn less(slots: f64) -> f64 {
+    slots - 0.2 * slots.sqrt()
+}
+
 impl Window {
     fn at(began: Millis) -> Window {
         Window {
             began,
             ..Window::default()
         }
+    }
+
+    /// Requests in flight when one was sent, on the mean.
+    fn in_flight(&self) -> f64 {
+        self.in_flight_sum as f64 / f64::from(self.sent.max(1))
     }
 
     fn answers(&self) -> u32 {
