@@ -153,3 +153,23 @@ fn who_comes_early_for_an_opening_is_drawn_and_who_comes_later_is_not() {
         assert!(first > last_drawn - 120.0, "{first} and {last_drawn}");
     }
 }
+
+#[test]
+fn after_a_restart_no_second_has_more_than_twice_the_mean_of_polls() {
+    let (back, later) = (15 * 60 + 10, 18 * 60);
+    for run in runs("restart", 6) {
+        let polls = |from, until| {
+            let seconds = run.between(Span::secs(from), Span::secs(until)).iter();
+            seconds.map(|it| f64::from(it.polls)).collect::<Vec<_>>()
+        };
+        let mean = |polls: &[f64]| polls.iter().sum::<f64>() / polls.len() as f64;
+        let (before, after) = (polls(13 * 60, 15 * 60), polls(back, later));
+        let most = after.iter().copied().fold(0.0, f64::max);
+        let (usual, mean) = (mean(&before), mean(&after));
+        assert!(
+            most <= 2.0 * mean && most <= 2.0 * usual,
+            "{most} in a second; on average {usual} before and {mean} after"
+        );
+        assert!(mean > 0.8 * usual, "they are all still there");
+    }
+}
