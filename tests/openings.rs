@@ -72,6 +72,13 @@ async fn a_schedule_closes_a_room_and_says_when_it_opens() {
     let until = to.tomorrow().unwrap();
     assert_eq!(room["mode_until"], format!("{until}T00:00:00+00:00"));
     assert_eq!(room["reopens"], room["mode_until"]);
+    let shown = Command::new(env!("CARGO_BIN_EXE_preau"))
+        .args(["status", "--admin", &preau.admin().to_string()])
+        .output()
+        .expect("the binary can be run");
+    let shown = String::from_utf8_lossy(&shown.stdout);
+    let said = format!("ent: closed by its schedule, until {until} 00:00\n");
+    assert!(shown.contains(&said), "{shown}");
     let series = preau.metric("preau_room_mode_until_seconds", &[]).await;
     assert!(series > now().as_second() as f64);
     assert!(
