@@ -40,7 +40,7 @@ pub struct LaneFigures {
 /// What came of a draw. Correlations are from -1 to 1, and 0 where nothing can be said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct DrawFigures {
-    /// Numbers that were drawn.
+    /// Numbers that were drawn; after a restart, also those that nobody was given.
     pub drawn: u64,
     /// People of them who were called and came.
     pub came_in: u64,

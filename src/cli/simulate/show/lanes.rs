@@ -86,7 +86,7 @@ fn drawn(lane: &str, draw: &DrawFigures) -> String {
         lane => format!(" in lane {lane}"),
     };
     format!(
-        "\nThe draw{of}: {} took part, {} of them were called and came in.\n\
+        "\nThe draw{of}: {} numbers; {} people with one of them were called and came in.\n\
          Their order of coming and of going in: {:+.2} (0: who came earlier had nothing of it).\n\
          The order drawn and of going in: {:+.2} (1: the same).\n\
          Those who came later, order of coming and of going in: {:+.2} (1: the same).\n",
