@@ -53,8 +53,15 @@ async fn a_schedule_closes_a_room_and_says_when_it_opens() {
     let room = one_room(&portal.url(), &format!("schedule = [{rule}]"));
     let preau = Preau::start(&format!("time_zone = \"UTC\"\n{room}")).await;
     let mut anna = preau.visitor("anna", "ent");
-    let page = anna.get("/espace").await.text();
+    let answer = anna.get("/espace").await;
+    let retry: i64 = answer.header("retry-after").unwrap().parse().unwrap();
+    let page = answer.text();
     assert!(page.contains("Travaux. Rouvre "), "{page}");
+    // It opens in more than a day, and nobody is told to wait longer; all at another second.
+    let day = 24 * 3_600;
+    assert!((day..=day + 120).contains(&retry), "{retry}");
+    assert!(page.contains(&format!("data-retry=\"{retry}\"")), "{page}");
+    assert!(!page.contains("Réessayez dans"), "{page}");
     assert!(page.contains("à 0\u{a0}h."), "{page}");
     assert!(portal.seen().iter().all(|seen| seen.path != "/espace"));
     let room = preau.room("ent").await;
@@ -65,6 +72,13 @@ async fn a_schedule_closes_a_room_and_says_when_it_opens() {
     let until = to.tomorrow().unwrap();
     assert_eq!(room["mode_until"], format!("{until}T00:00:00+00:00"));
     assert_eq!(room["reopens"], room["mode_until"]);
+    let shown = Command::new(env!("CARGO_BIN_EXE_preau"))
+        .args(["status", "--admin", &preau.admin().to_string()])
+        .output()
+        .expect("the binary can be run");
+    let shown = String::from_utf8_lossy(&shown.stdout);
+    let said = format!("ent: closed by its schedule, until {until} 00:00\n");
+    assert!(shown.contains(&said), "{shown}");
     let series = preau.metric("preau_room_mode_until_seconds", &[]).await;
     assert!(series > now().as_second() as f64);
     assert!(

@@ -132,6 +132,42 @@ fn pictures_are_drawn() {
 }
 
 #[test]
+fn lanes_and_a_draw_are_told_as_tables_as_json_and_as_pictures() {
+    let folder = Folder::new();
+    let scene = SCENE.replace(
+        "idle = \"1m\"\n",
+        "idle = \"1m\"\n[room.opening]\nat = \"3m\"\nearly = \"2m\"\n\
+         [[room.lane]]\nname = \"teachers\"\nweight = 3\n[[room.lane]]\nname = \"pupils\"\n",
+    );
+    let teachers = "[[arrivals]]\nlane = \"teachers\"\nper_minute = 40\nuntil = \"5m\"\n";
+    folder.write("scene.toml", &format!("{scene}{teachers}"));
+    let table = folder.simulate(&["scene.toml", "--svg", "."]);
+    assert_eq!(table.code(), Some(0), "{}", table.err());
+    for words in ["teachers", "by weight", "75.0 %", "The draw in lane pupils"] {
+        assert!(
+            table.out().contains(words),
+            "no {words:?} in {}",
+            table.out()
+        );
+    }
+    for name in ["lanes", "lane-calls", "draw"] {
+        let svg = fs::read_to_string(folder.path().join(format!("{name}.svg")));
+        assert!(svg.expect("it was drawn").starts_with("<svg"), "{name}");
+    }
+    let figures = folder.simulate(&["scene.toml", "--json"]).figures();
+    let lanes = figures["lanes"].as_array().expect("a list");
+    assert_eq!(
+        lanes[0]["name"], "pupils",
+        "that of all others is the first"
+    );
+    for lane in lanes {
+        let people = lane["people"].as_u64().expect("a number");
+        assert!((150..250).contains(&people), "{lane}");
+        assert!(lane["draw"]["drawn"].as_u64() > Some(40), "{lane}");
+    }
+}
+
+#[test]
 fn what_is_wrong_with_a_scene_is_said_all_at_once_with_its_place() {
     let folder = Folder::new();
     let wrong = SCENE

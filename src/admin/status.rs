@@ -47,6 +47,9 @@ pub struct RoomStatus {
     /// When somebody goes in again, if nobody does now and the calendar says when.
     #[serde(default)]
     pub reopens: Option<String>,
+    /// When the room opens next; null if no opening is to come.
+    #[serde(default)]
+    pub opens: Option<String>,
     /// The newest opening with a draw.
     #[serde(default)]
     pub draw: Option<DrawStatus>,
@@ -238,6 +241,7 @@ pub fn rooms(desk: &Desk) -> Vec<RoomStatus> {
                 mode_why: status.calendar.why.name().to_owned(),
                 mode_until: status.calendar.until.map(moment),
                 reopens: status.calendar.reopens.map(moment),
+                opens: status.calendar.opens.map(moment),
                 draw: status.calendar.lot.as_ref().map(|lot| draw(desk, lot)),
                 seats: status.seats,
                 taken: status.taken,

@@ -43,6 +43,11 @@ impl Timetable {
         Timetable { zone, entries }
     }
 
+    /// The lists of rules.
+    pub fn entries(&self) -> impl Iterator<Item = &[Rule]> {
+        self.entries.iter().map(Vec::as_slice)
+    }
+
     /// The index of the entry that counts at `moment`, if one holds.
     pub fn at(&self, moment: Millis) -> Option<usize> {
         let reading = reading(&self.zone, moment);

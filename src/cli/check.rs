@@ -1,10 +1,11 @@
 //! `preau check`: is the file right, and do the servers answer?
 
-use super::certificates;
+use super::{certificates, schedules};
 use crate::config::{self, Config, Flows, MAX_FILE_BYTES, Portal, Problems, RoomConfig, Source};
+use crate::host;
 use crate::room::Limit;
 use crate::room::Rules;
-use crate::time::Span;
+use crate::time::{Millis, Span};
 use crate::upstream::try_server;
 use clap::Args;
 use std::fmt::{self, Display, Formatter, Write as _};
@@ -17,6 +18,9 @@ use std::process::ExitCode;
 const CONNECT_TIMEOUT: Span = Span::secs(2);
 /// Servers tried at once.
 const TRIED_AT_ONCE: usize = 32;
+
+/// More slots than this are never found: few portals work on more at once.
+const SLOTS_PLAUSIBLE: u32 = 500;
 
 /// The file is valid.
 const VALID: u8 = 0;
@@ -56,13 +60,14 @@ pub fn run(args: &Check) -> ExitCode {
         }
         return ExitCode::from(INVALID);
     }
-    let mut summary = summary(&args.config, &config);
+    let mut summary = summary(&args.config, &config, host::wall());
     for line in &found.lines {
         let _ = writeln!(summary, "{line}");
     }
     // Somebody who closes the pipe early has seen enough.
     let _ = io::stdout().write_all(summary.as_bytes());
-    for warning in found.warnings.into_iter().chain(warnings(&config)) {
+    let traps = endless_slots(&config);
+    for warning in (found.warnings.into_iter().chain(traps)).chain(warnings(&config)) {
         eprintln!("warning: {warning}");
     }
     ExitCode::from(VALID)
@@ -143,7 +148,8 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-fn summary(path: &Path, config: &Config) -> String {
+/// What is in the file; what holds by the calendar, holds at `clock` on the wall.
+fn summary(path: &Path, config: &Config, clock: Millis) -> String {
     let mut out = format!("{} is valid.\n", path.display());
     for portal in &config.portals {
         let servers: Vec<String> = portal.servers.iter().map(ToString::to_string).collect();
@@ -165,6 +171,9 @@ fn summary(path: &Path, config: &Config) -> String {
             config::show(rules.idle),
             flows_of(&room.flows) + &lanes_of(rules),
         );
+        for line in schedules::of_file(room, &config.time_zone, clock) {
+            let _ = writeln!(out, "{line}");
+        }
     }
     out
 }
@@ -206,6 +215,27 @@ fn lanes_of(rules: &Rules) -> String {
 fn join(patterns: &[impl Display]) -> String {
     let texts: Vec<String> = patterns.iter().map(ToString::to_string).collect();
     texts.join(", ")
+}
+
+/// Seats are found from how long requests wait for a slot: with more slots than any portal works on
+/// at once, none ever waits, and seats would grow without an end. (The other way round, seats that
+/// are given and slots that are found, is no trap.)
+fn endless_slots(config: &Config) -> Vec<String> {
+    let found = |room: &&RoomConfig| matches!(room.seats, Limit::Auto { .. });
+    let rooms = config.rooms.iter().filter(found);
+    let warning = |room: &RoomConfig| {
+        let portal = &config.portals[room.portal];
+        match portal.slots {
+            Limit::Fixed(slots) if slots > SLOTS_PLAUSIBLE => Some(format!(
+                "room {}: its seats are found from how long requests wait for a slot of portal {}, \
+                 and with {slots} slots hardly any will; write `slots = \"auto\"`, or a number of \
+                 `seats`",
+                room.name, portal.name
+            )),
+            _ => None,
+        }
+    };
+    rooms.filter_map(warning).collect()
 }
 
 /// What is no error, because machines boot in any order, but what somebody wants to know.
@@ -285,7 +315,7 @@ mod tests {
             "portal = [{ name = \"ent\", servers = \"http://10.0.0.5\" }]\n\
              room = [{ host = \"x.fr\", path = \"/cours/**\", seats = 7, open = \"/a\" }]",
         );
-        let summary = summary(Path::new("p.toml"), &config);
+        let summary = summary(Path::new("p.toml"), &config, Millis(0));
         assert!(
             summary.contains("portal ent: 10.0.0.5:80 · auto (4 to 500) slots"),
             "{summary}"
@@ -297,6 +327,19 @@ mod tests {
             ),
             "{summary}"
         );
+    }
+
+    #[test]
+    fn slots_without_an_end_are_a_trap_for_seats_that_are_found() {
+        let warned = |slots: &str, seats: &str| {
+            let portal = "{ servers = \"http://10.0.0.5\", slots = SLOTS }";
+            let text = format!("portal = [{portal}]\nroom = [{{ seats = {seats} }}]");
+            endless_slots(&config(&text.replace("SLOTS", slots))).len()
+        };
+        assert_eq!(warned("2_000", "\"auto\""), 1);
+        assert_eq!(warned("2_000", "300"), 0);
+        assert_eq!(warned("40", "\"auto\""), 0);
+        assert_eq!(warned("\"auto\"", "300"), 0);
     }
 
     #[test]

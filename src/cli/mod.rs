@@ -6,6 +6,7 @@ pub mod check;
 pub mod demo;
 mod draw;
 mod presets;
+mod schedules;
 mod serve;
 mod simulate;
 mod status;

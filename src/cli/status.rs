@@ -1,5 +1,6 @@
 //! `preau status`: how the rooms of a running preau stand.
 
+use super::schedules;
 use crate::admin::{HouseStatus, MoveStatus, Range, RoomStatus};
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table, presets};
@@ -130,6 +131,9 @@ fn tables(house: &HouseStatus) -> String {
                 let _ = writeln!(text, "{}: {what} {from} → {to}, as {words}", portal.name);
             }
         }
+    }
+    for said in house.rooms.iter().filter_map(schedules::of_status) {
+        let _ = writeln!(text, "{said}");
     }
     text += &lanes(house);
     let minutes = house.uptime_seconds / 60;

@@ -1,6 +1,7 @@
 //! `[[room.lane]]`: who waits in which lane of a room, and what each lane gets.
 
 use super::pattern::PathSet;
+use super::report::Sink;
 use super::requests::path;
 use super::table::{Field, Table};
 use super::trust::{NETWORK_EXAMPLE, network};
@@ -13,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use jiff::civil::DateTime;
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 /// A lane's share beside the others'.
 const WEIGHT: RangeInclusive<u32> = 1..=1_000;
@@ -174,16 +175,8 @@ pub(super) fn read(
         let at = table.span(&["name"]);
         let (lane, its_rules) = lane(&mut table, trust);
         table.finish();
-        let taken =
-            (lanes.iter()).any(|(other, _)| !lane.name.is_empty() && other.name == lane.name);
-        if taken {
-            sink.wrong(
-                at.clone(),
-                "two lanes of a room have the same name",
-                format!("`{}` is taken by a lane above", lane.name),
-                "give each lane of a room a name of its own",
-            );
-        }
+        let above = lanes.iter().map(|(other, _)| other.name.as_str());
+        check_name(sink, &lane.name, at.clone(), above);
         if lane.is_particular() || !lane.when.is_empty() {
             lanes.push((lane, its_rules));
         } else if index == last {
@@ -197,10 +190,7 @@ pub(super) fn read(
             );
         }
     }
-    if lanes.len() >= LANES_MAX {
-        let most = format!("at most {LANES_MAX}, with that of all others");
-        sink.wrong(first.clone(), "too many lanes", most, "remove some");
-    }
+    check_number(sink, lanes.len() + 1, first);
     let all = std::iter::once(others).chain(lanes);
     let (configs, of_lanes): (Vec<_>, Vec<_>) = all.unzip();
     rules.lanes = of_lanes;
@@ -209,8 +199,43 @@ pub(super) fn read(
     configs
 }
 
+/// What a lane gets.
+pub(super) fn rules(table: &mut Table<'_>, name: String) -> LaneRules {
+    LaneRules {
+        name,
+        weight: table.read_or("weight", number(WEIGHT), 1),
+        seats: table.read_or("seats", number(SEATS), 0),
+        block: table.read_or("block", number(BLOCK), 1),
+    }
+}
+
+/// Reports a name that a lane above has already.
+pub(super) fn check_name<'n>(
+    sink: &Sink,
+    name: &str,
+    at: Range<usize>,
+    mut above: impl Iterator<Item = &'n str>,
+) {
+    if !name.is_empty() && above.any(|other| other == name) {
+        sink.wrong(
+            at,
+            "two lanes of a room have the same name",
+            format!("`{name}` is taken by a lane above"),
+            "give each lane of a room a name of its own",
+        );
+    }
+}
+
+/// Reports lanes beyond those that a room may have.
+pub(super) fn check_number(sink: &Sink, lanes: usize, at: Range<usize>) {
+    if lanes > LANES_MAX {
+        let most = format!("at most {LANES_MAX}, with that of all others");
+        sink.wrong(at, "too many lanes", most, "remove some");
+    }
+}
+
 /// Reserves together are at most half of the seats: the others are never shut out.
-fn check_seats(room: &Table<'_>, rules: &Rules, seats: Limit) {
+pub(super) fn check_seats(room: &Table<'_>, rules: &Rules, seats: Limit) {
     let seats = match seats {
         Limit::Fixed(seats) => seats,
         Limit::Auto { max, .. } => max,
@@ -256,8 +281,6 @@ fn check_codes(room: &Table<'_>, lanes: &[LaneConfig]) {
 fn lane(table: &mut Table<'_>, trust: &Trust) -> (LaneConfig, LaneRules) {
     let lane_name = table.required("name", name, "\"teachers\"");
     let title = table.read("title", title);
-    let weight = table.read_or("weight", number(WEIGHT), 1);
-    let seats = table.read_or("seats", number(SEATS), 0);
     let networks = list(parsed(network, NETWORK_EXAMPLE));
     let header_at = table.span(&["header"]);
     let members = Members {
@@ -278,12 +301,7 @@ fn lane(table: &mut Table<'_>, trust: &Trust) -> (LaneConfig, LaneRules) {
     let code = table.read_or("code", boolean, false);
     let class_codes = table.read_or("class_codes", boolean, false);
     let name = lane_name.unwrap_or_default();
-    let rules = LaneRules {
-        name: name.clone(),
-        weight,
-        seats,
-        block: table.read_or("block", number(BLOCK), 1),
-    };
+    let rules = rules(table, name.clone());
     let plain = || Title {
         fr: name.clone(),
         en: name.clone(),

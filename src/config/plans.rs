@@ -10,9 +10,9 @@ use jiff::tz::TimeZone;
 use std::ops::{Range, RangeInclusive};
 
 /// How long before an opening somebody may come and take part in the draw.
-const EARLY: RangeInclusive<Span> = Span::mins(1)..=Span::mins(24 * 60);
+pub(super) const EARLY: RangeInclusive<Span> = Span::mins(1)..=Span::mins(24 * 60);
 /// The same unless the file says otherwise.
-const EARLY_DEFAULT: Span = Span::mins(30);
+pub(super) const EARLY_DEFAULT: Span = Span::mins(30);
 /// Characters of a notice in one language: more would not be read.
 const NOTICE_MAX: usize = 300;
 

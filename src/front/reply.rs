@@ -6,6 +6,7 @@ use super::page::{CONTENT_SECURITY_POLICY, Lang, Outlook, RefusalKind, RefusalVi
 use crate::calendar::reading;
 use crate::host;
 use crate::room::{Promise, Waiting};
+use crate::time::Span;
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_LANGUAGE, ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE,
@@ -15,6 +16,11 @@ use http::header::{
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 
+/// Whoever finds a door closed is asked to come back after this long at most, even if it opens later:
+/// plans change.
+const CLOSED_MAX: Span = Span::mins(24 * 60);
+/// Those who find it closed are spread over this much after it opens.
+const CLOSED_SPREAD: Span = Span::mins(2);
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
@@ -211,44 +217,60 @@ pub fn refusal(
     room: Option<&str>,
     again: Option<&str>,
 ) -> Response<Body> {
-    refusal_with(house, manner, kind, room, again, Outlook::default())
+    refusal_with(house, manner, kind, (room, again), Calendar::default())
 }
 
 /// A door is closed: the same, with what the calendar knows of it.
 pub fn closed(house: &House, door: &Door, manner: Manner, again: &str) -> Response<Body> {
-    let (reopens, gathers) = {
+    let (reopens, gathers, takes) = {
         let room = door.room();
-        (room.reopens(), room.gathers())
+        (room.reopens(), room.gathers(), room.takes_tickets())
     };
+    let now = host::wall();
+    let retry = takes.map(|at| retry_at(at.since(now), host::seed()));
     let clock = |at| reading(&house.zone, at);
     let outlook = Outlook {
         notice: door.notice(),
-        today: clock(host::wall()).date(),
+        today: clock(now).date(),
         reopens: reopens.map(clock),
         gathers: gathers.map(clock),
         drawn: None,
     };
     let room = Some(door.config.name.as_str());
+    let again = Some(again);
     refusal_with(
         house,
         manner,
         RefusalKind::Closed,
-        room,
-        Some(again),
-        outlook,
+        (room, again),
+        Calendar { outlook, retry },
     )
+}
+
+/// What the calendar knows for somebody who is refused.
+#[derive(Default)]
+struct Calendar<'a> {
+    outlook: Outlook<'a>,
+    /// In how many seconds it is worth while to try again.
+    retry: Option<u64>,
+}
+
+/// Seconds until a closed door is worth another try, which is `left` away: by `chance`, up to
+/// [`CLOSED_SPREAD`] later, so that those who were refused do not all come back in the same second.
+fn retry_at(left: Span, chance: u64) -> u64 {
+    let spread = chance % (CLOSED_SPREAD.ceil_secs() + 1);
+    left.min(CLOSED_MAX).ceil_secs().max(1) + spread
 }
 
 fn refusal_with(
     house: &House,
     manner: Manner,
     kind: RefusalKind,
-    room: Option<&str>,
-    again: Option<&str>,
-    outlook: Outlook<'_>,
+    (room, again): (Option<&str>, Option<&str>),
+    Calendar { outlook, retry }: Calendar<'_>,
 ) -> Response<Body> {
     let kind = house.refused(kind);
-    let retry = kind.retry();
+    let retry = retry.or(kind.retry());
     let mut response = if manner.page {
         let view = RefusalView {
             kind,
@@ -369,6 +391,17 @@ fn not_stored(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_closed_door_says_when_to_come_back_and_not_to_all_the_same() {
+        let retry = |left| (0..1_000).map(move |chance| retry_at(left, chance));
+        let seen: std::collections::BTreeSet<u64> = retry(Span::mins(60)).collect();
+        assert_eq!((seen.first(), seen.last()), (Some(&3_600), Some(&3_720)));
+        assert!(seen.len() > 100, "spread over two minutes");
+        assert_eq!(retry(Span::ZERO).min(), Some(1));
+        let year = Span::mins(366 * 24 * 60);
+        assert_eq!(retry(year).max(), Some(24 * 3_600 + 120));
+    }
 
     fn page(fields: &[(&'static str, &str)]) -> bool {
         let mut headers = HeaderMap::new();

@@ -48,6 +48,8 @@ pub struct Told {
     pub until: Option<Millis>,
     /// When somebody goes in again, if nobody does now and the calendar says when.
     pub reopens: Option<Millis>,
+    /// When the room opens next, if it has an opening to come.
+    pub opens: Option<Millis>,
     /// The newest opening with a draw.
     pub lot: Option<Lot>,
 }
@@ -72,6 +74,7 @@ impl Default for Calendar {
                 why: Cause::Ordinary,
                 until: None,
                 reopens: None,
+                opens: None,
                 lot: None,
             },
             gathers: None,
@@ -208,6 +211,7 @@ impl Room {
         self.calendar.told.why = force.why;
         self.calendar.told.until = force.until;
         self.calendar.told.reopens = force.reopens;
+        self.calendar.told.opens = force.opens;
         self.calendar.gathers = force.gathers;
         self.advance(wall);
     }
@@ -234,6 +238,13 @@ impl Room {
     /// the wall.
     pub fn reopens(&self) -> Option<Millis> {
         self.calendar.told.reopens
+    }
+
+    /// When the calendar says another mode than one in which nobody goes in: whoever comes then can
+    /// wait, or go in.
+    pub fn takes_tickets(&self) -> Option<Millis> {
+        let told = &self.calendar.told;
+        told.reopens.and(told.until)
     }
 
     /// From when on those who come take part in a draw, if the room is closed until then.

@@ -92,6 +92,16 @@ impl Plan {
         }
     }
 
+    /// The schedule: which mode holds when, the first that does.
+    pub fn schedule(&self) -> impl Iterator<Item = (&[Rule], Mode)> {
+        self.timetable.entries().zip(self.modes.iter().copied())
+    }
+
+    /// The opening.
+    pub fn opening(&self) -> Option<Opening> {
+        self.opening
+    }
+
     /// What holds at `clock`, in a room whose mode is `ordinary` when nothing else is said.
     /// `drawn`: the opening that was drawn last; it does not come a second time.
     pub fn at(&self, ordinary: Mode, drawn: Option<Millis>, clock: Millis) -> InForce {

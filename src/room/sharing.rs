@@ -57,6 +57,11 @@ impl Room {
         (0..self.line.len()).map(|lane| self.held(lane)).sum()
     }
 
+    /// People who wait in `lane`, an index into [`Rules::lanes`].
+    pub fn waiting_in(&self, lane: usize) -> u64 {
+        self.lane(self.line.ruled(lane)).living()
+    }
+
     /// The lane that a number belongs to.
     pub(super) fn lane_of(&self, number: u64) -> usize {
         self.line.lane_of(number).min(self.line.len() - 1)

@@ -7,7 +7,7 @@ use super::queue::Turn;
 use super::requests::{Request, Stage};
 use super::world::World;
 use crate::config::scene::Model;
-use crate::room::{Answer, Ask, Decision, Entry, Mode, Visitor as Who};
+use crate::room::{Answer, Decision, Entry, Mode, Visitor as Who};
 use crate::time::Span;
 use crate::upstream::{LONG_WAIT, Outcome};
 
@@ -24,15 +24,17 @@ impl World<'_> {
         if self.killed.is_some() {
             return self.finds_nobody(visitor);
         }
-        let shows = self.visitors[visitor as usize].shows();
+        let who = self.visitors[visitor as usize];
+        let shows = who.shows();
         let barges = self.twist.barging && shows == Who::Newcomer && self.dice.happens(BARGING);
         let now = self.millis();
+        let mode = self.room.rules().mode;
         if barges {
             self.room.set_mode(Mode::Open, now);
         }
-        let decision = self.room.arrive(shows, Ask::PAGE, now);
+        let decision = self.room.arrive(shows, who.ask(), now);
         if barges {
-            self.room.set_mode(self.scene.rules.mode, now);
+            self.room.set_mode(mode, now);
         }
         self.decided(visitor, decision);
     }
@@ -65,10 +67,13 @@ impl World<'_> {
         let who = &mut self.visitors[visitor as usize];
         match entry {
             Entry::Straight => {
-                let (_, waiting) = self.room.people();
-                self.tally.straight(waiting);
+                let waiting = self.room.waiting_in(who.lane());
+                self.tally.straight(who.lane(), waiting);
             }
-            Entry::Called => self.tally.called_in(who, now),
+            Entry::Called => {
+                let lot = self.room.lot_of(number);
+                self.tally.called_in(who, lot, now);
+            }
             Entry::Inside | Entry::Again | Entry::Callback | Entry::Unseated => {}
         }
         if entry != Entry::Inside {

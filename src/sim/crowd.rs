@@ -2,11 +2,13 @@
 
 use super::chance::Dice;
 use crate::config::scene::Crowd;
-use crate::room::{Doubt, Given, Pass, Promise, Promised, Reason, Ticket};
+use crate::room::{Ask, Doubt, Given, Pass, Promise, Promised, Reason, Ticket};
 use crate::time::{Millis, Span};
 
 /// No promise was made, or nobody gives up.
 const NEVER: u32 = u32::MAX;
+/// Bits of a number below those that tell its lane.
+const ABOVE: u32 = 56;
 /// Tabs of those who have several.
 const TABS: u32 = 3;
 
@@ -64,7 +66,11 @@ impl Sort {
 /// A visitor. Times are milliseconds from the beginning of the scene.
 #[derive(Clone, Copy, Debug)]
 pub struct Visitor {
+    /// The lowest and the highest bits of the number: what is between is 0 for the numbers of a scene.
     number: u32,
+    above_number: u8,
+    /// The lane that it belongs to.
+    lane: u8,
     issued: u32,
     /// The first promise, and the one in force: when it was made, its low and its high end.
     promised: [u32; 3],
@@ -92,13 +98,15 @@ pub struct Visitor {
 
 impl Visitor {
     /// Somebody new, of a sort drawn by lot.
-    pub fn new(crowd: &Crowd, dice: &mut Dice, turn: u16) -> Visitor {
+    pub fn new(crowd: &Crowd, lane: usize, dice: &mut Dice, turn: u16) -> Visitor {
         let mut sort = Sort::BARE;
         sort.set(Sort::NO_SHOW, dice.happens(crowd.no_show));
         sort.set(Sort::RELOADS, dice.happens(crowd.reload));
         sort.set(Sort::TABS, dice.happens(crowd.tabs));
         Visitor {
             number: 0,
+            above_number: 0,
+            lane: lane as u8,
             issued: 0,
             promised: [NEVER; 3],
             in_force: [NEVER; 3],
@@ -128,7 +136,7 @@ impl Visitor {
         match self.sort {
             sort if sort.is(Sort::BARE) => Who::Newcomer,
             sort if sort.is(Sort::PASS) => Who::Pass(Pass {
-                number: u64::from(self.number),
+                number: self.number(),
                 issued: Millis(u64::from(self.issued)),
             }),
             _ => Who::Ticket(self.ticket()),
@@ -138,7 +146,7 @@ impl Visitor {
     /// The ticket that it holds.
     pub fn ticket(&self) -> Ticket {
         Ticket {
-            number: u64::from(self.number),
+            number: self.number(),
             issued: Millis(u64::from(self.issued)),
             promised: self.given(),
         }
@@ -166,7 +174,7 @@ impl Visitor {
     pub fn take_ticket(&mut self, ticket: Ticket) {
         self.sort.set(Sort::BARE, false);
         self.sort.set(Sort::PASS, false);
-        self.number = short(ticket.number);
+        self.take_number(ticket.number);
         self.issued = short(ticket.issued.0);
         self.promised[0] = NEVER;
         if let Some(given) = ticket.promised {
@@ -182,13 +190,31 @@ impl Visitor {
     pub fn take_pass(&mut self, number: u64, now: Millis) {
         self.sort.set(Sort::BARE, false);
         self.sort.set(Sort::PASS, true);
-        self.number = short(number);
+        self.take_number(number);
         self.issued = short(now.0);
     }
 
     /// The number of its ticket or pass.
     pub fn number(&self) -> u64 {
-        u64::from(self.number)
+        u64::from(self.above_number) << ABOVE | u64::from(self.number)
+    }
+
+    /// An ordinary page, asked for by somebody of its lane.
+    pub fn ask(&self) -> Ask {
+        Ask {
+            lane: usize::from(self.lane),
+            ..Ask::PAGE
+        }
+    }
+
+    /// The lane that it belongs to.
+    pub fn lane(&self) -> usize {
+        usize::from(self.lane)
+    }
+
+    fn take_number(&mut self, number: u64) {
+        self.number = short(number & ((1 << ABOVE) - 1));
+        self.above_number = (number >> ABOVE) as u8;
     }
 
     /// When its ticket or pass was given to it.
@@ -243,6 +269,46 @@ fn short(value: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Source;
+    use crate::config::scene;
+    use crate::room::{Decision, LaneRules, Mode, Room, Rules};
+
+    #[test]
+    fn a_number_is_kept_with_its_lane() {
+        let mut room = Room::new("room", two_lanes(), 0, Millis(0));
+        room.reserve(u64::MAX);
+        room.set_mode(Mode::Hold, Millis(0));
+        let (crowd, mut dice) = (crowd(), Dice::new(1));
+        for lane in [0, 1] {
+            let mut who = Visitor::new(&crowd, lane, &mut dice, 0);
+            let Decision::Wait { ticket, .. } = room.arrive(who.shows(), who.ask(), Millis(1))
+            else {
+                panic!("the room holds");
+            };
+            who.take_ticket(ticket);
+            assert_eq!(who.ticket(), ticket);
+            assert_eq!(room.lane_with(who.shows()), Some(lane));
+            who.take_pass(ticket.number, Millis(2));
+            assert_eq!(who.number(), ticket.number);
+        }
+    }
+
+    fn two_lanes() -> Rules {
+        Rules {
+            lanes: vec![LaneRules::default(), LaneRules::default()],
+            ..Rules::default()
+        }
+    }
+
+    fn crowd() -> Crowd {
+        let text = "length = \"1m\"\n[portal]\nmodel = \"cores\"\n[[arrivals]]\nload = 1\n";
+        let source = Source {
+            name: "test",
+            text,
+            overrides: &[],
+        };
+        scene::read(source).expect("it is valid").crowd
+    }
 
     #[test]
     fn a_visitor_is_small() {

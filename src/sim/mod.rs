@@ -20,12 +20,14 @@ mod chance;
 mod control;
 mod crowd;
 mod kept;
+mod lanes;
 mod log;
 mod outcome;
 mod plot;
 mod portal;
 mod queue;
 mod requests;
+mod scored;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -34,8 +36,9 @@ mod waiting;
 mod world;
 
 pub use control::Law;
+pub use lanes::{DrawFigures, LaneFigures, LaneRun, LaneSecond};
 pub use log::{BrokenLine, LINE_MAX as MOST_BYTES, Log, Wrong, most_at_once};
-pub use outcome::{Figures, Kept, Outcome, Polls, Promises, Second, Waits};
+pub use outcome::{Entered, Figures, Kept, Outcome, Polls, Promises, Second, Waits};
 pub use plot::{PlotError, plots};
 pub use world::Twist;
 

@@ -1,5 +1,6 @@
 //! What a run has shown.
 
+use super::lanes::{LaneFigures, LaneRun};
 use crate::time::Span;
 use serde::Serialize;
 
@@ -52,6 +53,17 @@ pub struct Kept {
     pub actual: f32,
 }
 
+/// Somebody who was called and came, in seconds from the beginning of the scene.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Entered {
+    /// When they took their ticket.
+    pub came: f32,
+    /// When they went in.
+    pub entered: f32,
+    /// Their place was drawn by lot.
+    pub drawn: bool,
+}
+
 /// A run, told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
@@ -65,6 +77,10 @@ pub struct Outcome {
     pub seconds: Vec<Second>,
     /// Some of the promises, evenly chosen.
     pub promises: Vec<Kept>,
+    /// Some of those who were called and came, evenly chosen.
+    pub entered: Vec<Entered>,
+    /// The lanes, second by second.
+    pub lanes: Vec<LaneRun>,
 }
 
 /// The figures of a run.
@@ -114,6 +130,8 @@ pub struct Figures {
     pub slots_mean: f64,
     /// Mean of the seats in force after the warm-up.
     pub seats_mean: f64,
+    /// The lanes: that of all others first.
+    pub lanes: Vec<LaneFigures>,
 }
 
 /// Waits in seconds.
@@ -175,13 +193,17 @@ impl Outcome {
     /// Everything as JSON: the figures, and at most 600 points of each series.
     pub fn json(&self) -> serde_json::Value {
         let step = self.seconds.len().div_ceil(POINTS_MAX).max(1);
+        let lane =
+            |lane: &LaneRun| serde_json::json!({ "lane": lane.name, "series": lane.thinned(step) });
         serde_json::json!({
             "scene": self.name,
             "seconds": self.seconds.len(),
             "figures": self.figures,
             "step_seconds": step,
             "series": self.thinned(step),
+            "lanes": self.lanes.iter().map(lane).collect::<Vec<_>>(),
             "promises": self.promises,
+            "entered": self.entered,
         })
     }
 

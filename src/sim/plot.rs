@@ -1,6 +1,7 @@
 //! Pictures of a run, as SVG: for a report, and readable when printed without colours.
 
-use super::outcome::{Outcome, Second};
+use super::lanes::{LaneRun, LaneSecond};
+use super::outcome::{Entered, Outcome, Second};
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
@@ -15,9 +16,16 @@ const COUNTED: usize = 60;
 const HEADROOM: f64 = 1.3;
 /// Beyond this many seconds, time is told in hours of the day.
 const HOURS_FROM: usize = 3 * 3_600;
-/// Blue and vermilion (Okabe & Ito, "Color Universal Design"): also told apart in grey, and the
-/// second line is dashed besides.
-const INK: [RGBColor; 2] = [RGBColor(0, 90, 160), RGBColor(213, 94, 0)];
+/// Of Okabe & Ito, "Color Universal Design", the first two also told apart in grey; every second line
+/// is dashed besides.
+const INK: [RGBColor; 6] = [
+    RGBColor(0, 90, 160),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(86, 180, 233),
+    RGBColor(90, 90, 90),
+];
 
 type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 type Result<T> = std::result::Result<T, PlotError>;
@@ -86,17 +94,74 @@ pub fn plots(outcome: &Outcome) -> Result<Vec<(&'static str, String)>> {
     if thin.iter().any(|it| it.in_flight > 0) {
         plots.push(("slots", draw("Requests at the portal", "requests", &slots)?));
     }
+    if outcome.lanes.len() > 1 {
+        let line = |of: &dyn Fn(&LaneSecond) -> f64| by_lane(outcome, step, of);
+        let waiting = line(&|it| f64::from(it.line));
+        let called = by_lane(outcome, coarse, &|it| {
+            f64::from(it.calls) * 60.0 / coarse as f64
+        });
+        plots.push(("lanes", draw("The line of each lane", "people", &waiting)?));
+        let calls = draw("Calls of each lane", "calls per minute", &called)?;
+        plots.push(("lane-calls", calls));
+    }
+    if outcome.entered.iter().any(|it| it.drawn) {
+        plots.push(("draw", entered(outcome)?));
+    }
     Ok(plots)
 }
 
+/// A line for each lane.
+fn by_lane<'a>(
+    outcome: &'a Outcome,
+    step: usize,
+    of: &dyn Fn(&LaneSecond) -> f64,
+) -> Vec<Line<'a>> {
+    let line = |lane: &'a LaneRun| Line {
+        name: &lane.name,
+        step: step as f64,
+        values: lane.thinned(step).iter().map(of).collect(),
+    };
+    outcome.lanes.iter().map(line).collect()
+}
+
+/// When people came, and when they went in: a cloud where the order was drawn, a line where it is the
+/// order of coming.
+fn entered(outcome: &Outcome) -> Result<String> {
+    let minutes = |secs: f32| f64::from(secs) / 60.0;
+    let last = |of: fn(&Entered) -> f32| outcome.entered.iter().map(of).fold(0.0, f32::max);
+    let (came, highest) = (minutes(last(|it| it.came)), minutes(last(|it| it.entered)));
+    let mut svg = String::new();
+    {
+        let root = page(&mut svg)?;
+        let title = "When people came, and when they went in";
+        let mut chart = chart(&root, title, 0.0..came * 1.02, highest)?;
+        let label = |x: &f64| format!("{x:.0}");
+        mesh(&mut chart, "came, minutes", "went in, minutes", &label)?;
+        let kinds = [(true, "drawn by lot"), (false, "in the order of coming")];
+        for ((drawn, name), ink) in kinds.into_iter().zip(INK) {
+            let those = outcome.entered.iter().filter(|it| it.drawn == drawn);
+            let points = those.map(|it| {
+                let at = (minutes(it.came), minutes(it.entered));
+                Circle::new(at, 2, ink.mix(0.6).filled())
+            });
+            let mark = move |(x, y): (i32, i32)| Circle::new((x + 13, y), 4, ink.filled());
+            let drawn = chart.draw_series(points).map_err(wrong)?;
+            drawn.label(name).legend(mark);
+        }
+        legend(&mut chart)?;
+        root.present().map_err(wrong)?;
+    }
+    Ok(svg)
+}
+
 /// A line of a picture: a value for each step along it.
-struct Line {
-    name: &'static str,
+struct Line<'n> {
+    name: &'n str,
     step: f64,
     values: Vec<f64>,
 }
 
-fn over_time(outcome: &Outcome, title: &str, unit: &str, lines: &[Line]) -> Result<String> {
+fn over_time(outcome: &Outcome, title: &str, unit: &str, lines: &[Line<'_>]) -> Result<String> {
     let clock = outcome.clock.as_secs_f64() / 3_600.0;
     let length = outcome.seconds.len();
     let hours = length > HOURS_FROM;
@@ -215,7 +280,7 @@ fn mesh(chart: &mut Chart<'_, '_>, x: &str, y: &str, label: &dyn Fn(&f64) -> Str
 
 fn draw_line(
     chart: &mut Chart<'_, '_>,
-    line: &Line,
+    line: &Line<'_>,
     index: usize,
     at: &dyn Fn(f64) -> f64,
 ) -> Result<()> {

@@ -1,17 +1,15 @@
 //! What is counted while a run goes on.
 
 use super::crowd::Visitor;
-use super::outcome::{Figures, Kept, Outcome, Polls, Promises, Second, Waits};
+use super::lanes::LaneTallies;
+use super::outcome::{Entered, Figures, Kept, Outcome, Polls, Second};
+use super::scored::Scored;
 use crate::config::scene::Scene;
-use crate::room::{Counts, Mode, Room, Status};
+use crate::room::{Counts, Lot, Mode, Promised, Room, Status};
 use crate::time::{Millis, Span};
 
-/// Promises that are kept whole, for the plot: each has the same chance.
-const PROMISES_MAX: usize = 2_000;
-/// A promise is late by more than this, or its lower bound right within it.
-const MINUTE: Span = Span::mins(1);
-/// Or within this part of the wait.
-const NEAR: f64 = 0.2;
+/// Promises and entries that are kept whole, for the plots: each has the same chance.
+const KEPT_MAX: usize = 2_000;
 
 /// Counts, second by second.
 pub(super) struct Tally {
@@ -22,11 +20,10 @@ pub(super) struct Tally {
     /// The second that is being lived through.
     pub(super) second: Second,
     seconds: Vec<Second>,
-    /// How many waited so many seconds.
-    waits: Vec<u32>,
     promises: Vec<Kept>,
-    /// Promises made, kept, late, and near.
-    scored: [u64; 4],
+    entered: Vec<Entered>,
+    scored: Scored,
+    lanes: LaneTallies,
     figures: Figures,
     pub(super) refused: u64,
     pub(super) no_shows: u64,
@@ -46,9 +43,10 @@ impl Tally {
             metered: scene.rules.mode == Mode::Queue,
             second: Second::default(),
             seconds: Vec::new(),
-            waits: Vec::new(),
             promises: Vec::new(),
-            scored: [0; 4],
+            entered: Vec::new(),
+            scored: Scored::default(),
+            lanes: LaneTallies::new(scene),
             figures: Figures {
                 seed,
                 polls: Polls {
@@ -74,50 +72,45 @@ impl Tally {
         };
     }
 
-    /// Somebody goes straight in while so many wait: barging, unless nobody does.
-    pub(super) fn straight(&mut self, waiting: u64) {
+    /// Somebody comes who belongs to this lane.
+    pub(super) fn comes(&mut self, lane: usize) {
+        self.second.arrivals += 1;
+        self.lanes.comes(lane);
+    }
+
+    /// Somebody goes straight in while so many wait in the same lane: barging, unless nobody does.
+    pub(super) fn straight(&mut self, lane: usize, waiting: u64) {
+        let jumped = self.metered && waiting > 0;
         self.figures.straight += 1;
-        self.figures.queue_jumps += u64::from(self.metered && waiting > 0);
+        self.figures.queue_jumps += u64::from(jumped);
+        self.lanes.straight(lane, jumped);
     }
 
-    /// Somebody who was called comes in.
-    pub(super) fn called_in(&mut self, who: &Visitor, now: Millis) {
-        self.figures.called_in += 1;
-        let secs = (now.since(who.issued()).0 / 1_000) as usize;
-        if self.waits.len() <= secs {
-            self.waits.resize(secs + 1, 0);
-        }
-        self.waits[secs] += 1;
-        let Some(promised) = who.promised() else {
-            return;
+    /// Somebody who was called comes in; `lot`: the draw in which the number took part.
+    pub(super) fn called_in(&mut self, who: &Visitor, lot: Option<&Lot>, now: Millis) {
+        self.scored.called_in(who, now);
+        self.lanes.called_in(who, lot, now);
+        let secs = |at: Millis| at.0 as f32 / 1_000.0;
+        let entered = Entered {
+            came: secs(who.issued()),
+            entered: secs(now),
+            drawn: lot.is_some(),
         };
-        let (low, high) = (promised.promise.low, promised.promise.high);
-        let actual = now.since(promised.at);
-        let near = MINUTE.0.max(actual.scale(NEAR).0);
-        let [made, kept, late, right] = &mut self.scored;
-        *made += 1;
-        *kept += u64::from(actual <= high);
-        *late += u64::from(actual > high + MINUTE);
-        *right += u64::from(actual.0.abs_diff(low.0) <= near);
-        let secs = |span: Span| span.as_secs_f64() as f32;
-        self.keep(Kept {
-            at: promised.at.0 as f32 / 1_000.0,
-            low: secs(low),
-            high: secs(high),
-            actual: secs(actual),
-        });
+        keep(&mut self.entered, entered, self.scored.called_in);
+        if let Some(promised) = who.promised() {
+            self.keep_promise(promised, now);
+        }
     }
 
-    /// Algorithm R (Vitter 1985), with a fixed generator: nothing else of the run depends on it.
-    fn keep(&mut self, promise: Kept) {
-        if self.promises.len() < PROMISES_MAX {
-            return self.promises.push(promise);
-        }
-        let made = self.scored[0];
-        let at = fastrand::Rng::with_seed(made).u64(..made) as usize;
-        if let Some(place) = self.promises.get_mut(at) {
-            *place = promise;
-        }
+    fn keep_promise(&mut self, promised: Promised, now: Millis) {
+        let secs = |span: Span| span.as_secs_f64() as f32;
+        let kept = Kept {
+            at: promised.at.0 as f32 / 1_000.0,
+            low: secs(promised.promise.low),
+            high: secs(promised.promise.high),
+            actual: secs(now.since(promised.at)),
+        };
+        keep(&mut self.promises, kept, self.scored.made());
     }
 
     /// How the room stands at the end of a second.
@@ -129,6 +122,12 @@ impl Tally {
         second.calls = (status.counts.calls - self.called_before) as u32;
         second.promised = status.promise.map_or(-1, |it| it.high.ceil_secs() as i32);
         self.called_before = status.counts.calls;
+        self.lanes.standing(status);
+    }
+
+    /// There was no room in this second.
+    pub(super) fn stood_still(&mut self) {
+        self.lanes.stood_still();
     }
 
     /// A second is over.
@@ -141,6 +140,7 @@ impl Tally {
         self.before.queue_jumps += counts.queue_jumps;
         self.before.seat_overshoot += counts.seat_overshoot;
         self.called_before = 0;
+        self.lanes.restarted();
     }
 
     /// The end.
@@ -152,15 +152,11 @@ impl Tally {
         figures.seat_overshoot = self.before.seat_overshoot + self.overshoot;
         (figures.refused, figures.no_shows) = (self.refused, self.no_shows);
         figures.gave_up = self.gave_up;
-        figures.waits = waits(&self.waits);
-        let [made, kept, late, near] = self.scored;
-        let share = |part: u64| part as f64 / made.max(1) as f64;
-        figures.promises = Promises {
-            made,
-            kept: share(kept),
-            late: share(late),
-            near: share(near),
-        };
+        figures.called_in = self.scored.called_in;
+        figures.waits = self.scored.waits();
+        figures.promises = self.scored.promises();
+        let (of_lanes, lanes) = self.lanes.finish(room.lot());
+        figures.lanes = of_lanes;
         whole(&mut figures, &self.seconds);
         after(
             &mut figures,
@@ -172,7 +168,21 @@ impl Tally {
             figures,
             seconds: self.seconds,
             promises: self.promises,
+            entered: self.entered,
+            lanes,
         }
+    }
+}
+
+/// Keeps the `so_far`th of its kind, or not: Algorithm R (Vitter 1985), with a fixed generator, so
+/// that nothing else of the run depends on it.
+fn keep<T>(kept: &mut Vec<T>, one: T, so_far: u64) {
+    if kept.len() < KEPT_MAX {
+        return kept.push(one);
+    }
+    let at = fastrand::Rng::with_seed(so_far).u64(..so_far.max(1)) as usize;
+    if let Some(place) = kept.get_mut(at) {
+        *place = one;
     }
 }
 
@@ -209,38 +219,4 @@ fn after(figures: &mut Figures, seconds: &[Second]) {
     };
     figures.slots_mean = sum(|it| f64::from(it.slots)) / count;
     figures.seats_mean = sum(|it| f64::from(it.seats)) / count;
-}
-
-fn waits(counts: &[u32]) -> Waits {
-    let all: u64 = counts.iter().map(|count| u64::from(*count)).sum();
-    let within = |part: f64| {
-        let wanted = (all as f64 * part).ceil() as u64;
-        let mut sum = 0;
-        let reached = counts.iter().position(|count| {
-            sum += u64::from(*count);
-            sum >= wanted
-        });
-        reached.unwrap_or(0) as u32
-    };
-    Waits {
-        p50: within(0.5),
-        p90: within(0.9),
-        max: counts.len().saturating_sub(1) as u32,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_are_read_from_their_counts() {
-        let mut counts = vec![0; 101];
-        counts[0] = 5;
-        counts[10] = 4;
-        counts[100] = 1;
-        let found = waits(&counts);
-        assert_eq!((found.p50, found.p90, found.max), (0, 10, 100));
-        assert_eq!(waits(&[]), Waits::default());
-    }
 }

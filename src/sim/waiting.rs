@@ -2,7 +2,7 @@
 
 use super::crowd::{Sort, State};
 use super::world::World;
-use crate::room::{Ask, Standing, Waiting};
+use crate::room::{Standing, Waiting};
 use crate::time::Span;
 
 /// Whoever is called comes in at the latest after this, by the page itself.
@@ -21,7 +21,7 @@ impl World<'_> {
         }
         if who.sort.is(Sort::RELOADS) {
             self.tally.second.reloads += 1;
-            let decision = self.room.arrive(who.shows(), Ask::PAGE, now);
+            let decision = self.room.arrive(who.shows(), who.ask(), now);
             return self.decided(visitor, decision);
         }
         for _ in 1..who.tabs() {

@@ -11,9 +11,10 @@ use super::queue::Queue;
 use super::requests::Requests;
 use super::tally::Tally;
 use crate::config::scene::{Happening, Model, Rate, Scene};
-use crate::room::Room;
+use crate::room::{LANES_MAX, Plan, Room};
 use crate::time::{Millis, Span};
 use crate::upstream::Health;
+use jiff::tz::TimeZone;
 
 /// The room is woken no more often than this, as by the server.
 const WAKE_SHORTEST: u64 = 10_000;
@@ -42,6 +43,8 @@ pub(super) struct World<'s> {
     pub(super) dice: Dice,
     pub(super) now: u64,
     pub(super) room: Room,
+    /// What the room does by the calendar, if it has an opening.
+    plan: Option<Plan>,
     pub(super) calendar: Calendar,
     pub(super) visitors: Vec<Visitor>,
     free: Vec<u32>,
@@ -80,18 +83,20 @@ impl<'s> World<'s> {
         }
         let mut room = Room::new("room", rules, 0, Millis(0));
         let restarts = |event: &crate::config::scene::Event| event.what == Happening::Restart;
-        let kept = scene.events.iter().any(restarts).then(Kept::default);
-        match kept {
+        let mut kept = scene.events.iter().any(restarts).then(Kept::default);
+        match &mut kept {
             // Its store lets it give out numbers.
-            Some(_) => room.reserve(crate::store::reservation(0, 0)),
+            Some(kept) => kept.commit(&mut room, Millis(0)),
             None => room.reserve(u64::MAX),
         }
+        let opening = |opening| Plan::new(TimeZone::UTC, Vec::new(), Some(opening));
         let model = &scene.portal.model;
         World {
             twist,
             dice: Dice::new(seed),
             now: 0,
             room,
+            plan: scene.opening.map(opening),
             calendar: Calendar::new(scene.length.0 / 1_000),
             visitors: Vec::new(),
             free: Vec::new(),
@@ -121,6 +126,7 @@ impl<'s> World<'s> {
         self.tally.open();
         self.calendar.begin(second);
         self.happen(Span::secs(second));
+        self.follow();
         self.arrivals(second);
         let end = self.now + SECOND;
         while let Some(at) = self.next().filter(|at| *at < end) {
@@ -209,44 +215,59 @@ impl<'s> World<'s> {
         }
     }
 
+    /// The room does what the calendar says, as once a second in the server.
+    fn follow(&mut self) {
+        let Some(plan) = self.plan.as_ref().filter(|_| self.killed.is_none()) else {
+            return;
+        };
+        let now = self.millis();
+        let force = plan.at(self.scene.rules.mode, self.room.opened(), now);
+        let dice = &mut self.dice;
+        let seed = || std::array::from_fn(|_| dice.below(256) as u8);
+        self.room.follow(&force, seed, now, now);
+        drop(self.room.take_news());
+    }
+
     /// Those who come in this second.
     fn arrivals(&mut self, second: u64) {
         let middle = Span(second * 1_000 + 500);
         let pieces = self.scene.arrivals.iter();
         let now = pieces.filter(|it| it.from <= middle && middle < it.until);
-        let rate: f64 = now
-            .map(|piece| {
-                let length = (piece.until.0 - piece.from.0) as f64;
-                let part = (middle.0 - piece.from.0) as f64 / length;
-                let between = |first: f64, last: f64| first + (last - first) * part;
-                match piece.rate {
-                    Rate::PerMinute(first, last) => between(first, last) / 60.0,
-                    Rate::Load(first, last) => between(first, last) * self.capacity,
-                }
-            })
-            .sum();
-        for _ in 0..self.dice.poisson(rate) {
-            self.arrives();
+        let mut rates = [0.0; LANES_MAX];
+        for piece in now {
+            let length = (piece.until.0 - piece.from.0) as f64;
+            let part = (middle.0 - piece.from.0) as f64 / length;
+            let between = |first: f64, last: f64| first + (last - first) * part;
+            rates[piece.lane] += match piece.rate {
+                Rate::PerMinute(first, last) => between(first, last) / 60.0,
+                Rate::Load(first, last) => between(first, last) * self.capacity,
+            };
+        }
+        let lanes = self.scene.rules.lanes.len();
+        for (lane, rate) in rates.into_iter().enumerate().take(lanes) {
+            for _ in 0..self.dice.poisson(rate) {
+                self.arrives(lane);
+            }
         }
         while let Some(visit) = self.scene.recorded.get(self.recorded)
             && u64::from(visit.at) <= second
         {
             self.recorded += 1;
-            let visitor = self.arrives();
+            let visitor = self.arrives(0);
             let who = &mut self.visitors[visitor as usize];
             who.sort.set(Sort::RECORDED, true);
             who.request = visit.lasts;
         }
     }
 
-    /// Somebody new comes within this second.
-    fn arrives(&mut self) -> u32 {
+    /// Somebody new of this lane comes within this second.
+    fn arrives(&mut self, lane: usize) -> u32 {
         let at = self.now + self.dice.below(SECOND);
         let visitor = self.free.pop();
         let turn = visitor.map_or(0, |it| self.visitors[it as usize].turn);
-        let mut who = Visitor::new(&self.scene.crowd, &mut self.dice, turn);
+        let mut who = Visitor::new(&self.scene.crowd, lane, &mut self.dice, turn);
         who.settle(&self.scene.crowd, &mut self.dice, Millis(at / 1_000));
-        self.tally.second.arrivals += 1;
+        self.tally.comes(lane);
         let visitor = match visitor {
             Some(visitor) => {
                 self.visitors[visitor as usize] = who;
@@ -270,14 +291,19 @@ impl<'s> World<'s> {
             self.look(now);
             match &mut self.kept {
                 Some(kept) => kept.commit(&mut self.room, now),
-                None => drop(self.room.take_changes()),
+                None => {
+                    drop(self.room.take_changes());
+                    self.room.stored();
+                }
             }
             let committed = status.taken + status.called;
             let limit = status.seats + self.room.rules().reserve;
             let over = committed > limit.max(self.committed);
-            self.tally.overshoot += u64::from(over && self.room.rules().mode == status.mode);
+            self.tally.overshoot += u64::from(over);
             self.committed = committed;
             self.tally.standing(&status);
+        } else {
+            self.tally.stood_still();
         }
         let could = match self.portal.is_dead() {
             true => 0.0,

@@ -1,5 +1,7 @@
 //! The outcome of a run in words and numbers.
 
+mod lanes;
+
 use super::time;
 use crate::config::scene::{Model, Scene};
 use crate::sim::{Figures, Outcome};
@@ -10,8 +12,7 @@ use std::fmt::Write as _;
 /// A table, and what it means.
 pub(super) fn text(scene: &Scene, outcome: &Outcome) -> String {
     let figures = &outcome.figures;
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    let mut table = plain_table();
     for (what, value, note) in rows(scene, figures) {
         table.add_row(vec![
             Cell::new(what),
@@ -21,6 +22,7 @@ pub(super) fn text(scene: &Scene, outcome: &Outcome) -> String {
     }
     let length = time(scene.length);
     let mut text = format!("{}: {length}, seed {}\n{table}\n", scene.name, figures.seed);
+    text += &lanes::text(&figures.lanes);
     if figures.queue_jumps + figures.seat_overshoot > 0 {
         let _ = writeln!(
             text,
@@ -30,6 +32,12 @@ pub(super) fn text(scene: &Scene, outcome: &Outcome) -> String {
         );
     }
     text
+}
+
+fn plain_table() -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table
 }
 
 type Row = (&'static str, String, String);

@@ -4,6 +4,7 @@
 //! [`read`] gives a [`Scene`] or every error at once, each with file, line and column. Times in a
 //! scene count from its beginning.
 
+mod lanes;
 mod read;
 mod tables;
 #[cfg(test)]
@@ -11,7 +12,7 @@ mod tests;
 
 pub use read::read;
 
-use crate::room::{Limit, Rules};
+use crate::room::{Limit, Opening, Rules};
 use crate::time::Span;
 
 /// Everything a run is made from, beside its seed.
@@ -25,8 +26,12 @@ pub struct Scene {
     pub length: Span,
     /// Completed visits count from here on.
     pub warm_up: Span,
-    /// The room's rules; `seats` are those to begin with.
+    /// The room's rules; `seats` are those to begin with. The lane of all others is the last in
+    /// the file, and the first here.
     pub rules: Rules,
+    /// When the room opens, if it does so in the scene, which begins with the year 1970 in UTC: its
+    /// times are moments by the clock on the wall, too.
+    pub opening: Option<Opening>,
     /// People inside at most: a number, or found.
     pub seats: Limit,
     /// The portal.
@@ -152,6 +157,8 @@ pub struct Piece {
     pub until: Span,
     /// How many.
     pub rate: Rate,
+    /// Which lane they belong to: an index into [`Rules::lanes`].
+    pub lane: usize,
 }
 
 /// How many people come.

@@ -1,5 +1,6 @@
 //! From text to [`Scene`].
 
+use super::lanes;
 use super::tables::{arrivals, crowd, events, portal, visit};
 use super::{Model, Piece, Rate, Scene};
 use crate::config::Source;
@@ -10,7 +11,7 @@ use crate::config::report::{Problems, Sink, Texts};
 use crate::config::rooms::rules;
 use crate::config::table::Table;
 use crate::config::values::{parsed, span, string};
-use crate::room::{Limit, Rules};
+use crate::room::{Limit, Opening, Rules};
 use crate::time::Span;
 use std::ops::RangeInclusive;
 use toml::de::DeTable;
@@ -48,10 +49,11 @@ fn top(doc: &DeTable<'_>, sink: &Sink) -> Option<Scene> {
     let warm_up = top.read_or("warm_up", span(Span::ZERO..=end), Span::ZERO);
     let portal = portal(&mut top, sink);
     let model = portal.as_ref().map(|it| &it.model);
-    let (seats, rules) = room(&mut top, matches!(model, Some(Model::Visits { .. })));
+    let whole = matches!(model, Some(Model::Visits { .. }));
+    let (seats, rules, opening) = room(&mut top, whole, end);
     let visit = visit(&mut top);
     let crowd = crowd(&mut top);
-    let arrivals = arrivals(&mut top, end);
+    let arrivals = arrivals(&mut top, end, &rules.lanes);
     let events = events(&mut top, end, model);
     if arrivals.is_empty() && !top.has("arrivals") {
         sink.doubtful(
@@ -78,6 +80,7 @@ fn top(doc: &DeTable<'_>, sink: &Sink) -> Option<Scene> {
         length: length?,
         warm_up,
         rules,
+        opening,
         seats,
         portal: portal?,
         visit,
@@ -88,8 +91,8 @@ fn top(doc: &DeTable<'_>, sink: &Sink) -> Option<Scene> {
     })
 }
 
-/// Seats and rules; `whole`: the portal is one of whole visits.
-fn room(top: &mut Table<'_>, whole: bool) -> (Limit, Rules) {
+/// Seats, rules and opening; `whole`: the portal is one of whole visits; `end`: of the scene.
+fn room(top: &mut Table<'_>, whole: bool, end: Span) -> (Limit, Rules, Option<Opening>) {
     let nothing = DeTable::new();
     let sink = top.sink();
     let said = top.has("room");
@@ -106,11 +109,13 @@ fn room(top: &mut Table<'_>, whole: bool) -> (Limit, Rules) {
             "write `seats = 500`, or a portal of `model = \"cores\"`",
         );
     }
-    let rules = rules(&mut table, seats);
+    let mut rules = rules(&mut table, seats);
+    lanes::read(&mut table, &mut rules, seats);
+    let opening = lanes::opening(&mut table, end);
     if said {
         table.finish();
     }
-    (seats, rules)
+    (seats, rules, opening)
 }
 
 /// People who come in a piece whose rate is one of people.

@@ -1,11 +1,12 @@
 //! The tables of a scene.
 
+use super::lanes::member;
 use super::{Crowd, Event, Happening, Model, Piece, Portal, Rate, Visit};
 use crate::config::capacity;
 use crate::config::report::Sink;
 use crate::config::table::{Field, Table};
 use crate::config::values::{choice, number, span};
-use crate::room::Limit;
+use crate::room::{LaneRules, Limit};
 use crate::time::Span;
 use std::ops::RangeInclusive;
 use toml::de::DeValue;
@@ -198,11 +199,12 @@ pub(super) fn crowd(top: &mut Table<'_>) -> Crowd {
     crowd
 }
 
-pub(super) fn arrivals(top: &mut Table<'_>, end: Span) -> Vec<Piece> {
+pub(super) fn arrivals(top: &mut Table<'_>, end: Span, lanes: &[LaneRules]) -> Vec<Piece> {
     let read = |mut table: Table<'_>| {
         let (from, until) = between(&mut table, end)?;
         let per_minute = table.read("per_minute", rate(PER_MINUTE));
         let load = table.read("load", rate(LOAD));
+        let lane = table.read_or("lane", member(lanes), 0);
         if table.has("per_minute") == table.has("load") {
             table.sink().doubtful(
                 table.span(&["load"]),
@@ -217,7 +219,12 @@ pub(super) fn arrivals(top: &mut Table<'_>, end: Span) -> Vec<Piece> {
             (None, Some((first, last))) => Rate::Load(first, last),
             _ => return None,
         };
-        Some(Piece { from, until, rate })
+        Some(Piece {
+            from,
+            until,
+            rate,
+            lane,
+        })
     };
     top.tables("arrivals")
         .into_iter()

@@ -99,3 +99,46 @@ fn whole_visits_know_no_requests() {
         &[(2, 1, "seats = 500")],
     );
 }
+
+#[test]
+fn lanes_have_their_own_people_and_the_last_is_that_of_all_others() {
+    let with = |more: &str| format!("{SMALL}{more}");
+    let two = "[[room.lane]]\nname = \"teachers\"\nweight = 3\n[[room.lane]]\nname = \"others\"\n";
+    let scene = parse(&with(&format!("lane = \"teachers\"\n{two}")), &[]).unwrap();
+    let names: Vec<_> = (scene.rules.lanes.iter())
+        .map(|lane| (lane.name.as_str(), lane.weight))
+        .collect();
+    assert_eq!(names, [("others", 1), ("teachers", 3)]);
+    assert_eq!(scene.arrivals[0].lane, 1);
+    assert_eq!(parse(&with(two), &[]).unwrap().arrivals[0].lane, 0);
+    wrong(&with("lane = \"teachers\"\n"), &[(6, 8, "has no lanes")]);
+    wrong(
+        &with(&format!("lane = \"parents\"\n{two}")),
+        &[(6, 8, "others, teachers")],
+    );
+    wrong(
+        &with(&two.replace("others", "teachers")),
+        &[(10, 8, "same name")],
+    );
+    wrong(&with(&two.replace('3', "0")), &[(8, 10, "1")]);
+    wrong(&with(&two.replace("weight", "path")), &[(8, 1, "path")]);
+    wrong(
+        &with(&format!(
+            "[room]\nseats = 10\n{}",
+            two.replace("weight = 3", "seats = 6")
+        )),
+        &[(8, 1, "more than half")],
+    );
+}
+
+#[test]
+fn a_room_opens_within_its_scene() {
+    let with = |more: &str| format!("{SMALL}[room.opening]\n{more}");
+    let scene = parse(&with("at = \"5m\"\nearly = \"2m\"\n"), &[]).unwrap();
+    let opening = scene.opening.unwrap();
+    assert_eq!(opening.early, Span::mins(2));
+    assert!(parse(SMALL, &[]).unwrap().opening.is_none());
+    wrong(&with("early = \"2m\"\n"), &[(6, 1, "at")]);
+    wrong(&with("at = \"11m\"\n"), &[(7, 6, "10m")]);
+    wrong(&with("at = \"08:00\"\n"), &[(7, 6, "")]);
+}

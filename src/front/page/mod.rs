@@ -32,6 +32,8 @@ pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self';
     script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; \
     base-uri 'none'; frame-ancestors 'self'";
 
+/// In seconds: beyond an hour nobody counts minutes, and the page says when the portal opens.
+const RETRY_SAID_MAX: u64 = 3_600;
 /// Where the assets live, on every guarded host.
 const ASSETS: &str = "/.preau/";
 
@@ -234,12 +236,13 @@ impl Pages {
             Some(room) => Cow::Owned(format!("{} · {room}", view.kind.name())),
             None => Cow::Borrowed(view.kind.name()),
         };
+        let retry = view.retry_after_secs.filter(|secs| *secs <= RETRY_SAID_MAX);
         let fields = context! {
             lang => lang.tag(),
             t => words.page.clone(),
             assets => self.links.clone(),
             words => words.refusal(view.kind),
-            retry => view.retry_after_secs.map(|secs| words.retry(secs)),
+            retry => retry.map(|secs| words.retry(secs)),
             retry_secs => view.retry_after_secs,
             again => view.again.map(same_origin),
             outlook => view.outlook.closed(words),

@@ -11,8 +11,8 @@
   function show(id, yes) { var e = el(id); if (e) e.hidden = !yes; }
   function note(id, text) { put(id, text || ''); show(id, !!text); }
   function words(pattern, until) {
-    var s = Math.max(0, Math.ceil((until - Date.now()) / 1000)), m = Math.floor(s / 60);
-    return pattern.replace('#', (m ? m + '\u00a0min ' : '') + (s % 60) + '\u00a0s');
+    var s = Math.max(0, Math.ceil((until - Date.now()) / 1000)), m = Math.floor(s / 60), h = Math.floor(m / 60);
+    return pattern.replace('#', (h ? h + '\u00a0h ' : '') + (m ? m % 60 + '\u00a0min ' : '') + (s % 60) + '\u00a0s');
   }
 
   function again(seconds) {
@@ -127,7 +127,7 @@
     event.preventDefault();
     enter();
   };
-  if (set.retry) goAt = Date.now() + set.retry * (1 + Math.random() / 4) * 1000;
+  if (set.retry) goAt = Date.now() + (+set.retry + Math.random() * Math.min(set.retry / 4, 60)) * 1000;
   if (set.called) turn(true, +set.called);
   setInterval(tick, 1000);
   if (!set.poll) return;
