@@ -1,6 +1,6 @@
 //! `preau status`: how the rooms of a running preau stand.
 
-use crate::admin::{HouseStatus, MoveStatus, Range, RoomStatus};
+use crate::admin::{HouseStatus, LaneStatus, MoveStatus, Range, RoomStatus};
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::de::DeserializeOwned;
@@ -161,7 +161,7 @@ fn lanes(house: &HouseStatus) -> String {
             };
             let _ = writeln!(
                 text,
-                "{}, lane {name}: {} waiting, {} in, weight {}{}{}",
+                "{}, lane {name}: {} waiting, {} in, weight {}{}{}{}",
                 room.name,
                 lane.waiting,
                 lane.taken,
@@ -175,10 +175,21 @@ fn lanes(house: &HouseStatus) -> String {
                 } else {
                     ", closed at this hour"
                 },
+                entering(lane),
             );
         }
     }
     text
+}
+
+/// Whether a lane with hours is let in, and until when that holds.
+fn entering(lane: &LaneStatus) -> String {
+    match (lane.enters, &lane.enters_until, &lane.enters_from) {
+        (true, None, _) => String::new(),
+        (true, Some(until), _) => format!(", let in until {until}"),
+        (false, _, Some(from)) => format!(", not let in before {from}"),
+        (false, _, None) => ", let in no more".to_owned(),
+    }
 }
 
 fn room_row(room: &RoomStatus) -> Vec<Cell> {
