@@ -12,6 +12,8 @@ const POLLS_PER_WAIT: f64 = 8.0;
 pub(super) const POLL_NEAR: f64 = 0.6;
 /// Polls are spread by this much around their interval.
 const POLL_JITTER: f64 = 0.25;
+/// A ticket lasts for a day; one that is older than this is given anew to whoever still waits.
+const RENEWED_AFTER: Span = Span::mins(12 * 60);
 
 impl Room {
     /// Whether this visitor has a place, a call or a seat, or had a seat a moment ago. Whoever
@@ -207,7 +209,11 @@ impl Room {
             let due = self.second(now + waiting.poll_after + POLL_SLACK);
             self.line.expect(number, due);
         }
-        let fresh = ticket.promised != promised;
+        let old = wall.since(ticket.issued) > RENEWED_AFTER;
+        if old {
+            ticket.issued = wall;
+        }
+        let fresh = old || ticket.promised != promised;
         Some((waiting, ticket, fresh))
     }
 

@@ -6,7 +6,7 @@
 //! What must never happen, and what prevents it here:
 //!
 //! - *Barging*: a newcomer goes straight in only when nobody waits in their lane and no other
-//!   lane waits for the seat, and the lowest living number of a lane is always called first
+//!   lane that is let in waits for the seat, and the lowest living number of a lane is always called first
 //!   ([`Counts::queue_jumps`] is counted independently).
 //! - *Overshoot*: a call reserves its seat; seats taken plus calls never exceed the limit, nor
 //!   take what is kept for a lane, and those of callbacks never exceed their reserve

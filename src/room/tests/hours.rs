@@ -125,6 +125,42 @@ fn they_are_called_in_order_and_not_at_once() {
 }
 
 #[test]
+fn whoever_waits_over_a_weekend_gets_a_new_ticket_for_the_old_place() {
+    let mut room = school(4, 0);
+    waits(&mut room, GROUP, 0);
+    let mut held = waits(&mut room, GROUP, 0);
+    let hours = |_| Hours::new(false, [at(70 * 3_600)]);
+    let mut renewed = 0;
+    for second in (0..70 * 3_600).step_by(60) {
+        room.set_hours(hours, at(second), at(second));
+        let standing = room.poll(Visitor::Ticket(held), at(second));
+        let Standing::Waiting { ticket, fresh, .. } = standing else {
+            panic!("{standing:?}");
+        };
+        let old = ticket.issued != held.issued;
+        assert!(fresh || !old);
+        assert!(at(second).since(ticket.issued) < Span::mins(13 * 60));
+        assert_eq!(ticket.number, held.number);
+        renewed += u32::from(old);
+        held = ticket;
+    }
+    assert_eq!(renewed, 5, "every twelve hours");
+    assert_eq!(told(&mut room, held, 70 * 3_600 - 1).place, 2);
+}
+
+#[test]
+fn a_class_may_join_a_lane_before_its_hours() {
+    let mut room = school(1, 0);
+    number_inside(come(&mut room, 0, 0));
+    let ticket = waits(&mut room, 0, 0);
+    let moved = room.change_lane(ticket, GROUP, at(1)).unwrap();
+    let waiting = told(&mut room, moved, 2);
+    assert_eq!((waiting.lane, waiting.place), (GROUP, 1));
+    assert_eq!(waiting.reason, Some(Reason::Hours));
+    assert_eq!(waiting.enters_from, Some(at(BEGINS)));
+}
+
+#[test]
 fn the_end_of_the_hours_sends_nobody_away() {
     let mut room = school(2, 0);
     tell(&mut room, ENDS - 10);
