@@ -81,6 +81,10 @@ impl Ask {
 }
 
 /// What to do with a request.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it is handed on at once, and a box would cost a request an allocation"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Forward it; [`super::Room::finish`] must be called once when it has ended.
