@@ -3,6 +3,8 @@
 mod support;
 
 use http::StatusCode;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::process::Command;
 use support::{Arrival, Portal, Preau, Status, Visitor, one_room};
@@ -207,6 +209,99 @@ name = "pupils"
 [trust]
 proxies = "127.0.0.1"
 "#;
+
+/// Collèges come in turn, everybody else at any hour; `HOURS` are theirs.
+const GROUPS: &str = r#"
+seats = 20
+claim = "60s"
+
+[[room.lane]]
+name = "colleges"
+title = { fr = "Collèges", en = "Middle schools" }
+path = "/colleges/**"
+enters = "HOURS"
+"#;
+
+/// The same, with hours of one day from today.
+fn groups(portal: &Portal, days_from_today: i64) -> String {
+    let now = Timestamp::from_millisecond(preau::host::wall().0 as i64).unwrap();
+    let today = TimeZone::UTC.to_datetime(now).date();
+    let day = |days| today.checked_add(jiff::Span::new().days(days)).unwrap();
+    // Midnight may come while this runs.
+    let hours = format!("{}..{}", day(days_from_today), day(days_from_today + 1));
+    let room = one_room(&portal.url(), &GROUPS.replace("HOURS", &hours));
+    format!("time_zone = \"UTC\"\n{room}")
+}
+
+#[tokio::test]
+async fn a_group_waits_for_its_hours_beside_free_seats_and_comes_in_order() {
+    let portal = Portal::start().await;
+    let preau = Preau::start(&groups(&portal, 3)).await;
+    let mut group = Vec::new();
+    for (place, name) in (1..).zip(["anna", "bilal", "carla"]) {
+        let mut pupil = preau.visitor(name, "ent");
+        let status = pupil.line_up("/colleges/1").await;
+        assert_eq!(
+            (status.lane.as_deref(), status.place()),
+            (Some("colleges"), place)
+        );
+        group.push(pupil);
+    }
+    // Seats are free, and whoever is of no group walks in.
+    preau.visitor("dina", "ent").walk_in("/espace").await;
+    let page = group[0].get("/colleges/1").await.text();
+    for words in [
+        "Votre groupe (Collèges) entre du ",
+        "Votre file avancera ",
+        "entrée du ",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let status = group[0].get_json("/.preau/status?room=ent").await.json();
+    assert!(status["enters_from"].is_string(), "{status}");
+    let note = status["text"]["note"].as_str().unwrap();
+    assert!(note.contains("Votre place est gardée."), "{note}");
+    let problem = group[1].get_json("/colleges/1").await.json();
+    assert_eq!(problem["enters_from"], status["enters_from"]);
+    let lanes = preau.room("ent").await["lanes"].clone();
+    assert_eq!(
+        (&lanes[0]["enters"], &lanes[1]["enters"]),
+        (&true.into(), &false.into())
+    );
+    assert_eq!(lanes[1]["enters_from"], status["enters_from"]);
+    let labels = [("lane", "colleges")];
+    assert_eq!(preau.metric("preau_lane_enters", &labels).await, 0.0);
+    let table = Command::new(env!("CARGO_BIN_EXE_preau"))
+        .args(["status", "--admin", &preau.admin().to_string()])
+        .output()
+        .expect("the binary can be run");
+    let table = String::from_utf8_lossy(&table.stdout);
+    assert!(
+        table.contains("lane colleges: 3 waiting, 0 in, weight 1, not let in before "),
+        "{table}"
+    );
+
+    // The power goes; places and hours stay.
+    let preau = preau.kill9().await.start().await;
+    for (place, pupil) in (1..).zip(&mut group) {
+        assert_eq!(pupil.poll().await.place(), place);
+    }
+    // The operators move the hours to now: all are called, and nobody else was before them.
+    let stopped = preau.stop().await;
+    let text = std::fs::read_to_string(stopped.config()).unwrap();
+    let (ours, _) = text.split_once("time_zone").unwrap();
+    stopped.configure(&format!("{ours}{}", groups(&portal, -1)));
+    let preau = stopped.start().await;
+    assert_eq!(preau.metric("preau_lane_enters", &labels).await, 1.0);
+    for pupil in &mut group {
+        pupil
+            .wait_for_turn(&support::Turns::default(), 1, |_| ())
+            .await;
+        pupil.walk_in("/colleges/1").await;
+    }
+    preau.visitor("late", "ent").walk_in("/colleges/1").await;
+    preau.assert_nothing_forbidden().await;
+}
 
 /// The code that a page shows.
 fn code_in(page: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::Desk;
 use crate::host;
-use crate::room::{Counts, Figures, LaneStatus, Observed, Rules, Status};
+use crate::room::{Counts, Figures, Hours, LaneStatus, Observed, Rules, Status};
 use crate::time::Span;
 use crate::upstream::{self, Portal};
 use prometheus::core::Collector;
@@ -49,11 +49,12 @@ const ROOM_GAUGES: [Series<RoomView, f64>; 27] = [
 ];
 
 #[rustfmt::skip]
-const LANE_GAUGES: [Series<LaneStatus, f64>; 5] = [
+const LANE_GAUGES: [Series<LaneStatus, f64>; 6] = [
     ("preau_lane_waiting", "Tickets waiting in the lane", |l| l.waiting as f64),
     ("preau_lane_seats_taken", "Seats taken by the lane, or kept for its called tickets", |l| f64::from(l.committed)),
     ("preau_lane_seats_reserve", "Seats kept for the lane", |l| f64::from(l.reserve)),
     ("preau_lane_open", "Whether the lane takes newcomers at this hour", |l| flag(l.open)),
+    ("preau_lane_enters", "Whether members of the lane are let in at this hour", |l| flag(l.hours.entering())),
     ("preau_lane_promise_high_seconds", "Upper bound of what somebody who came into the lane now would be promised; NaN while unknown", |l| l.promise.map_or(f64::NAN, |p| p.high.as_secs_f64())),
 ];
 
@@ -159,11 +160,14 @@ impl Page {
         Ok(())
     }
 
-    /// Of rooms that have several.
+    /// Of rooms that have several, or hours for their one.
     fn lanes(&self, rooms: &[RoomView]) -> prometheus::Result<()> {
         let rooms = rooms.iter().map(|(status, _)| status);
         let lanes: Vec<([&str; 2], &LaneStatus)> = rooms
-            .filter(|room| room.lanes.len() > 1)
+            .filter(|room| {
+                let timed = |lane: &LaneStatus| lane.hours != Hours::default();
+                room.lanes.len() > 1 || room.lanes.iter().any(timed)
+            })
             .flat_map(|room| {
                 room.lanes
                     .iter()

@@ -4,7 +4,7 @@ use super::Desk;
 use super::advice::{self, WouldWait};
 use crate::front;
 use crate::host;
-use crate::room::{self, Lot, Stage};
+use crate::room::{self, Hours, Lot, Stage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -117,6 +117,14 @@ pub struct LaneStatus {
     pub reserve: u32,
     /// Whether it takes newcomers at this hour.
     pub open: bool,
+    /// Whether its members are let in at this hour.
+    pub enters: bool,
+    /// Until when they are, if that has an end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enters_until: Option<String>,
+    /// When they are let in next, if the calendar says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enters_from: Option<String>,
     /// Seats taken, or kept for somebody who was called.
     pub taken: u32,
     /// Living tickets.
@@ -255,7 +263,7 @@ pub fn rooms(desk: &Desk) -> Vec<RoomStatus> {
                 observed: advice::would_wait(&status),
                 visit_seconds: status.visit_secs,
                 entered_total: status.entered_total,
-                lanes: lanes(status.lanes),
+                lanes: lanes(desk, status.lanes),
                 counts: room::Counts::SERIES
                     .map(|(name, _, read)| (name.to_owned(), read(&status.counts)))
                     .into(),
@@ -278,9 +286,11 @@ fn promises(status: &room::Status) -> Option<Promises> {
     })
 }
 
-/// A room's lanes, if there are several.
-fn lanes(lanes: Vec<room::LaneStatus>) -> Vec<LaneStatus> {
-    if lanes.len() < 2 {
+/// A room's lanes, if there are several, or its one lane if that has hours.
+fn lanes(desk: &Desk, lanes: Vec<room::LaneStatus>) -> Vec<LaneStatus> {
+    let timed = lanes.iter().any(|lane| lane.hours != Hours::default());
+    let moment = |at| front::moment(&desk.house, at);
+    if lanes.len() < 2 && !timed {
         return Vec::new();
     }
     lanes
@@ -289,6 +299,9 @@ fn lanes(lanes: Vec<room::LaneStatus>) -> Vec<LaneStatus> {
             weight: lane.weight,
             reserve: lane.reserve,
             open: lane.open,
+            enters: lane.hours.entering(),
+            enters_until: lane.hours.until().map(moment),
+            enters_from: lane.hours.from().map(moment),
             taken: lane.committed,
             waiting: lane.waiting,
             wait_seconds: range(lane.promise),

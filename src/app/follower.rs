@@ -3,6 +3,7 @@
 //! It is asked again and again, not only when something is due: so what holds now holds, after a
 //! restart, on a machine that was suspended, and when somebody sets the clock.
 
+use super::hours::LaneHours;
 use crate::calendar::reading;
 use crate::front::Door;
 use crate::host;
@@ -18,6 +19,7 @@ const BELIEVED: Span = Span::mins(1);
 pub struct Follower {
     door: Arc<Door>,
     zone: TimeZone,
+    hours: LaneHours,
     /// What it said, when, and which opening had been drawn by then.
     said: Option<(Millis, Option<Millis>, InForce)>,
 }
@@ -26,6 +28,7 @@ impl Follower {
     /// For `door`, whose calendar is in `zone`.
     pub fn new(door: Arc<Door>, zone: TimeZone) -> Follower {
         Follower {
+            hours: LaneHours::new(door.clone(), zone.clone()),
             door,
             zone,
             said: None,
@@ -39,6 +42,7 @@ impl Follower {
 
     /// The same at `clock` on the wall, which is `now` to the room.
     fn follow_at(&mut self, clock: Millis, now: Millis) -> Option<Millis> {
+        let hours = self.hours.tell(clock, now);
         let drawn = self.door.room().opened();
         let force = self.ask(drawn, clock);
         let rule = match force.why {
@@ -54,7 +58,8 @@ impl Follower {
         for news in news {
             self.log(news);
         }
-        force.next.map(|next| now + next.since(clock))
+        let next = force.next.into_iter().chain(hours).min();
+        next.map(|next| now + next.since(clock))
     }
 
     fn ask(&mut self, drawn: Option<Millis>, clock: Millis) -> InForce {
@@ -177,6 +182,36 @@ mod tests {
         // It is believed for a while, and counts down.
         let change = follower.follow_at(ONE + Span(500), Millis(5_500));
         assert_eq!(change, Some(Millis(5_000) + HOUR));
+    }
+
+    #[test]
+    fn lanes_are_let_in_by_the_clock_wherever_it_jumps() {
+        let lane =
+            "{ name = \"a\", path = \"/a\", enters = [\"wed 14:00-18:00\", \"thu 08:00-09:00\"] }";
+        let mut follower = follower(&format!("lane = [{lane}]"));
+        let mut hours = |clock: Millis, secs: u64| {
+            let change = follower.follow_at(clock, Millis(secs * 1_000));
+            let status = follower.door.room().status(Millis(secs * 1_000));
+            assert!(status.lanes[0].hours.entering(), "all others are");
+            let hours = status.lanes[1].hours;
+            (
+                hours.entering(),
+                change.map(|at| at.since(Millis(secs * 1_000))),
+            )
+        };
+        assert_eq!(hours(ONE, 1), (false, Some(HOUR)));
+        assert_eq!(hours(ONE + Span(500), 2), (false, Some(Span(HOUR.0 - 500))));
+        assert_eq!(hours(ONE + HOUR, 3), (true, Some(HOUR.scale(4.0))));
+        // Back, on for a night, and right.
+        assert_eq!(hours(ONE, 4), (false, Some(HOUR)));
+        assert_eq!(hours(ONE + HOUR.scale(19.0), 5), (true, Some(HOUR)));
+        assert_eq!(
+            hours(ONE + HOUR.scale(6.0), 6),
+            (false, Some(HOUR.scale(13.0)))
+        );
+        let hours = follower.door.room().status(Millis(7_000)).lanes[1].hours;
+        assert_eq!(hours.until(), None);
+        assert_eq!(hours.from(), Some(ONE + HOUR.scale(19.0)));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod bind;
 mod certificates;
 mod descriptors;
 mod follower;
+mod hours;
 mod keeper;
 mod keeping;
 mod log_file;
@@ -137,13 +138,13 @@ pub fn start(mut config: Config) -> Result<Running, StartError> {
     let keys = Arc::new(keys);
     let house = House::new(config, rooms, portals, &keys, metrics, access, tls);
     let house = Arc::new(house);
-    house.tell_hours();
     certificates::warn_of_ends(&house);
     let addresses = addresses(&listeners);
     let admin = desk_listener.local_addr().map_err(StartError::Thread)?;
 
     // An opening's seed is in the first commit, and its hold begins after it.
     keeper::begin(&house);
+    house.tell_hours();
     let keeping = Keeping::start(store, house.clone()).map_err(StartError::Store)?;
     keeper::begin(&house);
     let (phase, _) = watch::channel(Phase::Open);

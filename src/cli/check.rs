@@ -1,10 +1,9 @@
 //! `preau check`: is the file right, and do the servers answer?
 
-use super::{certificates, schedules};
+use super::{certificates, hours, schedules};
 use crate::config::{self, Config, Flows, MAX_FILE_BYTES, Portal, Problems, RoomConfig, Source};
 use crate::host;
 use crate::room::Limit;
-use crate::room::Rules;
 use crate::time::{Millis, Span};
 use crate::upstream::try_server;
 use clap::Args;
@@ -67,7 +66,9 @@ pub fn run(args: &Check) -> ExitCode {
     // Somebody who closes the pipe early has seen enough.
     let _ = io::stdout().write_all(summary.as_bytes());
     let traps = endless_slots(&config);
-    for warning in (found.warnings.into_iter().chain(traps)).chain(warnings(&config)) {
+    let doubts = hours::doubts(&config, host::wall());
+    let warnings = found.warnings.into_iter().chain(traps).chain(doubts);
+    for warning in warnings.chain(self::warnings(&config)) {
         eprintln!("warning: {warning}");
     }
     ExitCode::from(VALID)
@@ -169,7 +170,7 @@ fn summary(path: &Path, config: &Config, clock: Millis) -> String {
             rules.mode.name(),
             limit(room.seats),
             config::show(rules.idle),
-            flows_of(&room.flows) + &lanes_of(rules),
+            flows_of(&room.flows) + &lanes_of(room),
         );
         for line in schedules::of_file(room, &config.time_zone, clock) {
             let _ = writeln!(out, "{line}");
@@ -200,14 +201,22 @@ fn flows_of(flows: &Flows) -> String {
     out
 }
 
-/// The lanes of a room that has several, with their weights.
-fn lanes_of(rules: &Rules) -> String {
-    if rules.lanes.len() < 2 {
+/// The lanes of a room that has some, with their weights and the hours in which they are let in.
+fn lanes_of(room: &RoomConfig) -> String {
+    if room.lanes.is_empty() {
         return String::new();
     }
-    let named = rules.lanes.iter().map(|lane| match lane.name.as_str() {
-        "" => format!("all others {}", lane.weight),
-        name => format!("{name} {}", lane.weight),
+    let lanes = room.lanes.iter().zip(&room.rules.lanes);
+    let named = lanes.map(|(lane, rules)| {
+        let name = match lane.name.as_str() {
+            "" => "all others",
+            name => name,
+        };
+        let hours = match lane.enters.is_empty() {
+            true => String::new(),
+            false => format!(" (enters {})", join(&lane.enters)),
+        };
+        format!("{name} {}{hours}", rules.weight)
     });
     format!(" · lanes {}", named.collect::<Vec<String>>().join(", "))
 }
@@ -325,6 +334,13 @@ mod tests {
                 "room ent: guards /cours/** on x.fr in front of portal ent · queue · 7 seats · \
                  idle 10m · open 1"
             ),
+            "{summary}"
+        );
+        let text = "portal = [{ servers = \"http://a\" }]\n\
+             room = [{ lane = [{ name = \"a\", path = \"/a\", weight = 3, enters = \"mon 08:00-11:00\" }] }]";
+        let summary = self::summary(Path::new("p.toml"), &self::config(text), Millis(0));
+        assert!(
+            summary.contains(" · lanes all others 1, a 3 (enters mon 08:00-11:00)"),
             "{summary}"
         );
     }

@@ -5,6 +5,7 @@ mod certificates;
 pub mod check;
 pub mod demo;
 mod draw;
+mod hours;
 mod presets;
 mod schedules;
 mod serve;

@@ -1,7 +1,7 @@
 //! `preau status`: how the rooms of a running preau stand.
 
 use super::schedules;
-use crate::admin::{HouseStatus, MoveStatus, Range, RoomStatus};
+use crate::admin::{HouseStatus, LaneStatus, MoveStatus, Range, RoomStatus};
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::de::DeserializeOwned;
@@ -165,7 +165,7 @@ fn lanes(house: &HouseStatus) -> String {
             };
             let _ = writeln!(
                 text,
-                "{}, lane {name}: {} waiting, {} in, weight {}{}{}",
+                "{}, lane {name}: {} waiting, {} in, weight {}{}{}{}",
                 room.name,
                 lane.waiting,
                 lane.taken,
@@ -179,10 +179,21 @@ fn lanes(house: &HouseStatus) -> String {
                 } else {
                     ", closed at this hour"
                 },
+                entering(lane),
             );
         }
     }
     text
+}
+
+/// Whether a lane with hours is let in, and until when that holds.
+fn entering(lane: &LaneStatus) -> String {
+    match (lane.enters, &lane.enters_until, &lane.enters_from) {
+        (true, None, _) => String::new(),
+        (true, Some(until), _) => format!(", let in until {until}"),
+        (false, _, Some(from)) => format!(", not let in before {from}"),
+        (false, _, None) => ", let in no more".to_owned(),
+    }
 }
 
 fn room_row(room: &RoomStatus) -> Vec<Cell> {

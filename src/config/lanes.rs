@@ -44,6 +44,8 @@ pub struct LaneConfig {
     pub members: Members,
     /// The hours in which it takes newcomers; always if there are none.
     pub when: Vec<Rule>,
+    /// The hours in which its members are let in; always if there are none.
+    pub enters: Vec<Rule>,
     /// How its members are known again.
     pub hint: Option<Hint>,
     /// Those who type the code of a class belong to it.
@@ -297,6 +299,7 @@ fn lane(table: &mut Table<'_>, trust: &Trust) -> (LaneConfig, LaneRules) {
         );
     }
     let when = table.read_or("when", hours, Vec::new());
+    let enters = table.read_or("enters", hours, Vec::new());
     let hint = table.read("hint", hint);
     let code = table.read_or("code", boolean, false);
     let class_codes = table.read_or("class_codes", boolean, false);
@@ -311,6 +314,7 @@ fn lane(table: &mut Table<'_>, trust: &Trust) -> (LaneConfig, LaneRules) {
         name,
         members,
         when,
+        enters,
         hint,
         code,
         class_codes,
@@ -366,7 +370,7 @@ fn hours(field: Field<'_>) -> Option<Vec<Rule>> {
     let rules = list(parsed(Rule::parse, RULE_EXAMPLE))(field)?;
     for (index, rule) in rules.iter().enumerate() {
         if let Some(other) = rules[..index].iter().find(|other| other.overlaps(rule)) {
-            let label = format!("\"{rule}\" and \"{other}\" overlap");
+            let label = format!("the schedule overlaps itself: \"{rule}\" and \"{other}\" overlap");
             return field.wrong(label, "say each hour once");
         }
     }

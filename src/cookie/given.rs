@@ -19,12 +19,14 @@ const DOUBTED: u8 = 0b0001_0000;
 const ABOVE: u8 = 0b0010_0000;
 
 /// Reasons by their number in the flags, from 1.
-const REASONS: [Reason; 5] = [
+const REASONS: [Reason; 7] = [
     Reason::PortalDown,
     Reason::Held,
     Reason::Slower,
     Reason::FewerLeft,
     Reason::Stopped,
+    Reason::Hours,
+    Reason::NextHours,
 ];
 
 /// Writes `given` and returns how many bytes it takes.

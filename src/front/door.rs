@@ -292,6 +292,12 @@ impl Door {
         (self.config.lanes.len() > 1).then_some(words)
     }
 
+    /// The title of the lane at `index` and the hours in which it is let in, if it has some.
+    pub(super) fn lane_hours(&self, lang: Lang, index: usize) -> Option<(&str, &str)> {
+        let words = &self.lane_words[lang as usize];
+        Some((words.title(index), words.hours(index)?))
+    }
+
     /// Whether somebody of the lane at `index` may type the code of a class.
     pub(super) fn takes_code(&self, index: usize) -> bool {
         let lanes = &self.config.lanes;

@@ -33,6 +33,9 @@ struct Status<'a> {
     /// When somebody goes in again, if nobody does now.
     #[serde(skip_serializing_if = "Option::is_none")]
     reopens: Option<String>,
+    /// When the visitor's lane is let in, if it is not at this hour, or perhaps no longer at their turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enters_from: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     draw: Option<Draw>,
     updated: String,
@@ -87,6 +90,7 @@ fn status(house: &House, door: &Door, manner: Manner, who: Visitor) -> Response<
         poll_after_seconds: None,
         claim_seconds: None,
         reopens: None,
+        enters_from: None,
         draw: None,
         updated: reply::time_of_day(house),
         text: None,
@@ -132,7 +136,8 @@ fn describe<'a>(
     status.wait_seconds = reply::wait_seconds(waiting.promise);
     status.poll_after_seconds = Some(waiting.poll_after.ceil_secs());
     status.claim_seconds = waiting.called.map(|left| left.0 / 1000);
-    let outlook = reply::outlook(house, door, waiting);
+    status.enters_from = waiting.enters_from.map(|at| draw::moment(house, at));
+    let outlook = reply::outlook(house, door, manner.lang, waiting);
     status.text = Some(house.pages.say(manner.lang, waiting, &outlook));
 }
 

@@ -2,6 +2,7 @@
 
 use super::body::Body;
 use super::door::{Door, House};
+use super::draw;
 use super::page::{CONTENT_SECURITY_POLICY, Lang, Outlook, RefusalKind, RefusalView, WaitingView};
 use crate::calendar::reading;
 use crate::host;
@@ -62,6 +63,8 @@ struct WaitingProblem<'a> {
     room: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     lane: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enters_from: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -173,6 +176,7 @@ pub fn waiting(
                 poll_after_seconds: after,
                 room: name,
                 lane: door.lane_name(told.lane),
+                enters_from: told.enters_from.map(|at| draw::moment(house, at)),
             },
         )
     };
@@ -204,7 +208,7 @@ pub fn waiting_page(
             .map(|words| (words.title(told.lane), words.rules.as_str())),
         codes: door.takes_code(told.lane),
         keep_minutes: u32::try_from(keep.0 / 60_000).unwrap_or(u32::MAX),
-        outlook: outlook(house, door, told),
+        outlook: outlook(house, door, manner.lang, told),
     };
     house.pages.waiting(manner.lang, &view)
 }
@@ -234,7 +238,7 @@ pub fn closed(house: &House, door: &Door, manner: Manner, again: &str) -> Respon
         today: clock(now).date(),
         reopens: reopens.map(clock),
         gathers: gathers.map(clock),
-        drawn: None,
+        ..Outlook::default()
     };
     let room = Some(door.config.name.as_str());
     let again = Some(again);
@@ -339,9 +343,12 @@ pub fn json(content: &impl Serialize) -> Response<Body> {
 }
 
 /// What the calendar knows, for somebody who waits.
-pub fn outlook<'a>(house: &House, door: &'a Door, told: &Waiting) -> Outlook<'a> {
+pub fn outlook<'a>(house: &House, door: &'a Door, lang: Lang, told: &Waiting) -> Outlook<'a> {
     let notice = door.notice();
-    if notice.is_none() && told.reopens.is_none() && told.drawn_at.is_none() {
+    let hours = door
+        .lane_hours(lang, told.lane)
+        .filter(|_| told.kept_by_hours());
+    if notice.is_none() && told.reopens.is_none() && told.drawn_at.is_none() && hours.is_none() {
         return Outlook::default();
     }
     let clock = |at| reading(&house.zone, at);
@@ -351,6 +358,8 @@ pub fn outlook<'a>(house: &House, door: &'a Door, told: &Waiting) -> Outlook<'a>
         reopens: told.reopens.map(clock),
         gathers: None,
         drawn: told.drawn_at.map(clock),
+        hours,
+        enters: told.enters_from.map(clock),
     }
 }
 

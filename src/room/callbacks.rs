@@ -58,7 +58,7 @@ impl Room {
 
     /// Seats of the reserve become ordinary ones while nobody waits for those.
     pub(super) fn take_over_callbacks(&mut self) {
-        if self.line.living() == 0 {
+        if self.waiting_to_enter() == 0 {
             self.seats
                 .take_over(self.free().saturating_sub(self.idle_reserve()));
         }

@@ -12,6 +12,8 @@ const POLLS_PER_WAIT: f64 = 8.0;
 pub(super) const POLL_NEAR: f64 = 0.6;
 /// Polls are spread by this much around their interval.
 const POLL_JITTER: f64 = 0.25;
+/// A ticket lasts for a day; one that is older than this is given anew to whoever still waits.
+const RENEWED_AFTER: Span = Span::mins(12 * 60);
 
 impl Room {
     /// Whether this visitor has a place, a call or a seat, or had a seat a moment ago. Whoever
@@ -196,7 +198,9 @@ impl Room {
             let due = self.second(now + self.rules.poll_min + POLL_SLACK);
             if self.line.show(number, due) {
                 self.counts.revived += 1;
-                self.estimator.came_back();
+                if !self.shut(self.lane_of(number)) {
+                    self.estimator.came_back();
+                }
             }
             self.call(now);
         }
@@ -205,7 +209,11 @@ impl Room {
             let due = self.second(now + waiting.poll_after + POLL_SLACK);
             self.line.expect(number, due);
         }
-        let fresh = ticket.promised != promised;
+        let old = wall.since(ticket.issued) > RENEWED_AFTER;
+        if old {
+            ticket.issued = wall;
+        }
+        let fresh = old || ticket.promised != promised;
         Some((waiting, ticket, fresh))
     }
 
@@ -229,14 +237,17 @@ impl Room {
         let lane = self.lane_of(number);
         let estimate = self.promise_in(lane, place).filter(|_| called.is_none());
         let drawn_at = lot.map(|lot| lot.at);
+        let hours = self.kept_by_hours(lane, estimate);
+        let (hours, enters_from) = hours.filter(|_| called.is_none()).unzip();
         Waiting {
             number,
             place,
             lane,
-            promise: self.show(ticket, estimate, wall),
+            promise: self.show(ticket, estimate, hours, wall),
             poll_after: self.poll_after(number, place, estimate),
             called,
-            reason: self.reason(ticket),
+            reason: self.reason(ticket, hours),
+            enters_from: enters_from.flatten(),
             drawn_at,
             reopens: self.calendar.reopens().filter(|_| called.is_none()),
         }
@@ -245,45 +256,68 @@ impl Room {
     /// The promise for `place` in `lane`, if calls go on at all.
     pub(super) fn promise_in(&self, lane: usize, place: u64) -> Option<Promise> {
         let calls = || self.calls_until(lane, place);
-        self.moving()
+        let promise = (self.moving())
             .then(|| self.estimator.promise(calls()))
-            .flatten()
+            .flatten()?;
+        self.within_hours(lane, promise)
     }
 
-    /// Polls per second if everybody in line polled as [`Room::poll_after`] says unstretched:
-    /// the integral of 1 / clamp(w/8, min, max) over the places, with w = place / rate.
+    /// Polls per second if everybody in line polled as [`Room::poll_after`] says unstretched. Those of
+    /// a lane that is shut stand, to that end, behind as many as are called until it is let in.
     pub(super) fn poll_demand(&self) -> f64 {
-        let living = self.line.living() as f64;
+        let shut = (0..self.line.len()).filter(|lane| self.shut(*lane));
+        let rates = self.estimator.rates().filter(|_| self.moving());
+        let demand = |living: u64, ahead: Span| match rates {
+            Some(rates) => {
+                let before = ahead.as_secs_f64() * rates.calls;
+                let all = before + living as f64;
+                self.polls_of(all, rates.calls) - self.polls_of(before, rates.calls)
+            }
+            None => living as f64 / self.poll_unknown(ahead).as_secs_f64(),
+        };
+        let shut = shut.map(|lane| demand(self.lane(lane).living(), self.until_let_in(lane)));
+        demand(self.waiting_to_enter(), Span::ZERO) + shut.sum::<f64>()
+    }
+
+    /// Polls per second of a line of so many: the integral of 1 / clamp(w/8, min, max) over the
+    /// places, with w = place / rate.
+    fn polls_of(&self, living: f64, rate: f64) -> f64 {
         let min = self.rules.poll_min.as_secs_f64();
         let max = self.rules.poll_max.as_secs_f64();
-        let Some(rates) = self.estimator.rates().filter(|_| self.moving()) else {
-            return living / (min * POLL_UNKNOWN as f64);
-        };
-        let near = POLLS_PER_WAIT * rates.calls * min;
-        let far = POLLS_PER_WAIT * rates.calls * max;
+        let near = POLLS_PER_WAIT * rate * min;
+        let far = POLLS_PER_WAIT * rate * max;
         let between = if living > near {
-            POLLS_PER_WAIT * rates.calls * (living.min(far) / near).ln()
+            POLLS_PER_WAIT * rate * (living.min(far) / near).ln()
         } else {
             0.0
         };
         living.min(near) / min + between + (living - far).max(0.0) / max
     }
 
+    /// The interval of somebody to whom nothing can be promised, but who is let in `ahead` from now
+    /// at the earliest.
+    fn poll_unknown(&self, ahead: Span) -> Span {
+        let eighth = ahead.scale(1.0 / POLLS_PER_WAIT);
+        let least = Span(self.rules.poll_min.0 * POLL_UNKNOWN);
+        eighth.min(self.rules.poll_max).max(least)
+    }
+
     /// When the next poll is wanted: an eighth of the wait, within bounds, stretched to the
     /// poll budget, spread by a phase that depends on the ticket.
     fn poll_after(&self, number: u64, place: u64, promise: Option<Promise>) -> Span {
         let rules = &self.rules;
+        let ahead = self.until_let_in(self.lane_of(number));
         let base = match promise {
             Some(promise) => {
                 let eighth = promise.low.scale(1.0 / POLLS_PER_WAIT);
                 eighth.clamp(rules.poll_min, rules.poll_max)
             }
-            None => Span(rules.poll_min.0 * POLL_UNKNOWN),
+            None => self.poll_unknown(ahead),
         };
         let spread = 1.0 - POLL_JITTER + 2.0 * POLL_JITTER * phase(number);
         let near = match promise {
             Some(promise) => promise.low <= rules.claim.scale(4.0),
-            None => place <= u64::from(rules.seats),
+            None => place <= u64::from(rules.seats) && ahead <= rules.claim.scale(4.0),
         };
         // Whoever may be called soon must hear of it well within the claim window.
         let most = if near {
@@ -309,7 +343,8 @@ impl Room {
         }
     }
 
-    fn open(&self) -> bool {
+    /// Whether everybody goes in.
+    pub(super) fn open(&self) -> bool {
         matches!(self.rules.mode, Mode::Open | Mode::Observe)
     }
 

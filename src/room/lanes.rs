@@ -14,9 +14,10 @@
 
 mod by_number;
 
+use super::hours::Hours;
 use super::line::{Bits, Line};
 use super::rules::Rules;
-use crate::time::Span;
+use crate::time::{Millis, Span};
 use std::ops::Range;
 
 /// Lanes that a room may have.
@@ -80,6 +81,10 @@ pub struct Lane {
     line: Line,
     /// Newcomers may come into it now.
     pub open: bool,
+    /// When it is let in.
+    pub hours: Hours,
+    /// When it was let in last after it had been shut, as far as we have seen it.
+    pub let_in: Option<Millis>,
     /// Numbers below this one may be given out.
     limit: u64,
     front_saved: u64,
@@ -151,6 +156,8 @@ impl Lane {
             id,
             rules,
             open: true,
+            hours: Hours::default(),
+            let_in: None,
             limit: 0,
             front_saved: line.base() / super::BLOCK,
             line,
@@ -282,6 +289,16 @@ impl Lanes {
     pub fn set_open(&mut self, open: impl Fn(usize) -> bool) {
         for (index, lane) in self.lanes.iter_mut().take(self.ruled).enumerate() {
             lane.open = open(index);
+        }
+    }
+
+    /// When lanes of the rules are let in, as it is now.
+    pub fn set_hours(&mut self, hours: impl Fn(usize) -> Hours, now: Millis) {
+        for (index, lane) in self.lanes.iter_mut().take(self.ruled).enumerate() {
+            let shut = !std::mem::replace(&mut lane.hours, hours(index)).entering();
+            if shut && lane.hours.entering() {
+                lane.let_in = Some(now);
+            }
         }
     }
 

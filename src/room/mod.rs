@@ -6,7 +6,7 @@
 //! What must never happen, and what prevents it here:
 //!
 //! - *Barging*: a newcomer goes straight in only when nobody waits in their lane and no other
-//!   lane waits for the seat, and the lowest living number of a lane is always called first
+//!   lane that is let in waits for the seat, and the lowest living number of a lane is always called first
 //!   ([`Counts::queue_jumps`] is counted independently).
 //! - *Overshoot*: a call reserves its seat; seats taken plus calls never exceed the limit, nor
 //!   take what is kept for a lane, and those of callbacks never exceed their reserve
@@ -27,6 +27,7 @@ mod entry;
 mod given;
 mod habits;
 mod histogram;
+mod hours;
 mod journal;
 mod lanes;
 mod line;
@@ -58,6 +59,7 @@ pub use counts::Counts;
 pub use given::{Doubt, Given, Promised};
 pub use habits::Habits;
 pub use histogram::Histogram;
+pub use hours::Hours;
 pub use journal::{Change, Saved};
 pub use lanes::{LANES_MAX, LaneNumbers, LaneRules};
 pub use line::{BLOCK, Bits, Line, Mark, Swept};
@@ -77,6 +79,7 @@ pub use view::{
 
 use crate::time::{Millis, Span};
 use calls::Calls;
+use hours::Clock;
 use lanes::{Lane, Lanes};
 use opening::Calendar;
 use pace::Pace;
@@ -115,6 +118,8 @@ pub struct Room {
     portal_up: bool,
     counts: Counts,
     calendar: Calendar,
+    /// The clock on the wall, once the room was told of it.
+    clock: Option<Clock>,
     /// Second 0 of the line's clock.
     epoch: Millis,
     heard: Millis,
@@ -149,6 +154,7 @@ impl Room {
             portal_up: true,
             counts: Counts::default(),
             calendar: Calendar::default(),
+            clock: None,
             epoch: now,
             heard: now,
             silent: Span::ZERO,
@@ -246,7 +252,9 @@ impl Room {
             self.departed(number, now);
         } else if self.calls.remove(number) || self.mark(number, now) != Mark::Over {
             self.counts.left_line += 1;
-            self.estimator.abandoned(1, Span::ZERO);
+            if !self.shut(self.lane_of(number)) {
+                self.estimator.abandoned(1, Span::ZERO);
+            }
             self.changes.push(Change::CallEnd(number));
         }
         self.line.end(number);
@@ -270,10 +278,11 @@ impl Room {
         self.call(now);
     }
 
-    /// People inside or called, with the seats that are kept free for lanes, and people in line.
+    /// People inside or called, with the seats that are kept free for lanes, and people in line who
+    /// are let in at this hour.
     pub fn people(&self) -> (u32, u64) {
         let inside = self.committed().saturating_add(self.idle_reserve());
-        (inside, self.line.living())
+        (inside, self.waiting_to_enter())
     }
 
     /// Hands what has changed since the last call to the store. Must be called now and then.
@@ -358,9 +367,9 @@ impl Room {
             .reckon_arrivals(now.since(self.refreshed).as_secs_f64());
         self.refreshed = now;
         self.shadow_ticks(now);
-        let swept = self.line.sweep(self.second(now));
-        self.counts.ghosts += swept.ghosts;
-        self.counts.abandoned += swept.abandoned;
+        let [swept, shut] = self.line.sweep(self.second(now));
+        self.counts.ghosts += swept.ghosts + shut.ghosts;
+        self.counts.abandoned += swept.abandoned + shut.abandoned;
         self.estimator.abandoned(swept.ghosts, POLL_SLACK);
         // Whoever leaves does so halfway between two polls.
         let unnoticed = self.rules.keep + POLL_SLACK + self.rules.poll_max.scale(0.5);
@@ -368,7 +377,7 @@ impl Room {
         let taken = self.seats.taken();
         self.estimator.elapse(
             self.committed() + self.seats.apart(),
-            self.line.living(),
+            self.waiting_to_enter(),
             now,
         );
         let seats = self.rules.seats.saturating_sub(self.idle_reserve());
@@ -409,7 +418,7 @@ impl Room {
         if !self.calling() {
             return;
         }
-        if self.line.living() == 0 && self.watches.iter().any(Watch::waits) && self.free() > 0 {
+        if self.waiting_to_enter() == 0 && self.watches_pass() && self.free() > 0 {
             self.score_passed(None, now);
         }
         let mut passed_over = 0;

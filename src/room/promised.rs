@@ -1,15 +1,17 @@
 //! The promise as the room keeps it: what a visitor is told, why it changes, what came of it.
 
-use super::given::{Check, Given, Promised, Revision};
+use super::given::{Check, Given, Revision};
 use super::*;
 
 impl Room {
     /// What the holder of `ticket` is shown, with `estimate` as things stand. The first promise is
-    /// written down; later ones change by the rules of [`Given`].
+    /// written down; later ones change by the rules of [`Given`]. `hours`: those of the lane come in
+    /// between.
     pub(super) fn show(
         &mut self,
         ticket: &mut Ticket,
         estimate: Option<Promise>,
+        hours: Option<Reason>,
         wall: Millis,
     ) -> Option<Promise> {
         let estimate = estimate?;
@@ -28,7 +30,10 @@ impl Room {
             grain: self.estimator.margin(),
             apart: self.rules.poll_min,
             resumed: self.resumed,
-            reason: self.why_longer(given.last.at),
+            reason: match hours {
+                Some(_) => Reason::NextHours,
+                None => self.why_longer(given.last.at),
+            },
         };
         match given.check(check, wall) {
             Revision::None => {}
@@ -39,15 +44,16 @@ impl Room {
         Some(given.last.left(wall))
     }
 
-    /// Why things are as they are, for the holder of `ticket`.
-    pub(super) fn reason(&self, ticket: &Ticket) -> Option<Reason> {
+    /// Why things are as they are, for the holder of `ticket`; `hours`: those of the lane come in
+    /// between.
+    pub(super) fn reason(&self, ticket: &Ticket, hours: Option<Reason>) -> Option<Reason> {
         if !self.portal_up {
             return Some(Reason::PortalDown);
         }
         if matches!(self.rules.mode, Mode::Hold | Mode::Closed) {
             return Some(Reason::Held);
         }
-        ticket.promised?.raised
+        hours.or(ticket.promised.and_then(|given| given.raised))
     }
 
     /// The holder of `ticket` comes in, called until `end` if that is known.
@@ -60,31 +66,45 @@ impl Room {
         let heard = end.map(|end| self.called_at(end) + self.estimator.margin());
         let came = heard.map_or(wall, |heard| heard.min(wall));
         let told = came <= given.last.at + given.last.promise.high;
-        self.score(given.first, came, told);
+        let lane = self.lane_of(ticket.number);
+        self.score(lane, given.first, came, told);
     }
 
     /// A call until `end` was not taken: its turn had come all the same.
     pub(super) fn score_lapse(&mut self, number: u64, end: Millis) {
         if let Some(promised) = self.watch(number).lapsed(number) {
-            self.score_left(promised, self.called_at(end));
+            self.score_left(self.lane_of(number), promised, self.called_at(end));
         }
     }
 
-    /// The front of a lane comes to `number`, which is called; or past the end of a line in which
-    /// nobody is left. Those who stood before it and have left would have been called by now.
+    /// The front of a lane comes to `number`, which is called; or past the end of the lanes that are let
+    /// in, in which nobody is left. Those who stood before it and have left would have been called by now.
     pub(super) fn score_passed(&mut self, called: Option<u64>, now: Millis) {
         let mut passed = Vec::new();
         match called {
-            Some(number) => (self.watch(number)).called(number, |promised| passed.push(promised)),
+            Some(number) => {
+                let lane = self.lane_of(number);
+                (self.watch(number)).called(number, |promised| passed.push((lane, promised)));
+            }
             None => {
-                for watch in &mut self.watches {
-                    watch.pass(u64::MAX, |promised| passed.push(promised));
+                let shut: Vec<bool> = (0..self.watches.len())
+                    .map(|lane| self.shut(lane))
+                    .collect();
+                let watches = self.watches.iter_mut().enumerate();
+                for (lane, watch) in watches.filter(|(lane, _)| !shut[*lane]) {
+                    watch.pass(u64::MAX, |promised| passed.push((lane, promised)));
                 }
             }
         }
-        for promised in passed {
-            self.score_left(promised, now + self.silent);
+        for (lane, promised) in passed {
+            self.score_left(lane, promised, now + self.silent);
         }
+    }
+
+    /// Whether somebody is watched in a lane that is let in.
+    pub(super) fn watches_pass(&self) -> bool {
+        let mut watches = self.watches.iter().enumerate();
+        watches.any(|(lane, watch)| watch.waits() && !self.shut(lane))
     }
 
     /// Those of the lane of `number` to whom something was promised.
@@ -97,12 +117,13 @@ impl Room {
     }
 
     /// Whoever has left was told nothing after the first promise that we would know of.
-    fn score_left(&mut self, promised: Promised, end: Millis) {
+    fn score_left(&mut self, lane: usize, promised: Promised, end: Millis) {
         let kept = end <= promised.at + promised.promise.high;
-        self.score(promised, end, kept);
+        self.score(lane, promised, end, kept);
     }
 
-    fn score(&mut self, promised: Promised, end: Millis, told: bool) {
+    fn score(&mut self, lane: usize, promised: Promised, end: Millis, told: bool) {
+        let promised = self.since_let_in(lane, promised);
         let actual = end.since(promised.at);
         let score = self.estimator.score(promised.promise, actual, told);
         self.counts.promises_scored += 1;

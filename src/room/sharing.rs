@@ -1,7 +1,7 @@
 //! Which lane a free seat is for, and what a lane's share means for the wait.
 //!
 //! Seats that are reserved for a lane stay free until somebody of that lane comes: for as long as the
-//! lane takes newcomers, or somebody waits in it. The first seats that a lane takes are those. The
+//! lane takes newcomers, or somebody waits in it, within the hours in which it is let in. The first seats that a lane takes are those. The
 //! reserves together are at most half of the limit in force; when that is lower than the rules
 //! expected, each reserve shrinks in proportion. All other seats are for all lanes, by weight.
 
@@ -84,35 +84,41 @@ impl Room {
 
     /// The lane whose turn it is, if there is a seat for one that waits.
     pub(super) fn next_lane(&self) -> Option<usize> {
-        let waits = |lane| self.lane(lane).living() > 0 && self.free_for(lane) > 0;
-        self.line.next(waits)
+        self.line.next(|lane| self.wants(lane))
     }
 
     /// Whether somebody of `lane` who comes now has a seat that is nobody else's by right.
     pub(super) fn has_room(&self, lane: usize) -> bool {
-        if self.lane(lane).living() > 0 || self.free_for(lane) == 0 {
+        if self.shut(lane) || self.lane(lane).living() > 0 || self.free_for(lane) == 0 {
             return false;
         }
         let own = self.held(lane) > 0;
-        let wanted = |other| self.lane(other).living() > 0 && self.free_for(other) > 0;
-        own || !(0..self.line.len()).any(wanted)
+        own || !(0..self.line.len()).any(|other| self.wants(other))
+    }
+
+    /// Whether somebody of `lane` waits and could be called.
+    fn wants(&self, lane: usize) -> bool {
+        self.lane(lane).living() > 0 && !self.shut(lane) && self.free_for(lane) > 0
     }
 
     /// Calls until the ticket at `place` of `lane` is called: those ahead of it, and those of other
-    /// lanes that are called in between, whether they wait already or will have come by then.
+    /// lanes that are called in between, whether they wait already or will have come by then; of a lane
+    /// that is shut, from when it is let in.
     pub(super) fn calls_until(&self, lane: usize, place: u64) -> u64 {
         let Some(rates) = self.estimator.rates().filter(|_| self.line.len() > 1) else {
             return place;
         };
         let own = place as f64;
         let weight = |index| f64::from(self.lane(index).rules.weight);
+        let ahead = self.until_let_in(lane).as_secs_f64();
         let mut calls = own;
         for _ in 0..ROUNDS {
             let secs = calls / rates.calls.max(f64::MIN_POSITIVE);
             let between = |other: usize| {
-                let waiting = self.lane(other).living() as f64;
+                let waiting = self.living_after(other, ahead, rates.calls);
                 let coming = self.lane(other).arrivals * secs;
-                (waiting + coming).min(own * weight(other) / weight(lane))
+                let part = self.part_let_in(other, ahead, secs);
+                (waiting + coming).min(own * part * weight(other) / weight(lane))
             };
             let others = (0..self.line.len()).filter(|other| *other != lane);
             calls = own + others.map(between).sum::<f64>();
@@ -146,7 +152,7 @@ impl Room {
     /// Seats of the reserve of `lane` that are free, while they are kept.
     fn held(&self, lane: usize) -> u32 {
         let it = self.lane(lane);
-        if it.rules.seats == 0 || !(it.open || it.living() > 0) {
+        if it.rules.seats == 0 || self.shut(lane) || !(it.open || it.living() > 0) {
             return 0;
         }
         self.reserve_of(lane)
@@ -176,6 +182,7 @@ impl Room {
             weight: lane.rules.weight,
             reserve: self.reserve_of(index),
             open: lane.open,
+            hours: lane.hours,
             committed: self.committed_to(index),
             waiting: lane.living(),
             promise: self.promise_in(index, lane.living() + 1),

@@ -3,6 +3,7 @@
 use super::Room;
 use super::counts::Counts;
 use super::given::Given;
+use super::hours::Hours;
 use super::opening::Told;
 use super::promise::Promise;
 use super::rules::Mode;
@@ -80,6 +81,10 @@ impl Ask {
 }
 
 /// What to do with a request.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it is handed on at once, and a box would cost a request an allocation"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Forward it; [`super::Room::finish`] must be called once when it has ended.
@@ -174,12 +179,26 @@ pub struct Waiting {
     pub called: Option<Span>,
     /// Why things are as they are, where there is something to say.
     pub reason: Option<Reason>,
+    /// When the ticket's lane is let in next, by the clock on the wall: if it is not let in now, or
+    /// perhaps no longer when the turn comes, and the calendar says when.
+    pub enters_from: Option<Millis>,
     /// The place is drawn by lot then, by the clock on the wall; until then `place` is the last that
     /// it can be.
     pub drawn_at: Option<Millis>,
     /// When somebody goes in again, if nobody does now and the calendar says when; by the clock on
     /// the wall.
     pub reopens: Option<Millis>,
+}
+
+impl Waiting {
+    /// Whether the hours in which the lane is let in keep the visitor waiting, or may.
+    pub fn kept_by_hours(&self) -> bool {
+        match self.reason {
+            Some(Reason::Hours) => true,
+            Some(Reason::NextHours) => self.enters_from.is_some(),
+            _ => false,
+        }
+    }
 }
 
 /// Why the line does not move, or why more is promised than before.
@@ -196,6 +215,10 @@ pub enum Reason {
     FewerLeft,
     /// The line stood still for a while.
     Stopped,
+    /// The ticket's lane is not let in at this hour.
+    Hours,
+    /// The hours in which the ticket's lane is let in may end before the turn comes.
+    NextHours,
 }
 
 /// How a lane stands, for the desk.
@@ -209,6 +232,8 @@ pub struct LaneStatus {
     pub reserve: u32,
     /// Whether newcomers may come into it now.
     pub open: bool,
+    /// When it is let in.
+    pub hours: Hours,
     /// Seats taken by it or reserved by its calls.
     pub committed: u32,
     /// Living tickets.

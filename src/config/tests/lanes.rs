@@ -136,6 +136,12 @@ fn what_is_wrong_with_lanes_is_said_at_its_place() {
             "4:8",
             "overlap | say each hour once",
         ),
+        (lane("enters = \"mon 8-9\""), "4:10", "not a time of day"),
+        (
+            lane("enters = [\"mon-fri 08:00-11:00\", \"wed 10:00-12:00\"]"),
+            "4:10",
+            "the schedule overlaps itself: \"wed 10:00-12:00\" and \"mon,tue,wed,thu,fri 08:00-11:00\"",
+        ),
         (lane("hint = true"), "4:8", "expected a table"),
         (
             lane("hint = { remembered = \"3d\" }"),

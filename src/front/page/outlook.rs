@@ -20,6 +20,10 @@ pub struct Outlook<'a> {
     pub gathers: Option<DateTime>,
     /// When this visitor's place is drawn.
     pub drawn: Option<DateTime>,
+    /// The title and the hours of the visitor's lane, if these keep them waiting.
+    pub hours: Option<(&'a str, &'a str)>,
+    /// When that lane is let in next.
+    pub enters: Option<DateTime>,
 }
 
 impl Outlook<'_> {
@@ -34,6 +38,9 @@ impl Outlook<'_> {
             (Some(drawn), ..) => Some(self.at(words, "draw-note", drawn)),
             (None, Some(Reason::Held), Some(reopens)) => {
                 Some(self.at(words, "held-until", reopens))
+            }
+            (None, Some(Reason::Hours | Reason::NextHours), _) if self.hours.is_some() => {
+                self.hours(words, waiting.reason)
             }
             (None, Some(reason), _) => Some(Cow::Borrowed(words.reason(reason))),
             (None, None, _) => None,
@@ -62,6 +69,19 @@ impl Outlook<'_> {
         let drawn = self.drawn?;
         let place = self.at(words, "draw-place", drawn);
         Some((place, self.at(words, "title-draw", drawn)))
+    }
+
+    /// Why somebody waits whose lane is let in at certain hours, and until when.
+    fn hours<'w>(&self, words: &'w Words, reason: Option<Reason>) -> Option<Cow<'w, str>> {
+        let (title, hours) = self.hours?;
+        let enters = self.enters.map(|at| words.moment(at, self.today));
+        let id = match (reason, &enters) {
+            (Some(Reason::NextHours), _) => "hours-next",
+            (_, Some(_)) => "hours-shut",
+            (_, None) => "hours-over",
+        };
+        let moment = enters.as_deref().unwrap_or_default();
+        Some(words.hours_note(id, title, hours, moment).into())
     }
 
     fn at<'w>(&self, words: &'w Words, id: &str, moment: DateTime) -> Cow<'w, str> {

@@ -18,6 +18,7 @@ fn waiting() -> Waiting {
         called: None,
         reason: None,
         drawn_at: None,
+        enters_from: None,
         reopens: None,
     }
 }
@@ -171,6 +172,8 @@ fn reasons_are_shown() {
         Reason::Slower,
         Reason::FewerLeft,
         Reason::Stopped,
+        Reason::Hours,
+        Reason::NextHours,
     ] {
         let waiting = Waiting {
             promise: None,
@@ -368,6 +371,49 @@ mod calendar {
             "{html}"
         );
         assert!(page(Lang::En, &view).contains("move again at 18:00. Your"));
+    }
+
+    #[test]
+    fn who_waits_for_the_hours_of_a_group_is_told_them() {
+        let shut = Waiting {
+            reason: Some(Reason::Hours),
+            ..waiting()
+        };
+        let outlook = Outlook {
+            today: date(2026, 8, 31),
+            hours: Some(("Collèges", "du lundi au vendredi de 8 h à 11 h")),
+            enters: Some(date(2026, 9, 1).at(8, 0, 0, 0)),
+            ..Outlook::default()
+        };
+        let note = |waiting: &Waiting, outlook| {
+            let said = Pages::new();
+            let said = said.say(Lang::Fr, waiting, &outlook).note;
+            said.map(|note| note.into_owned()).unwrap()
+        };
+        assert_eq!(
+            note(&shut, outlook),
+            "Votre groupe (Collèges) entre du lundi au vendredi de 8 h à 11 h. Votre file avancera \
+             mardi 1er septembre à 8\u{a0}h. Votre place est gardée."
+        );
+        let never = Outlook {
+            enters: None,
+            ..outlook
+        };
+        assert!(note(&shut, never).ends_with("Ces heures sont passées."));
+        let next = Waiting {
+            reason: Some(Reason::NextHours),
+            ..waiting()
+        };
+        let words =
+            "Si ces heures finissent avant votre tour, votre file avancera de nouveau mardi 1er";
+        assert!(note(&next, outlook).contains(words));
+        let view = WaitingView {
+            outlook,
+            ..view(&shut)
+        };
+        assert!(
+            page(Lang::En, &view).contains("Your line will move on Tuesday 1 September at 8:00.")
+        );
     }
 
     #[test]

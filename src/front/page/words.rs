@@ -136,6 +136,16 @@ impl Words {
         message(&self.bundle, id, &[("moment", moment.into())])
     }
 
+    /// The message `id`, of the lane `title` that is let in at these `hours`, and next at `moment`.
+    pub(super) fn hours_note(&self, id: &str, title: &str, hours: &str, moment: &str) -> String {
+        let arguments = [
+            ("title", title.into()),
+            ("hours", hours.into()),
+            ("moment", moment.into()),
+        ];
+        message(&self.bundle, id, &arguments).into_owned()
+    }
+
     /// Why things are as they are.
     pub(super) fn reason(&self, reason: Reason) -> &str {
         match reason {
@@ -144,6 +154,8 @@ impl Words {
             Reason::Slower => &self.reason["slower"],
             Reason::FewerLeft => &self.reason["fewer-left"],
             Reason::Stopped => &self.reason["stopped"],
+            Reason::Hours => &self.reason["hours"],
+            Reason::NextHours => &self.reason["next-hours"],
         }
     }
 

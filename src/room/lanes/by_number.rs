@@ -76,15 +76,16 @@ impl Lanes {
         self.with(number, |line| line.end(number));
     }
 
-    /// See [`Line::sweep`].
-    pub fn sweep(&mut self, now: u32) -> Swept {
-        let mut all = Swept::default();
+    /// See [`Line::sweep`]: what was found in lanes that are let in, and in those that are not.
+    pub fn sweep(&mut self, now: u32) -> [Swept; 2] {
+        let mut both = [Swept::default(), Swept::default()];
         for lane in &mut self.lanes {
             let swept = lane.line.sweep(now);
+            let all = &mut both[usize::from(!lane.hours.entering())];
             all.ghosts += swept.ghosts;
             all.abandoned += swept.abandoned;
         }
-        all
+        both
     }
 
     /// See [`Line::take_dirty`].

@@ -24,6 +24,8 @@ enum Mutant {
     Overshoot,
     /// Places are forgotten with a restart.
     Forgets,
+    /// Lanes are let in at any hour.
+    AnyHour,
 }
 
 /// Somebody who does what the page says.
@@ -48,6 +50,8 @@ struct World {
     mutant: Mutant,
     /// Times in which we were not there are nobody's fault.
     away: Millis,
+    /// Lanes that are not let in now.
+    shut: Vec<bool>,
 }
 
 /// Often one lane; else a few, of which some have seats kept for them.
@@ -82,6 +86,7 @@ impl World {
             lanes: lanes(&mut dice),
             ..rules(dice.u32(1..8))
         };
+        let shut = vec![false; rules.lanes.len()];
         let room = Room::new("test", rules, 0, Millis(0));
         let mut world = World {
             room,
@@ -91,6 +96,7 @@ impl World {
             dice,
             mutant,
             away: Millis(0),
+            shut,
         };
         world.commit();
         world
@@ -101,6 +107,7 @@ impl World {
         let pause = Span(self.dice.u64(100..4_000));
         self.now = next.fold(self.now + pause, Millis::min).max(self.now);
         let (mut before, seats) = (self.room.committed(), self.room.rules.seats);
+        let (mut called, shut) = (self.called(), self.shut.clone());
         self.room.tick(self.now);
         let due = self
             .people
@@ -111,12 +118,15 @@ impl World {
             None => match self.dice.u8(..40) {
                 0 => {
                     self.kill();
-                    // A seat that was given back after the last commit is taken again.
+                    // A seat that was given back after the last commit is taken again, and so is
+                    // a call.
                     before = self.room.committed();
+                    called.extend(self.saved.calls.iter().map(|(number, _)| *number));
                 }
                 1 => self.suspend(),
                 2..=4 => self.room.set_portal(self.dice.u8(..3) > 0, self.now),
                 5..=7 => self.room.set_seats(self.dice.u32(1..8), self.now),
+                8..=11 => self.change_hours(),
                 _ if self.people.len() < PEOPLE => self.come()?,
                 _ => {}
             },
@@ -127,7 +137,39 @@ impl World {
                 self.room.seats.begin(number, true, self.now);
             }
         }
+        self.nobody_is_called(&called, &shut)?;
         self.look(before, seats)
+    }
+
+    /// The hours of a lane begin or end.
+    fn change_hours(&mut self) {
+        let lane = self.dice.usize(..self.shut.len());
+        self.shut[lane] = !self.shut[lane];
+        self.tell_hours();
+    }
+
+    fn tell_hours(&mut self) {
+        let (shut, told) = (&self.shut, self.mutant != Mutant::AnyHour);
+        let change = self.now + Span(self.dice.u64(..600_000));
+        let hours = |lane: usize| Hours::new(!(told && shut[lane]), [change]);
+        self.room.set_hours(hours, self.now, self.now);
+    }
+
+    fn called(&self) -> Vec<u64> {
+        self.room.calls.iter().map(|(number, _)| number).collect()
+    }
+
+    /// Of a lane that was shut before this step, and still is, nobody was called in it.
+    fn nobody_is_called(&self, before: &[u64], shut: &[bool]) -> Checked {
+        let called = self.called();
+        let wrong = |number: &u64| {
+            let lane = self.room.lane_of(*number);
+            shut[lane] && self.shut[lane] && !before.contains(number)
+        };
+        match called.into_iter().find(wrong) {
+            Some(number) => Err(format!("{number} is called outside its hours")),
+            None => Ok(()),
+        }
     }
 
     fn come(&mut self) -> Checked {
@@ -150,6 +192,9 @@ impl World {
             gone: false,
         };
         match decision {
+            Decision::Forward { number, .. } if self.shut[lane] => {
+                return Err(format!("{number} goes in outside its hours"));
+            }
             Decision::Forward { number, .. } => {
                 self.room.finish(number, true, self.now);
                 self.may_enter(number)?;
@@ -305,6 +350,7 @@ impl World {
         };
         let rules = self.room.rules.clone();
         self.room = Room::restore("test", rules, saved, self.now);
+        self.tell_hours();
         self.commit();
     }
 
@@ -341,6 +387,7 @@ fn what_must_never_happen_would_be_seen() {
         Mutant::NoExpiry,
         Mutant::Overshoot,
         Mutant::Forgets,
+        Mutant::AnyHour,
     ] {
         let found = (0..200).filter(|seed| run(*seed, mutant).is_err()).count();
         assert!(found > 20, "{mutant:?} is found in {found} of 200 crowds");

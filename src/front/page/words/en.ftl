@@ -49,6 +49,8 @@ reason =
     .slower = The site is slower than expected. Your wait is longer than we said.
     .fewer-left = Fewer people than expected have left the line. Your wait is longer than announced.
     .stopped = The line stood still for a while. Your wait is longer than announced.
+    .hours = Your group is not let in at this hour. Your place is kept.
+    .next-hours = Your group is let in at certain hours, which may end before your turn. Your wait may be longer. Your place is kept.
 
 class =
     .title = Code of the class
@@ -76,6 +78,7 @@ lane-seats =
         [one] { $count } seat kept
        *[other] { $count } seats kept
     }
+lane-enters = let in { $hours }
 lane-hours = { $days } from { $from } to { $to }
 lane-days = { $first } to { $last }
 lane-day =
@@ -113,6 +116,9 @@ moment-day = on { $weekday } { $day } { $month } at { $time }
 reopens = Opens again { $moment }.
 gathers = Come and wait { $moment }: places will be drawn by lot.
 held-until = The people in charge of the site have stopped the line. It will move again { $moment }. Your place is kept.
+hours-shut = Your group ({ $title }) is let in { $hours }. Your line will move { $moment }. Your place is kept.
+hours-next = Your group ({ $title }) is let in { $hours }. If these hours end before your turn, your line will move again { $moment }. Your place is kept.
+hours-over = Your group ({ $title }) was let in { $hours }. These hours are over.
 draw-note = Places will be drawn by lot { $moment }, among those who wait by then. Coming earlier changes nothing.
 draw-place = draw { $moment }
 title-draw = Draw { $moment } – waiting room

@@ -49,6 +49,8 @@ reason =
     .slower = Le site est plus lent que prévu. Votre attente est plus longue qu’annoncé.
     .fewer-left = Moins de personnes que prévu ont quitté la file. Votre attente est plus longue qu’annoncé.
     .stopped = La file s’est arrêtée un moment. Votre attente est plus longue qu’annoncé.
+    .hours = Votre groupe n’entre pas à cette heure. Votre place est gardée.
+    .next-hours = Votre groupe entre à certaines heures, qui peuvent finir avant votre tour. Votre attente peut être plus longue. Votre place est gardée.
 
 class =
     .title = Code de la classe
@@ -76,6 +78,7 @@ lane-seats =
         [one] { $count } place gardée
        *[other] { $count } places gardées
     }
+lane-enters = entrée { $hours }
 lane-hours = { $days } de { $from } à { $to }
 lane-days = du { $first } au { $last }
 lane-day =
@@ -113,6 +116,9 @@ moment-day = { $weekday } { $day } { $month } à { $time }
 reopens = Rouvre { $moment }.
 gathers = Venez attendre { $moment } : les places seront tirées au sort.
 held-until = La file est arrêtée par les responsables du site. Elle reprendra { $moment }. Votre place est gardée.
+hours-shut = Votre groupe ({ $title }) entre { $hours }. Votre file avancera { $moment }. Votre place est gardée.
+hours-next = Votre groupe ({ $title }) entre { $hours }. Si ces heures finissent avant votre tour, votre file avancera de nouveau { $moment }. Votre place est gardée.
+hours-over = Votre groupe ({ $title }) entrait { $hours }. Ces heures sont passées.
 draw-note = Les places seront tirées au sort { $moment }, entre ceux qui attendent déjà. Arriver plus tôt ne change rien.
 draw-place = tirage au sort { $moment }
 title-draw = Tirage au sort { $moment } – file d’attente

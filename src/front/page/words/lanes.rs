@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 pub struct LaneWords {
     titles: Vec<String>,
     others: String,
+    /// When each lane is let in, if not always.
+    hours: Vec<Option<String>>,
     /// What each lane gets.
     pub rules: String,
 }
@@ -28,6 +30,11 @@ impl LaneWords {
     /// The title of the lane at `index`.
     pub fn title(&self, index: usize) -> &str {
         self.titles.get(index).unwrap_or(&self.others)
+    }
+
+    /// When the lane at `index` is let in, if not always.
+    pub fn hours(&self, index: usize) -> Option<&str> {
+        self.hours.get(index)?.as_deref()
     }
 }
 
@@ -59,6 +66,7 @@ impl Words {
             said.rotate_left(1);
         }
         LaneWords {
+            hours: lanes.iter().map(|lane| self.entering(lane)).collect(),
             rules: said.join(" "),
             titles,
             others,
@@ -84,7 +92,16 @@ impl Words {
             parts.push(message(&self.bundle, "lane-seats", &seats).into_owned());
         }
         parts.extend(lane.when.iter().map(|rule| self.hours(rule)));
+        parts.extend(self.entering(lane).map(|hours| {
+            message(&self.bundle, "lane-enters", &[("hours", hours.into())]).into_owned()
+        }));
         format!("{}.", parts.join(", "))
+    }
+
+    /// When a lane is let in, if not always.
+    fn entering(&self, lane: &LaneConfig) -> Option<String> {
+        let hours: Vec<String> = lane.enters.iter().map(|rule| self.hours(rule)).collect();
+        (!hours.is_empty()).then(|| hours.join(", "))
     }
 
     /// Days and hours.
@@ -197,6 +214,17 @@ mod tests {
              Everybody else: 1 call out of 7."
         );
         assert_eq!(words.title(9), "Everybody else");
+    }
+
+    #[test]
+    fn the_hours_of_a_group_are_said() {
+        let lane = "{ name = \"a\", title = \"Collèges\", path = \"/a\", \
+            enters = [\"mon-fri 08:00-11:00\", \"sat 09:00-12:00\"] }";
+        let words = said(Lang::Fr, lane);
+        let hours = "du lundi au vendredi de 8\u{a0}h à 11\u{a0}h, samedi de 9\u{a0}h à 12\u{a0}h";
+        assert_eq!((words.hours(0), words.hours(1)), (None, Some(hours)));
+        let rules = format!("Collèges\u{a0}: 1 appel sur 2, entrée {hours}. Tous");
+        assert!(words.rules.starts_with(&rules), "{}", words.rules);
     }
 
     #[test]
