@@ -126,6 +126,16 @@ fn promises_are_kept_as_far_as_nothing_unforeseen_happens() {
 }
 
 #[test]
+fn a_promise_that_cannot_be_kept_is_raised_before_it_breaks() {
+    for name in ["halved", "dead", "dependency", "lanes"] {
+        for run in runs(name, 2) {
+            let told = run.figures.promises.told;
+            assert!(told >= 0.98, "{name}: {told:.3} by what was shown last");
+        }
+    }
+}
+
+#[test]
 fn lanes_share_by_weight_and_none_is_starved() {
     for run in runs("lanes", 3) {
         let figures = &run.figures;

@@ -157,6 +157,11 @@ impl Visitor {
         (self.promised[0] != NEVER).then(|| unpacked(self.promised))
     }
 
+    /// What it was shown last, unless nothing was promised.
+    pub fn told(&self) -> Option<Promised> {
+        Some(self.given()?.last)
+    }
+
     /// What was promised to it, and has changed since.
     fn given(&self) -> Option<Given> {
         Some(Given {

@@ -154,6 +154,9 @@ pub struct Promises {
     pub kept: f64,
     /// Share of them that were late by more than a minute.
     pub late: f64,
+    /// Share of those to whom they were made who were in by the upper bound they were shown last: what
+    /// is raised is raised with a reason, before it breaks.
+    pub told: f64,
     /// Share of them whose lower bound was right within a minute or 20 %.
     pub near: f64,
 }

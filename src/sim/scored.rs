@@ -2,6 +2,7 @@
 
 use super::crowd::Visitor;
 use super::outcome::{Promises, Waits};
+use super::waiting::ENTERS_WITHIN;
 use crate::room::Promised;
 use crate::time::{Millis, Span};
 
@@ -20,6 +21,7 @@ pub(super) struct Scored {
     made: u64,
     kept: u64,
     late: u64,
+    told: u64,
     near: u64,
 }
 
@@ -35,6 +37,11 @@ impl Scored {
         if let Some(promised) = who.promised() {
             self.score(promised, now.since(promised.at));
         }
+        if let Some(told) = who.told() {
+            // The page takes as long to come in once it has heard of its turn.
+            let bound = told.at + told.promise.high + ENTERS_WITHIN;
+            self.told += u64::from(now <= bound);
+        }
     }
 
     /// First promises that were scored.
@@ -48,6 +55,7 @@ impl Scored {
             made: self.made,
             kept: share(self.kept),
             late: share(self.late),
+            told: share(self.told),
             near: share(self.near),
         }
     }

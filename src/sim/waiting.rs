@@ -6,7 +6,7 @@ use crate::room::{Standing, Waiting};
 use crate::time::Span;
 
 /// Whoever is called comes in at the latest after this, by the page itself.
-const ENTERS_WITHIN: Span = Span::secs(10);
+pub(super) const ENTERS_WITHIN: Span = Span::secs(10);
 
 impl World<'_> {
     /// It is time to ask how things stand.

@@ -125,9 +125,10 @@ fn promises(figures: &Figures) -> Vec<Row> {
         "promises kept",
         percent(promises.kept),
         format!(
-            "of {}; {} more than a minute late, {} right within a minute or a fifth",
+            "of {}; {} more than a minute late, {} by what was shown last, {} right within a minute or a fifth",
             count(promises.made),
             percent(promises.late),
+            percent(promises.told),
             percent(promises.near)
         ),
     )]
