@@ -144,8 +144,9 @@ fn the_defaults_of_the_readme_are_those_of_the_program() {
 fn the_checklist_names_every_test_of_every_point() {
     let mut tests: Vec<String> = Vec::new();
     for folder in ["tests", "src"] {
-        points(&root().join(folder), &mut tests);
+        functions(&root().join(folder), &mut tests);
     }
+    tests.retain(|name| name.starts_with("point_"));
     tests.sort();
     let page = read("deploy/http-checklist.md");
     let names = page.split('`').filter(|code| code.starts_with("point_"));
@@ -161,18 +162,45 @@ fn the_checklist_names_every_test_of_every_point() {
     }
 }
 
-/// The names of all tests of points of the checklist below `folder`.
-fn points(folder: &Path, into: &mut Vec<String>) {
+#[test]
+fn each_test_against_the_failures_of_others_is_there() {
+    let mut tests: Vec<String> = Vec::new();
+    for folder in ["tests", "src"] {
+        functions(&root().join(folder), &mut tests);
+    }
+    let page = read("deploy/failures.md");
+    let rows = page.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let mut named = 0;
+    for row in rows {
+        let names: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test: {row}");
+        named += names.len();
+        for name in names {
+            assert!(
+                tests.iter().any(|test| test == name),
+                "no such test: {name}"
+            );
+        }
+    }
+    assert!(named > 15, "{named}");
+}
+
+/// The names of all functions below `folder` whose names have more than a word.
+fn functions(folder: &Path, into: &mut Vec<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            points(&path, into);
+            functions(&path, into);
         } else if path.extension().is_some_and(|it| it == "rs") {
             let text = fs::read_to_string(&path).unwrap();
-            let names = text.split("fn point_").skip(1);
+            let names = text.split("fn ").skip(1);
             let names = names.filter_map(|rest| rest.split_once('(')).map(|it| it.0);
             let name = |it: &str| it.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-            into.extend(names.filter(|it| name(it)).map(|it| format!("point_{it}")));
+            into.extend(
+                names
+                    .filter(|it| it.contains('_') && name(it))
+                    .map(str::to_owned),
+            );
         }
     }
 }
