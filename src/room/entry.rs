@@ -4,14 +4,6 @@ use super::*;
 
 /// The number of a request that holds nothing; none is ever given out with it.
 const NOBODY: u64 = u64::MAX;
-/// Without a promise, two polls are this many shortest intervals apart.
-const POLL_UNKNOWN: u64 = 2;
-/// An estimate is asked after this many times before it comes true.
-const POLLS_PER_WAIT: f64 = 8.0;
-/// Whoever may be called soon polls within this part of the claim window.
-pub(super) const POLL_NEAR: f64 = 0.6;
-/// Polls are spread by this much around their interval.
-const POLL_JITTER: f64 = 0.25;
 /// A ticket lasts for a day; one that is older than this is given anew to whoever still waits.
 const RENEWED_AFTER: Span = Span::mins(12 * 60);
 
@@ -260,74 +252,6 @@ impl Room {
             .then(|| self.estimator.promise(calls()))
             .flatten()?;
         self.within_hours(lane, promise)
-    }
-
-    /// Polls per second if everybody in line polled as [`Room::poll_after`] says unstretched. Those of
-    /// a lane that is shut stand, to that end, behind as many as are called until it is let in.
-    pub(super) fn poll_demand(&self) -> f64 {
-        let shut = (0..self.line.len()).filter(|lane| self.shut(*lane));
-        let rates = self.estimator.rates().filter(|_| self.moving());
-        let demand = |living: u64, ahead: Span| match rates {
-            Some(rates) => {
-                let before = ahead.as_secs_f64() * rates.calls;
-                let all = before + living as f64;
-                self.polls_of(all, rates.calls) - self.polls_of(before, rates.calls)
-            }
-            None => living as f64 / self.poll_unknown(ahead).as_secs_f64(),
-        };
-        let shut = shut.map(|lane| demand(self.lane(lane).living(), self.until_let_in(lane)));
-        demand(self.waiting_to_enter(), Span::ZERO) + shut.sum::<f64>()
-    }
-
-    /// Polls per second of a line of so many: the integral of 1 / clamp(w/8, min, max) over the
-    /// places, with w = place / rate.
-    fn polls_of(&self, living: f64, rate: f64) -> f64 {
-        let min = self.rules.poll_min.as_secs_f64();
-        let max = self.rules.poll_max.as_secs_f64();
-        let near = POLLS_PER_WAIT * rate * min;
-        let far = POLLS_PER_WAIT * rate * max;
-        let between = if living > near {
-            POLLS_PER_WAIT * rate * (living.min(far) / near).ln()
-        } else {
-            0.0
-        };
-        living.min(near) / min + between + (living - far).max(0.0) / max
-    }
-
-    /// The interval of somebody to whom nothing can be promised, but who is let in `ahead` from now
-    /// at the earliest.
-    fn poll_unknown(&self, ahead: Span) -> Span {
-        let eighth = ahead.scale(1.0 / POLLS_PER_WAIT);
-        let least = Span(self.rules.poll_min.0 * POLL_UNKNOWN);
-        eighth.min(self.rules.poll_max).max(least)
-    }
-
-    /// When the next poll is wanted: an eighth of the wait, within bounds, stretched to the
-    /// poll budget, spread by a phase that depends on the ticket.
-    fn poll_after(&self, number: u64, place: u64, promise: Option<Promise>) -> Span {
-        let rules = &self.rules;
-        let ahead = self.until_let_in(self.lane_of(number));
-        let base = match promise {
-            Some(promise) => {
-                let eighth = promise.low.scale(1.0 / POLLS_PER_WAIT);
-                eighth.clamp(rules.poll_min, rules.poll_max)
-            }
-            None => self.poll_unknown(ahead),
-        };
-        let spread = 1.0 - POLL_JITTER + 2.0 * POLL_JITTER * phase(number);
-        let near = match promise {
-            Some(promise) => promise.low <= rules.claim.scale(4.0),
-            None => place <= u64::from(rules.seats) && ahead <= rules.claim.scale(4.0),
-        };
-        // Whoever may be called soon must hear of it well within the claim window.
-        let most = if near {
-            rules.claim.scale(POLL_NEAR)
-        } else {
-            rules.keep.scale(0.5)
-        };
-        base.scale(self.stretch * spread)
-            .min(most)
-            .max(Span::secs(1))
     }
 
     /// Why a newcomer to `lane` cannot even wait.

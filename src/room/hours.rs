@@ -84,7 +84,9 @@ impl Hours {
             at = at.max(change);
             entering = !entering;
         }
-        entering.then(|| at + left)
+        // Beyond the last change that is known nobody knows, unless there is none.
+        let known = self.changes.iter().any(Option::is_none);
+        (entering && known).then(|| at + left)
     }
 
     /// The part of the `span` after `from` in which the lane is let in: from 0 to 1.
@@ -173,7 +175,7 @@ impl Room {
     /// Living tickets in `lane` after `secs`, when `calls` are called a second.
     pub(super) fn living_after(&self, lane: usize, secs: f64, calls: f64) -> f64 {
         let it = self.lane(lane);
-        let calls = if self.shut(lane) { 0.0 } else { calls };
+        let calls = calls * self.share_of_calls(lane);
         (it.living() as f64 + (it.arrivals - calls) * secs).max(0.0)
     }
 

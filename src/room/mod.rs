@@ -38,6 +38,7 @@ mod opening;
 mod pace;
 mod phase;
 mod plan;
+mod polling;
 mod promise;
 mod promised;
 mod rules;
@@ -84,7 +85,7 @@ use lanes::{Lane, Lanes};
 use opening::Calendar;
 use pace::Pace;
 use phase::phase;
-use promised::margin;
+use polling::margin;
 use scores::Watch;
 use seats::{Left, Seats};
 use shadow::Shadow;
@@ -281,7 +282,7 @@ impl Room {
     /// People inside or called, with the seats that are kept free for lanes, and people in line who
     /// are let in at this hour.
     pub fn people(&self) -> (u32, u64) {
-        let inside = self.committed().saturating_add(self.idle_reserve());
+        let inside = self.committed().saturating_add(self.kept_free());
         (inside, self.waiting_to_enter())
     }
 
@@ -380,10 +381,9 @@ impl Room {
             self.waiting_to_enter(),
             now,
         );
-        let seats = self.rules.seats.saturating_sub(self.idle_reserve());
+        let seats = self.rules.seats.saturating_sub(self.kept_free());
         self.estimator.refresh(seats, taken, self.pace.full());
-        self.stretch = self.poll_demand() / f64::from(self.rules.poll_budget);
-        self.stretch = self.stretch.max(1.0);
+        self.stretch = self.poll_stretch();
         self.estimator.set_margin(margin(&self.rules, self.stretch));
         if now.since(self.learnt_saved) >= LEARNT_EVERY {
             self.learnt_saved = now;

@@ -244,7 +244,9 @@ impl Room {
     /// wait, or go in.
     pub fn takes_tickets(&self) -> Option<Millis> {
         let told = &self.calendar.told;
-        told.reopens.and(told.until)
+        // Until the seed of a draw is written down, nobody can take part; but soon.
+        let soon = told.why == Cause::Early;
+        told.reopens.and(told.until).filter(|_| !soon)
     }
 
     /// From when on those who come take part in a draw, if the room is closed until then.

@@ -143,10 +143,3 @@ impl Room {
         }
     }
 }
-
-/// The longest time between two polls of somebody whose turn is near: the interval is spread by
-/// a quarter, stretched to the poll budget, and told in whole seconds.
-pub(super) fn margin(rules: &Rules, stretch: f64) -> Span {
-    let most = rules.claim.scale(entry::POLL_NEAR).max(Span::secs(1));
-    Span::secs(rules.poll_min.scale(1.25 * stretch).min(most).ceil_secs())
-}

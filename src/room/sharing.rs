@@ -137,6 +137,22 @@ impl Room {
         self.line.get(index)
     }
 
+    /// The part of all calls that `lane` gets now: by its weight, beside the others that wait.
+    pub(super) fn share_of_calls(&self, lane: usize) -> f64 {
+        let weight = |index: usize| match self.shut(index) || self.lane(index).living() == 0 {
+            true => 0,
+            false => self.lane(index).rules.weight,
+        };
+        let all: u32 = (0..self.line.len()).map(weight).sum();
+        f64::from(weight(lane)) / f64::from(all.max(1))
+    }
+
+    /// Of the seats that are free, those that are kept for lanes: a reserve that has just begun may be
+    /// taken by others.
+    pub(super) fn kept_free(&self) -> u32 {
+        self.idle_reserve().min(self.free())
+    }
+
     /// Ordinary seats that somebody of `lane` has, or is called to.
     pub(super) fn committed_to(&self, lane: usize) -> u32 {
         let number = self.lane(lane).any_number();

@@ -34,6 +34,9 @@ pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self';
 
 /// In seconds: beyond an hour nobody counts minutes, and the page says when the portal opens.
 const RETRY_SAID_MAX: u64 = 3_600;
+/// In seconds: a page that is open asks by itself after this at the latest. An hour that is brought
+/// forward must reach it.
+const RETRY_SELF_MAX: u64 = 1_800;
 /// Where the assets live, on every guarded host.
 const ASSETS: &str = "/.preau/";
 
@@ -243,7 +246,7 @@ impl Pages {
             assets => self.links.clone(),
             words => words.refusal(view.kind),
             retry => retry.map(|secs| words.retry(secs)),
-            retry_secs => view.retry_after_secs,
+            retry_secs => view.retry_after_secs.map(|secs| secs.min(RETRY_SELF_MAX)),
             again => view.again.map(same_origin),
             outlook => view.outlook.closed(words),
             reference,

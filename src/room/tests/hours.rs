@@ -198,6 +198,8 @@ fn seats_that_are_kept_for_a_lane_are_free_for_others_while_it_is_shut() {
         .collect();
     let other = waits(&mut room, 0, 2);
     tell(&mut room, BEGINS);
+    // What is kept from now on is taken by others yet: no more people than seats.
+    assert_eq!((room.idle_reserve(), room.people().0), (2, 4));
     room.poll(Visitor::Ticket(first), at(BEGINS));
     room.poll(Visitor::Ticket(other), at(BEGINS));
     // From now on they are kept: the first two to fall free are the lane's.
@@ -381,4 +383,32 @@ fn those_who_wait_for_their_hours_keep_to_the_poll_budget() {
     let polls = room.counts.polls - before - tickets.len() as u64;
     assert!(polls <= 1_000 * 6, "{polls} in 1,000 seconds");
     assert!(polls >= 1_000, "{polls}");
+}
+
+#[test]
+fn those_whom_the_hours_that_are_known_cannot_hold_keep_to_the_poll_budget() {
+    let mut room = practised(BEGINS - 10);
+    // Those near their turn alone need seven.
+    room.rules.poll_budget = 12;
+    let tickets: Vec<Ticket> = (0..1_000)
+        .map(|_| waits(&mut room, GROUP, BEGINS - 10))
+        .collect();
+    let last = |lane| match lane {
+        GROUP => Hours::new(true, [at(BEGINS + 100)]),
+        _ => Hours::default(),
+    };
+    room.set_hours(last, at(BEGINS), at(BEGINS));
+    room.set_hours(last, at(BEGINS + 1), at(BEGINS + 1));
+    let mut unpromised = 0;
+    let mut polls = 0.0;
+    for ticket in tickets {
+        let standing = room.poll(Visitor::Ticket(ticket), at(BEGINS + 1));
+        let Standing::Waiting { waiting, .. } = standing else {
+            panic!("{standing:?}");
+        };
+        unpromised += u32::from(waiting.promise.is_none());
+        polls += 1.0 / waiting.poll_after.as_secs_f64();
+    }
+    assert!(unpromised > 500, "{unpromised}");
+    assert!(polls <= 12.5, "{polls} a second");
 }

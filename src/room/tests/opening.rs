@@ -54,7 +54,10 @@ fn early_by(rules: Rules) -> (Room, Saved) {
     follow(&mut room, EARLY - 60, EARLY - 60);
     keep(&mut room, &mut saved, EARLY - 60);
     assert_eq!(room.rules().mode, Mode::Closed);
+    assert_eq!(room.takes_tickets(), Some(at(EARLY)));
     follow(&mut room, EARLY, EARLY);
+    // For a moment, until the seed is stored; nobody is to stay away until the opening for it.
+    assert_eq!(room.takes_tickets(), None);
     assert_eq!(
         room.rules().mode,
         Mode::Closed,
