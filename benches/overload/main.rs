@@ -48,7 +48,7 @@ struct Arguments {
     #[arg(long, default_value = "")]
     only: String,
     /// Seconds that are not counted, of each turn.
-    #[arg(long, default_value_t = 90.0)]
+    #[arg(long, default_value_t = 120.0)]
     warm: f64,
     /// Seconds that are counted.
     #[arg(long, default_value_t = 60.0)]

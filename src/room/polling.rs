@@ -26,6 +26,11 @@ const JITTER_MORE: f64 = 1.022;
 const PARTS: f64 = 1.25;
 /// A stretch beyond which all ask as seldom as they may.
 const STRETCH_MAX: f64 = 1_000.0;
+/// Those who ask do not know of each other, and come as in a Poisson process: so many of its standard
+/// deviations (√budget) below the budget, a second is above it less than once in eight hours …
+const BUDGET_SIGMAS: f64 = 4.0;
+/// … but a small budget is not halved by this.
+const PLANNED_MIN: f64 = 0.5;
 /// Halvings of the logarithm of the stretch: 1,000 is met to half a per cent.
 const HALVINGS: u32 = 11;
 
@@ -63,7 +68,7 @@ impl Room {
             let ahead = self.until_let_in(lane);
             self.ask_from(self.lane(lane).living(), ahead, &mut askers);
         }
-        stretch(&askers, f64::from(self.rules.poll_budget))
+        stretch(&askers, planned(f64::from(self.rules.poll_budget)))
     }
 
     /// Adds a line of `living` that is let in after `ahead`, part by part.
@@ -118,6 +123,11 @@ pub(super) fn margin(rules: &Rules, stretch: f64) -> Span {
     Span::secs(longest.min(most).ceil_secs())
 }
 
+/// Polls per second, on average, that keep every single second within the budget.
+fn planned(budget: f64) -> f64 {
+    (budget - BUDGET_SIGMAS * budget.sqrt()).max(PLANNED_MIN * budget)
+}
+
 /// The least stretch, from one up, with which all of them together ask no more often than `budget` times
 /// a second; [`STRETCH_MAX`] if none is enough.
 fn stretch(askers: &[Askers], budget: f64) -> f64 {
@@ -145,6 +155,12 @@ mod tests {
 
     fn askers(people: f64, base: f64, most: f64) -> Askers {
         Askers { people, base, most }
+    }
+
+    #[test]
+    fn chance_is_left_room_below_the_budget() {
+        assert_eq!(planned(10_000.0), 9_600.0);
+        assert_eq!(planned(12.0), 6.0);
     }
 
     #[test]
