@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 use support::tls::{Authority, Client, https};
 use support::{Answer, Portal, Preau, free_port, one_room, until};
 use tokio::task::JoinHandle;
@@ -212,6 +213,45 @@ async fn point_30_what_is_too_large_is_refused_with_words() {
     let answer = visit.ask(long, "").await;
     assert_eq!(answer.status, StatusCode::URI_TOO_LONG);
     answer.assert_words("414");
+}
+
+/// A slow link is not a visitor who has left: what counts is whether anything is taken, not how long
+/// all of it takes.
+#[tokio::test]
+async fn point_26_a_long_download_goes_on_while_it_is_taken() {
+    // A window at a time, in pieces.
+    const WINDOW: u32 = 64 * 1024 - 1;
+    const BYTES: usize = 1024 * 1024;
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let room = "seats = 5\nopen = \"/telechargement\"";
+    let scene = Scene::start(room, "[limits]\ntake_timeout = \"2s\"\n").await;
+    let stream = scene.client.connect(scene.address, HOST).await;
+    let stream = TokioIo::new(stream.expect("a connection"));
+    let mut http2 = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    http2
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW);
+    let (mut send, connection) = http2.handshake(stream).await.expect("HTTP/2");
+    tokio::spawn(connection);
+
+    let request = get(&format!("/telechargement?octets={BYTES}"));
+    let request = request.body(Full::new(Bytes::new())).expect("well-formed");
+    let mut body = send
+        .send_request(request)
+        .await
+        .expect("a head")
+        .into_body();
+    let began = Instant::now();
+    let mut taken = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.expect("nobody cuts it off");
+        taken += frame.data_ref().map_or(0, Bytes::len);
+        // The link: all of it takes at least three times as long as anybody may take nothing.
+        let due = 3.0 * PATIENCE.as_secs_f64() * taken as f64 / BYTES as f64;
+        tokio::time::sleep_until((began + Duration::from_secs_f64(due)).into()).await;
+    }
+    assert_eq!(taken, BYTES);
+    assert!(began.elapsed() >= 3 * PATIENCE);
 }
 
 /// A browser that leaves a page takes its request back; the connection stays.
