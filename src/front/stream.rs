@@ -1,7 +1,8 @@
 //! What a visitor's bytes come over.
 
 use socket2::SockRef;
-use std::io;
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,6 +13,14 @@ use tokio_rustls::server::TlsStream;
 /// Bytes of an answer that the kernel holds before it sends them: at the poorest link that we
 /// bear with, it takes less than `take_timeout` until there is room again.
 const UNSENT_MAX: u32 = 16 * 1024;
+/// Bytes in several pieces that are copied into one: for the kernel, a list of pieces is more work than
+/// the copy (of a forwarded answer of 1 KiB, 8 % of the time in all).
+const JOINED_MAX: usize = 8 * 1024;
+
+thread_local! {
+    /// The pieces that this thread is joining.
+    static JOINED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The visitor's bytes, whatever they come over.
 pub enum Stream {
@@ -92,11 +101,29 @@ impl AsyncWrite for Stream {
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffers: &[io::IoSlice<'_>],
+        buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
+            Stream::Plain(socket) if length(buffers) <= JOINED_MAX => {
+                joined(buffers, |all| Pin::new(socket).poll_write(context, all))
+            }
             Stream::Plain(socket) => Pin::new(socket).poll_write_vectored(context, buffers),
             Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(context, buffers),
         }
     }
+}
+
+/// What `write` does with these pieces as one.
+fn joined<T>(pieces: &[IoSlice<'_>], write: impl FnOnce(&[u8]) -> T) -> T {
+    JOINED.with_borrow_mut(|all| {
+        all.clear();
+        for piece in pieces {
+            all.extend_from_slice(piece);
+        }
+        write(all)
+    })
+}
+
+fn length(pieces: &[IoSlice<'_>]) -> usize {
+    pieces.iter().map(|piece| piece.len()).sum()
 }
