@@ -295,6 +295,13 @@ fn broken_lines_are_counted_named_and_skipped() {
     for words in ["access.log:1: ", "access.log:8: its time"] {
         assert!(run.err().contains(words), "no {words:?} in {}", run.err());
     }
+    folder.write("access.log.2.gz", "\u{1f}\u{8b}\u{8}");
+    let run = folder.simulate(&["--log", "access.log.2.gz", "--seats", "60"]);
+    assert!(
+        run.err().contains("<(zcat access.log.2.gz)"),
+        "{}",
+        run.err()
+    );
     folder.write("empty.log", "");
     let run = folder.simulate(&["--log", "empty.log", "--seats", "60"]);
     assert_eq!(run.code(), Some(1));

@@ -34,7 +34,7 @@ pub(super) fn scene(path: &Path, overrides: &[String]) -> Result<(Scene, String)
         eprintln!("warning: {}:{}: {}", path.display(), it.line, it.why);
     }
     let lines = log.lines();
-    let unusable = |wrong| Failure::Unusable(path.to_owned(), words(wrong));
+    let unusable = |wrong| Failure::Unusable(path.to_owned(), words(wrong, path));
     let (visits, clock, covers) = log.visits().map_err(unusable)?;
     let note = format!(
         "{lines} lines, {broken} of them broken and skipped, are {} visits; {} seats would have \
@@ -76,8 +76,12 @@ fn next(lines: &mut impl BufRead, line: &mut Vec<u8>, bar: &ProgressBar) -> io::
     Ok(read > 0)
 }
 
-fn words(wrong: Wrong) -> String {
+fn words(wrong: Wrong, path: &Path) -> String {
     match wrong {
+        Wrong::Nothing if path.extension().is_some_and(|it| it == "gz") => format!(
+            "it is compressed, as rotated logs are; read it with: --log <(zcat {})",
+            path.display()
+        ),
         Wrong::Nothing => "no line of it is of the combined format: address, user, [time], \
                            \"request\", status, bytes, \"referrer\", \"user agent\""
             .to_owned(),
