@@ -78,6 +78,8 @@ pub async fn keep(config: &AcmeConfig, state: &Path, tls: &Tls, tell: impl Fn(bo
             continue;
         }
         let directory = &config.directory;
+        // From now on: whoever asks while an attempt is under way is not forgotten.
+        let hurried = tls.hurry.notified();
         match renew(config, state, tls, &client, part).await {
             Ok(()) => {
                 pause = PAUSE;
@@ -95,7 +97,7 @@ pub async fn keep(config: &AcmeConfig, state: &Path, tls: &Tls, tell: impl Fn(bo
                 tell(false);
                 tokio::select! {
                     () = tokio::time::sleep(again.into()) => {}
-                    () = tls.hurry.notified() => {}
+                    () = hurried => {}
                 }
                 pause = longer(pause);
             }

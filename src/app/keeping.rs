@@ -6,7 +6,6 @@ use crate::store::{self, Group, Store, StoreError};
 use crate::time::{Millis, Span};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// The store's thread.
 pub struct Keeping {
-    stop: Arc<AtomicBool>,
+    house: Arc<House>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -45,25 +44,27 @@ impl Keeping {
         let mut keeper = Keeper {
             path: store.path().to_owned(),
             store: Some(store),
-            house,
+            house: house.clone(),
             snapshot: false,
             found_kept: host::now(),
         };
         keeper.commit()?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
         let keep = move || {
-            keeper.house.written.kept_here();
-            while !stopped.load(Ordering::SeqCst) {
-                let pause = keeper.round();
-                thread::sleep(GAP.min(pause));
-                thread::park_timeout(pause);
+            loop {
+                let (least, most) = keeper.round();
+                if !keeper.house.written.sleep(least, most) {
+                    break;
+                }
             }
             keeper.round();
         };
         let thread = thread::Builder::new().name("store".into()).spawn(keep);
+        if thread.is_ok() {
+            // Before anybody comes: whoever is first waits like all others.
+            house.written.is_kept();
+        }
         Ok(Keeping {
-            stop,
+            house,
             thread: thread
                 .inspect_err(|error| tracing::error!(%error, "no thread for the store"))
                 .ok(),
@@ -72,17 +73,16 @@ impl Keeping {
 
     /// Commits what is left, and ends.
     pub fn stop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
+        self.house.written.end_keeping();
         if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
             let _ = thread.join();
         }
     }
 }
 
 impl Keeper {
-    /// One round; returns the pause until the next.
-    fn round(&mut self) -> Duration {
+    /// One round; returns the pause until the next: the least, and the most.
+    fn round(&mut self) -> (Duration, Duration) {
         let house = self.house.clone();
         house.written.begin();
         let result = self.commit();
@@ -91,7 +91,7 @@ impl Keeper {
             if changed {
                 tracing::info!("the store can be written again");
             }
-            return EVERY;
+            return (GAP, EVERY);
         };
         house.metrics.store_errors.inc();
         if changed {
@@ -100,7 +100,7 @@ impl Keeper {
         self.snapshot = true;
         // After an error in the middle, only a fresh look at the file can be trusted.
         self.store = None;
-        AFTER_FAILURE
+        (AFTER_FAILURE, AFTER_FAILURE)
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
