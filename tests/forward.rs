@@ -150,9 +150,14 @@ async fn what_the_portal_learns_about_the_visitor_is_true() {
 async fn a_prefetch_takes_neither_ticket_nor_seat() {
     let portal = Portal::start().await;
     let preau = Preau::start(&one_room(&portal.url(), "seats = 1\nidle = \"10m\"")).await;
-    for purpose in ["prefetch", "prefetch;prerender"] {
+    for (name, purpose) in [
+        ("sec-purpose", "prefetch"),
+        ("sec-purpose", "prefetch;prerender"),
+        ("x-moz", "prefetch"),
+        ("x-purpose", "preview"),
+    ] {
         let mut early = preau.visitor("early", "ent");
-        early.extra = vec![("sec-purpose", purpose.to_owned())];
+        early.extra = vec![(name, purpose.to_owned())];
         let answer = early.get("/espace").await;
         assert!(answer.our_cookies().is_empty(), "{answer:?}");
     }
@@ -165,6 +170,57 @@ async fn a_prefetch_takes_neither_ticket_nor_seat() {
     let room = [("room", "ent")];
     assert_eq!(preau.metric("preau_room_seats_taken", &room).await, 1.0);
     assert_eq!(preau.metric("preau_room_waiting", &room).await, 0.0);
+}
+
+/// A request that brings no cookie: who sends it, and its fields.
+type Stranger = (&'static str, &'static [(&'static str, &'static str)]);
+
+#[tokio::test]
+async fn previews_of_links_and_media_players_pass_by_while_there_is_room() {
+    const STRANGERS: [Stranger; 4] = [
+        ("WhatsApp/2.23.20.0 A", &[]),
+        ("facebookexternalhit/1.1", &[("accept", "*/*")]),
+        ("AppleCoreMedia/1.0.0.19G71", &[("range", "bytes=0-1")]),
+        ("Mozilla/5.0", &[("sec-fetch-dest", "video")]),
+    ];
+    let portal = Portal::start().await;
+    let preau = Preau::start(&one_room(&portal.url(), "seats = 1\nidle = \"10m\"")).await;
+    let knock = async |(name, fields): Stranger, path: &str| {
+        let mut stranger = preau.visitor(name, "ent");
+        let mut request = stranger.request(Method::GET, path);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let answer = stranger.exchange(request, Bytes::new()).await;
+        let answer = answer.expect("an answer");
+        assert!(answer.our_cookies().is_empty(), "{name}: {answer:?}");
+        answer
+    };
+    for stranger in STRANGERS {
+        let answer = knock(stranger, "/espace").await;
+        assert!(
+            portal
+                .seen()
+                .last()
+                .is_some_and(|seen| seen.agent == stranger.0)
+        );
+        assert_ne!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
+    }
+    // The seat is free still; once it is taken, they are turned away, and no line begins.
+    preau.visitor("anna", "ent").walk_in("/espace").await;
+    for stranger in STRANGERS {
+        let answer = knock(stranger, "/espace").await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
+        assert!(answer.header(header::RETRY_AFTER).is_some(), "{answer:?}");
+    }
+    let room = [("room", "ent")];
+    assert_eq!(preau.metric("preau_room_seats_taken", &room).await, 1.0);
+    assert_eq!(preau.metric("preau_room_waiting", &room).await, 0.0);
+    assert_eq!(preau.metric("preau_room_passed_by_total", &room).await, 4.0);
+    // A sender of links who opens one has a place like anybody else.
+    let mut sender = preau.visitor("Mozilla/5.0 [FBAN/FBIOS] WhatsApp", "ent");
+    sender.line_up("/espace").await;
+    preau.assert_nothing_forbidden().await;
 }
 
 #[tokio::test]

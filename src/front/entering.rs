@@ -38,7 +38,7 @@ impl<'a> Entering<'a> {
             _ => {}
         }
         let round = match entry {
-            Entry::Inside | Entry::Unseated => 0,
+            Entry::Inside | Entry::Unseated | Entry::Passing => 0,
             _ => house.written.round(),
         };
         let new = matches!(entry, Entry::Straight | Entry::Callback);
@@ -64,7 +64,7 @@ impl<'a> Entering<'a> {
         let first = if leaves && !response.status().is_server_error() {
             self.door.room().leave(self.number, host::now());
             Some(cookie.clear())
-        } else if self.entry == Entry::Unseated {
+        } else if matches!(self.entry, Entry::Unseated | Entry::Passing) {
             None
         } else if self.entry == Entry::Inside {
             matches!(self.second, Second::Taken(_)).then(|| cookie.pass(pass(self.number)))

@@ -5,20 +5,16 @@
 
 use super::canonical::Asked;
 use super::door::Door;
+use super::passing;
 use crate::config::{RequestSet, Seen};
-use crate::room::Ask;
+use crate::room::{Ask, Visitor};
 use crate::upstream::Claim;
 use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, COOKIE, HOST, HeaderMap, HeaderName, ORIGIN, REFERER,
 };
 use http::{HeaderValue, Method, Request};
 
-const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
-const PURPOSE: HeaderName = HeaderName::from_static("purpose");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-/// What browsers fetch beside a page, now and then without any cookie.
-const BESIDE: [&str; 6] = ["image", "font", "style", "script", "manifest", "track"];
 
 /// What a request is.
 pub(super) struct Flow {
@@ -33,7 +29,7 @@ pub(super) struct Flow {
     /// It is a form from another site, with which browsers send no cookie of ours: whoever sends
     /// it may hold what we cannot see.
     pub unseen: bool,
-    /// What the room needs to know of it.
+    /// What the room needs to know of it, whoever has sent it.
     pub ask: Ask,
 }
 
@@ -86,6 +82,17 @@ impl Flow {
 }
 
 impl Flow {
+    /// What the room needs to know of the same `request`, now that `visitor` has sent it: of
+    /// somebody who shows nothing of ours, it may come from nobody.
+    pub fn ask_of<B>(&self, visitor: Visitor, request: &Request<B>) -> Ask {
+        let passing = visitor == Visitor::Newcomer && passing::passes_by(request);
+        Ask {
+            passing,
+            callback: self.ask.callback && !passing,
+            ..self.ask
+        }
+    }
+
     /// Whether it works once: what a sign-on has brought, or the question whether that is good.
     pub fn works_once(&self) -> bool {
         self.ask.callback || self.around == Some(Around::BackChannel)
@@ -131,19 +138,12 @@ fn is_from_elsewhere(headers: &HeaderMap) -> bool {
 
 /// What the method and the fields of a request tell the room.
 fn ask(method: &Method, headers: &HeaderMap) -> Ask {
-    let says = |name: &HeaderName, words: &[&str]| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| words.iter().any(|word| value.contains(word)))
-    };
     Ask {
         work: matches!(
             *method,
             Method::POST | Method::PUT | Method::PATCH | Method::DELETE
         ),
-        guess: says(&SEC_PURPOSE, &["prefetch"]) || says(&PURPOSE, &["prefetch"]),
-        beside: !headers.contains_key(COOKIE) && says(&SEC_FETCH_DEST, &BESIDE),
+        guess: passing::is_guess(method, headers),
         ..Ask::PAGE
     }
 }

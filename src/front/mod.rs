@@ -4,7 +4,7 @@
 //! its `handshake` over TLS, and `http2` if that is spoken (with `taking`, how an answer is taken); [`request::answer`] is the way of a
 //! request, top to bottom. Around it: `redirect` (from http to https), `canonical` (one reading of
 //! a request, or a refusal), `origin` and `proxy` (where it comes from), `door` (a room and what
-//! belongs to it), `own` (`/.preau/`), `flow` (what a request is to its room), `entering` (who is
+//! belongs to it), `own` (`/.preau/`), `flow` (what a request is to its room; `passing`, who wants nothing), `entering` (who is
 //! let in), `forward` (to the portal and back), `fields` (header fields on that way), `tunnel` and
 //! `lasting` (what goes on after an answer), `reply` (our own answers), `page` (their words),
 //! `written` (the store), `access`, `json`, `digits` and `lines` (the log).
@@ -43,6 +43,7 @@ mod mark;
 mod origin;
 mod own;
 pub mod page;
+mod passing;
 mod proxy;
 mod redirect;
 mod reply;

@@ -143,24 +143,24 @@ async fn admit(
         visit,
     };
     if let Some(around) = flow.around {
-        let inside = || is_inside(house, door, request.headers());
-        let claim = around.claim(flow.preflight, inside);
+        let claim = around.claim(flow.preflight, || is_inside(house, door, request.headers()));
         return pass(around, errand(claim, None), request, logged).await;
     }
 
     let met = house.meet(door, request.headers());
+    let ask = flow.ask_of(met.visitor, &request);
     if flow.leaves_around && !door.room().holds_seat(met.visitor) {
         // Nobody has to wait to log out.
         return pass(Around::Open, errand(Claim::Outside, None), request, logged).await;
     }
     let lane = || lanes::of(house, door, asked, request.headers(), origin);
-    match decide(house, door, met.visitor, flow.ask, origin, lane) {
+    match decide(house, door, met.visitor, ask, origin, lane) {
         Ok(Decision::Forward { number, entry }) => {
             note(logged, Some(door), "forwarded");
             door.meters.forwarded.inc();
             let entering = Entering::new(house, door, &met, flow.unseen, (number, entry));
             let learning = Learning::of(door, asked, request.headers());
-            let visit = Visit::new(door.clone(), number, flow.ask.renews);
+            let visit = Visit::new(door.clone(), number, ask.renews);
             let mut response = forward::run(errand(claim(entry), Some(visit)), request).await;
             learning.from(&mut response);
             entering.welcome(house, flow.leaves, &mut response).await;
@@ -289,7 +289,7 @@ fn decide(
 /// Who asks for the slot of somebody who is let in.
 fn claim(entry: Entry) -> Claim {
     match entry {
-        Entry::Straight => Claim::Outside,
+        Entry::Straight | Entry::Passing => Claim::Outside,
         _ => Claim::Inside,
     }
 }

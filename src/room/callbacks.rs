@@ -39,7 +39,7 @@ impl Room {
         let numbered = number.is_some() || self.line.may_number(lane);
         if !inviting || !numbered || self.seats.apart() >= self.rules.callback_reserve {
             self.counts.callbacks_only += 1;
-            return self.unseated();
+            return self.unseated(Entry::Unseated);
         }
         self.counts.callbacks += 1;
         if let Some(number) = number.filter(|number| self.calls.remove(*number)) {

@@ -31,6 +31,7 @@ pub struct Counts {
     pub logouts: u64,
     pub polls: u64,
     pub guesses: u64,
+    pub passed_by: u64,
     pub refused: u64,
     pub would_wait: u64,
     pub promises_made: u64,
@@ -48,7 +49,7 @@ pub type Series = (&'static str, &'static str, fn(&Counts) -> u64);
 impl Counts {
     /// Every count.
     #[rustfmt::skip]
-    pub const SERIES: [Series; 31] = [
+    pub const SERIES: [Series; 32] = [
         ("tickets", "Tickets given out", |counts| counts.tickets),
         ("straight", "Visitors who went straight in", |counts| counts.straight),
         ("calls", "Tickets called", |counts| counts.calls),
@@ -70,7 +71,8 @@ impl Counts {
         ("visit_max_out", "Seats given back at the longest visit", |counts| counts.visit_max_out),
         ("logouts", "Seats given back at logout, or because a newcomer was gone before the first answer", |counts| counts.logouts),
         ("polls", "Polls answered", |counts| counts.polls),
-        ("guesses", "Prefetches and prerenders turned away", |counts| counts.guesses),
+        ("guesses", "Prefetches, previews of links and what else takes nothing, turned away", |counts| counts.guesses),
+        ("passed_by", "Previews of links and what else takes nothing, passed without a seat", |counts| counts.passed_by),
         ("refused", "Visitors who got neither a place nor a seat", |counts| counts.refused),
         ("would_wait", "Visitors who would have waited, in mode observe", |counts| counts.would_wait),
         ("promises_made", "Visitors to whom a wait was promised", |counts| counts.promises_made),

@@ -57,7 +57,7 @@ impl Room {
             if !ask.callback {
                 // The work is saved; the next page waits.
                 self.counts.work_only += 1;
-                return self.unseated();
+                return self.unseated(Entry::Unseated);
             }
         }
         if self.mark(number, now) == Mark::Over {
@@ -126,10 +126,11 @@ impl Room {
     pub(super) fn newcomer(&mut self, ask: Ask, now: Millis, wall: Millis) -> Decision {
         let lane = self.line.ruled(ask.lane);
         let goes_in = self.unsaturated(lane);
-        if ask.beside && goes_in {
-            return self.unseated();
-        }
-        if ask.takes_nothing() && !self.open() {
+        if ask.takes_nothing() {
+            if goes_in && (ask.passing || self.open()) {
+                self.counts.passed_by += 1;
+                return self.unseated(Entry::Passing);
+            }
             self.counts.guesses += 1;
             return Decision::Refuse(Refusal::Guess);
         }
@@ -294,10 +295,10 @@ impl Room {
     }
 
     /// This one request passes, and nothing is kept of it.
-    pub(super) fn unseated(&self) -> Decision {
+    pub(super) fn unseated(&self, entry: Entry) -> Decision {
         Decision::Forward {
             number: NOBODY,
-            entry: Entry::Unseated,
+            entry,
         }
     }
 

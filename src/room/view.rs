@@ -52,11 +52,11 @@ pub struct Ask {
     pub work: bool,
     /// A browser's guess (prefetch, prerender): takes neither ticket nor seat.
     pub guess: bool,
-    /// Something beside a page (a picture, a font) that came without any cookie: it takes
-    /// neither ticket nor seat, but passes while there is room.
-    pub beside: bool,
+    /// Nobody is there who wants to come in: a picture beside a page, the preview of a link. It
+    /// takes neither ticket nor seat, but passes while there is room.
+    pub passing: bool,
     /// A one-time answer of a sign-on: it is never held, repeated or turned away. (Not together
-    /// with `guess` or `beside`, of which nothing comes.)
+    /// with `guess` or `passing`, of which nothing comes.)
     pub callback: bool,
     /// The lane that a newcomer belongs to: an index into [`super::Rules::lanes`].
     pub lane: usize,
@@ -68,7 +68,7 @@ impl Ask {
         renews: true,
         work: false,
         guess: false,
-        beside: false,
+        passing: false,
         callback: false,
         lane: 0,
     };
@@ -76,7 +76,7 @@ impl Ask {
     /// Whether it is no reason to give a ticket or a seat, or to take a call: nobody is there
     /// who wants to come in (also a forgotten page's own keep-alive).
     pub fn takes_nothing(self) -> bool {
-        self.guess || self.beside || !self.renews
+        self.guess || self.passing || !self.renews
     }
 }
 
@@ -122,8 +122,10 @@ pub enum Entry {
     /// Answers a sign-on, and takes a seat of the reserve for that.
     Callback,
     /// Only this one request passes, without a seat: an answer of a sign-on, or work of somebody whose
-    /// pass has just lapsed, while even the reserve is taken, or something beside a page.
+    /// pass has just lapsed, while even the reserve is taken.
     Unseated,
+    /// The same for what takes nothing, while there is room.
+    Passing,
 }
 
 /// Why there is neither a place nor a seat.

@@ -74,7 +74,7 @@ impl World<'_> {
                 let lot = self.room.lot_of(number);
                 self.tally.called_in(who, lot, now);
             }
-            Entry::Inside | Entry::Again | Entry::Callback | Entry::Unseated => {}
+            Entry::Inside | Entry::Again | Entry::Callback | Entry::Unseated | Entry::Passing => {}
         }
         if entry != Entry::Inside {
             who.take_pass(number, now);

@@ -267,6 +267,16 @@ fn a_guess_takes_neither_ticket_nor_seat() {
     let answer = room.arrive(Visitor::Ticket(ticket), guess, at(3));
     assert!(matches!(answer, Decision::Wait { waiting, .. } if waiting.called.is_some()));
     assert_eq!(room.status(at(3)).taken, 0);
+    // Where everybody goes in, it does as well, and is no visitor.
+    room.set_mode(Mode::Observe, at(4));
+    let answer = room.arrive(Visitor::Newcomer, guess, at(4));
+    let Decision::Forward { number, entry } = answer else {
+        panic!("{answer:?}");
+    };
+    room.finish(number, true, at(5));
+    let status = room.status(at(5));
+    assert_eq!((entry, status.taken), (Entry::Passing, 0));
+    assert_eq!(status.counts.passed_by, 1);
 }
 
 #[test]
@@ -385,26 +395,26 @@ fn a_forgotten_page_takes_no_place_and_no_call() {
 }
 
 #[test]
-fn what_comes_beside_a_page_passes_while_there_is_room() {
-    let beside = Ask {
-        beside: true,
+fn what_passes_by_does_so_while_there_is_room() {
+    let passing = Ask {
+        passing: true,
         ..Ask::PAGE
     };
     let mut room = room(1);
-    let answer = room.arrive(Visitor::Newcomer, beside, at(0));
-    let unseated = |answer| {
+    let answer = room.arrive(Visitor::Newcomer, passing, at(0));
+    let passes = |answer| {
         matches!(
             answer,
             Decision::Forward {
-                entry: Entry::Unseated,
+                entry: Entry::Passing,
                 ..
             }
         )
     };
-    assert!(unseated(answer));
+    assert!(passes(answer));
     assert_eq!(room.status(at(0)).taken, 0);
     number_inside(come(&mut room, 1));
-    let answer = room.arrive(Visitor::Newcomer, beside, at(1));
+    let answer = room.arrive(Visitor::Newcomer, passing, at(1));
     assert_eq!(answer, Decision::Refuse(Refusal::Guess));
 }
 

@@ -97,7 +97,7 @@ fn crowd(seed: u64, seats: u32) {
             work: dice.u8(..) < 40,
             guess: dice.u8(..) < 10,
             renews: dice.u8(..) > 10,
-            beside: dice.u8(..) < 10,
+            passing: dice.u8(..) < 10,
             callback: dice.u8(..) < 30,
             lane: 0,
         };
@@ -129,7 +129,7 @@ fn crowd(seed: u64, seats: u32) {
             _ => match room.arrive(who, ask, now) {
                 Decision::Forward { number, entry } => {
                     room.finish(number, true, now);
-                    if entry != Entry::Unseated {
+                    if !matches!(entry, Entry::Unseated | Entry::Passing) {
                         passes.push(Pass {
                             number,
                             issued: now,
