@@ -39,6 +39,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     refusals: IntCounterVec,
     cookies: IntCounterVec,
+    fields: IntCounterVec,
     seconds: HistogramVec,
 }
 
@@ -125,6 +126,11 @@ impl Metrics {
                 "Cookies of ours that count as none, by reason",
                 &["reason"],
             ),
+            fields: counters(
+                "preau_fields_dropped_total",
+                "Fields of requests that were taken out, by reason",
+                &["why"],
+            ),
             seconds: seconds(&registry),
             registry,
         }
@@ -150,6 +156,11 @@ impl Metrics {
     /// The counter of cookies rejected for `reason`.
     pub fn cookie_rejected(&self, reason: &str) -> IntCounter {
         self.cookies.with_label_values(&[reason])
+    }
+
+    /// The counter of fields that were taken out because of `why`.
+    pub fn field_dropped(&self, why: &str) -> IntCounter {
+        self.fields.with_label_values(&[why])
     }
 
     /// Everything that was counted here.

@@ -2,6 +2,7 @@
 
 mod support;
 
+use preau::config::{GUARDED, Guarded, GuardedRow};
 use socket2::{Domain, Socket, Type};
 use std::net::SocketAddr;
 use support::{HaProxy, PATIENCE, Portal, Preau, Seen, free_port, one_room, until};
@@ -82,6 +83,123 @@ async fn point_05_spoofed_origin_fields_are_dropped() {
         })
         .collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// The fields of the table, a name for each that is a beginning, in heads that are short enough.
+fn guarded() -> Vec<(String, Guarded)> {
+    let of_row = |row: &'static GuardedRow| {
+        let names = row.names.iter();
+        names.map(|name| (name.replace('*', "-zz"), row.kind))
+    };
+    GUARDED.iter().flat_map(of_row).collect()
+}
+
+/// Which of the guarded fields reach the portal, from the visitor or from a proxy of ours.
+async fn reach(preau: &Preau, portal: &Portal, from_proxy: bool) -> Vec<String> {
+    let mut reached = Vec::new();
+    for names in guarded().chunks(40) {
+        let fields = names
+            .iter()
+            .map(|(name, _)| format!("{name}: evil-6.6.6.6\r\n"));
+        let request = page(&fields.collect::<String>());
+        let count = portal.seen().len() + 1;
+        let answer = match from_proxy {
+            true => {
+                String::from_utf8_lossy(&support::raw(preau.address(), &request).await).into_owned()
+            }
+            false => from_visitor(preau.address(), &request).await,
+        };
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let seen = seen(portal, count).await;
+        let evil = seen
+            .headers
+            .iter()
+            .filter(|(_, value)| value.contains("evil"));
+        reached.extend(evil.map(|(name, _)| name.clone()));
+    }
+    reached.sort();
+    reached
+}
+
+#[tokio::test]
+async fn point_05_who_speaks_is_said_by_proxies_of_ours_and_what_changes_a_request_by_nobody() {
+    let portal = Portal::start().await;
+    let trust = "[trust]\nproxies = \"127.0.0.1\"\n";
+    let preau = Preau::start(&format!("{trust}{}", one_room(&portal.url(), "seats = 50"))).await;
+    assert_eq!(
+        reach(&preau, &portal, false).await,
+        [""; 0],
+        "from a stranger"
+    );
+
+    let ours = [
+        "forwarded",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+    ];
+    let speaks = |(_, kind): &(String, Guarded)| *kind == Guarded::Speaker;
+    let mut speaking: Vec<String> = guarded()
+        .into_iter()
+        .filter(speaks)
+        .map(|it| it.0)
+        .collect();
+    speaking.retain(|name| !ours.contains(&&**name));
+    speaking.sort();
+    assert_eq!(
+        reach(&preau, &portal, true).await,
+        speaking,
+        "from a proxy of ours"
+    );
+    for (why, kind) in [("proxy", Guarded::Never), ("override", Guarded::Override)] {
+        let of_kind = guarded().iter().filter(|(_, it)| *it == kind).count();
+        let dropped = preau
+            .metric("preau_fields_dropped_total", &[("why", why)])
+            .await;
+        assert_eq!(dropped, 2.0 * of_kind as f64, "{why}");
+    }
+}
+
+#[tokio::test]
+async fn point_05_an_operator_guards_more_fields_and_lets_some_pass() {
+    let portal = Portal::start().await;
+    let trust = "[trust]\nguard = [\"X-Profile\", \"x-ent-*\"]\n\
+        pass = [\"X-HTTP-Method-Override\", \"cf-*\"]\n";
+    let preau = Preau::start(&format!("{trust}{}", one_room(&portal.url(), "seats = 50"))).await;
+    let fields = "X-Profile: a\r\nX-Ent-Rne: b\r\nX-Other: c\r\nCF-IPCountry: FR\r\n\
+        X-HTTP-Method-Override: PATCH\r\nX-Method-Override: PATCH\r\n";
+    from_visitor(preau.address(), &page(fields)).await;
+    let seen = seen(&portal, 1).await;
+    for (field, value) in [
+        ("x-profile", None),
+        ("x-ent-rne", None),
+        ("x-other", Some("c")),
+        ("cf-ipcountry", Some("FR")),
+        ("x-http-method-override", Some("PATCH")),
+        ("x-method-override", None),
+    ] {
+        assert_eq!(said(&seen, field), value, "{field}");
+    }
+}
+
+/// An address that is open for one method is not open to whoever asks for another one in a field.
+#[tokio::test]
+async fn point_05_what_goes_around_the_room_is_not_what_a_field_makes_of_it() {
+    let portal = Portal::start().await;
+    let trust = "[trust]\npass = \"X-HTTP-Method-Override\"\n";
+    let room = "seats = 1\nidle = \"10m\"\nfirst_idle = \"10m\"\n\
+        open = [{ path = \"/public/**\", method = \"GET\" }]";
+    let preau = Preau::start(&format!("{trust}{}", one_room(&portal.url(), room))).await;
+    preau.visitor("anna", "ent").get("/espace").await;
+    let ask = async |fields: &str| {
+        let request = format!(
+            "GET /public/x HTTP/1.1\r\nHost: ent.example.fr\r\nConnection: close\r\n{fields}\r\n"
+        );
+        from_visitor(preau.address(), request.as_bytes()).await
+    };
+    assert!(!ask("").await.starts_with("HTTP/1.1 503"), "open");
+    let changed = ask("X-HTTP-Method-Override: DELETE\r\n").await;
+    assert!(changed.starts_with("HTTP/1.1 503"), "waits: {changed}");
 }
 
 #[tokio::test]

@@ -269,15 +269,54 @@ async fn point_03_methods_and_targets_that_are_not_for_the_portal() {
 }
 
 #[tokio::test]
-async fn point_05_names_with_an_underscore_are_refused() {
+async fn point_05_names_with_an_underscore_are_dropped_and_the_request_goes_on() {
     let portal = portal();
     let preau = in_front_of(&portal).await;
-    for name in ["X_Forwarded_For", "x-forwarded_for", "_", "Content_Length"] {
-        let request = format!("GET /bad HTTP/1.1\r\nHost: x\r\n{name}: 1\r\n\r\n");
+    let names = [
+        "X_Forwarded_For",
+        "x-forwarded_for",
+        "_",
+        "Content_Length",
+        "app_version",
+        "X.Real.IP",
+    ];
+    for name in names {
+        let request =
+            format!("GET /gut HTTP/1.1\r\nHost: x\r\n{name}: 6\r\nConnection: close\r\n\r\n");
         let answer = say(&preau, request).await;
-        assert_eq!(statuses(&answer), [400], "{name}: {answer}");
+        assert_eq!(statuses(&answer), [200], "{name}: {answer}");
+        assert_eq!(portal.last().field(name), "", "{name}");
     }
-    assert!(portal.heard().is_empty());
+    let dropped = preau.metric("preau_fields_dropped_total", &[("why", "underscore")]);
+    assert_eq!(dropped.await, names.len() as f64);
+}
+
+#[tokio::test]
+async fn point_05_an_operator_passes_underscores_but_no_second_name_of_what_matters() {
+    let portal = portal();
+    let trust = "[trust]\nunderscores = \"pass\"\n";
+    let preau = Preau::start(&format!("{trust}{}", one_room(&portal.url(), ROOM))).await;
+    let aliases = [
+        "X_Forwarded_For",
+        "x-remote_user",
+        "Content_Length",
+        "X.Real.IP",
+    ];
+    let aliases = aliases.map(|name| format!("{name}: 6\r\n")).concat();
+    let request = format!(
+        "GET /gut HTTP/1.1\r\nHost: x\r\napp_version: 7\r\n{aliases}Connection: close\r\n\r\n"
+    );
+    assert_eq!(statuses(&say(&preau, request).await), [200]);
+    let heard = portal.last();
+    assert_eq!(heard.field("app_version"), "7");
+    for gone in [
+        "x_forwarded_for",
+        "x-remote_user",
+        "content_length",
+        "x.real.ip",
+    ] {
+        assert_eq!(heard.field(gone), "", "{gone}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What `README.md` and `deploy/` say about the program fits the program and the shipped
 //! `proxy.toml`.
 
-use preau::config::{Config, Problems, Source, parse};
+use preau::config::{Config, GUARDED, Guarded, Problems, Source, parse};
 use preau::time::Span;
 use std::fs;
 use std::path::Path;
@@ -159,6 +159,26 @@ fn the_checklist_names_every_test_of_every_point() {
         let (_, rest) = page.split_once(&row).expect(&row);
         let line = rest.lines().next().unwrap();
         assert!(line.contains(&prefix), "no test of its own: {line}");
+    }
+}
+
+#[test]
+fn the_page_of_fields_is_the_table_of_the_program() {
+    let rows: Vec<String> = (GUARDED.iter())
+        .map(|row| {
+            let names: Vec<String> = row.names.iter().map(|name| format!("`{name}`")).collect();
+            format!("| {} | {} |", names.join(", "), row.why)
+        })
+        .collect();
+    let page = read("deploy/fields.md");
+    let shown = page.lines().filter(|line| line.starts_with("| `"));
+    assert_eq!(shown.collect::<Vec<_>>(), rows);
+    let kinds = [Guarded::Never, Guarded::Speaker, Guarded::Override];
+    let sections = page.split("\n## ").skip(1);
+    for (kind, section) in kinds.iter().zip(sections) {
+        let of_kind = GUARDED.iter().filter(|row| row.kind == *kind).count();
+        let shown = section.lines().filter(|line| line.starts_with("| `"));
+        assert_eq!(shown.count(), of_kind, "{kind:?}");
     }
 }
 

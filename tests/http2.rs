@@ -97,6 +97,32 @@ fn cookie(answer: &Answer) -> String {
 }
 
 #[tokio::test]
+async fn point_05_fields_that_nobody_may_say_are_dropped_over_http_2_too() {
+    let scene = Scene::start("seats = 5", "").await;
+    let mut visit = scene.visit().await;
+    let names = [
+        "proxy",
+        "client-ip",
+        "x-remote-user",
+        "x-original-url",
+        "x_forwarded_for",
+        "app_version",
+    ];
+    let request = (names.iter()).fold(get("/espace"), |request, name| {
+        request.header(*name, "evil")
+    });
+    let answer = visit.ask(request.header("x-kept", "7"), "").await;
+    assert_eq!(answer.status, StatusCode::FOUND);
+    let seen = scene.portal.seen();
+    let headers = &seen.last().expect("it was forwarded").headers;
+    assert!(
+        !headers.values().any(|value| value.contains("evil")),
+        "{headers:?}"
+    );
+    assert_eq!(headers.get("x-kept").map(String::as_str), Some("7"));
+}
+
+#[tokio::test]
 async fn requests_go_to_the_portal_and_back() {
     let scene = Scene::start("seats = 5", "hsts = \"180d\"\n").await;
     let mut visit = scene.visit().await;

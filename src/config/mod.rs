@@ -11,6 +11,7 @@ mod hosts;
 mod lanes;
 mod limits;
 mod listeners;
+mod names;
 mod overrides;
 mod parse;
 mod pattern;
@@ -32,6 +33,7 @@ mod values;
 pub use flows::{FlowList, Flows};
 pub use hosts::HostPattern;
 pub use lanes::{Header, Hint, LaneConfig, Members, Newcomer, Title};
+pub use names::{FieldName, FieldNames, GUARDED, Guarded, GuardedRow};
 pub use parse::{MAX_FILE_BYTES, Source, parse};
 pub use pattern::{PathPattern, PathSet, Specificity};
 pub use plans::Notice;
@@ -39,7 +41,7 @@ pub use presets::Preset;
 pub use report::{Problem, Problems};
 pub use requests::{RequestPattern, RequestSet, Seen};
 pub use routes::Routes;
-pub use trust::within;
+pub use trust::{Fate, within};
 pub use values::show;
 
 use crate::room::{Limit, Plan, Rules};
@@ -106,6 +108,10 @@ pub struct Trust {
     pub proxies: Vec<IpNet>,
     /// Where these proxies say it.
     pub field: TrustedField,
+    /// Fields that only they may say, or nobody.
+    pub names: FieldNames,
+    /// Fields whose names have an underscore or a dot go on, too.
+    pub underscores: bool,
 }
 
 /// The field in which a proxy in front of us names the visitor.

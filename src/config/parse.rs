@@ -116,7 +116,7 @@ fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
         );
     }
     let time_zone = plans::zone(&mut top);
-    let trust = trust::read(&mut top);
+    let mut trust = trust::read(&mut top);
     let tls = tls::read(&mut top, &listeners);
     let acme = acme::read(&mut top, &listeners);
     let cookie = cookie(&mut top, &listeners);
@@ -124,6 +124,11 @@ fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
     let limits = limits::read(&mut top);
     let portals = portals::read(&mut top, &listen);
     let rooms = rooms::read(&mut top, &portals, &trust, &time_zone);
+    // What makes somebody a teacher to us may make them one to the portal.
+    let lanes = rooms.iter().flatten().flat_map(|room| &room.lanes);
+    for header in lanes.filter_map(|lane| lane.members.header.as_ref()) {
+        trust.names.guard(&header.name);
+    }
     top.finish();
     Some(Config {
         listeners,

@@ -4,6 +4,7 @@ use super::access::AccessLog;
 use super::classes::Classes;
 use super::crowd::{Crowd, network};
 use super::page::{LaneWords, Lang, Pages, RefusalKind};
+use super::sift::Dropped;
 use super::written::Written;
 use crate::config::{Config, Notice, RoomConfig, Routes};
 use crate::cookie::{Held, Keys, Rejected, RoomCookie, RoomCookies, room_id};
@@ -50,6 +51,7 @@ pub struct House {
     pub(super) pages: Pages,
     pub(super) zone: TimeZone,
     pub(super) crowd: Crowd,
+    pub(super) dropped: Dropped,
     draining: AtomicBool,
     routes: Routes,
     newcomers: DefaultKeyedRateLimiter<u128>,
@@ -157,6 +159,7 @@ impl House {
             pages,
             zone: config.time_zone.clone(),
             crowd: Crowd::default(),
+            dropped: Dropped::new(&metrics),
             draining: AtomicBool::new(false),
             doors,
             portals,

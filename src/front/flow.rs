@@ -60,7 +60,7 @@ impl Flow {
         let leaves = plainly(&flows.logout);
         let mut ask = ask(method, headers);
         ask.callback = !ask.takes_nothing() && surely(&flows.callbacks);
-        let preflight = is_preflight(method, headers);
+        let preflight = !asked.changes && is_preflight(method, headers);
         let around = if surely(&flows.open) || preflight {
             Some(Around::Open)
         } else if ask.callback && ask.work && !is_of_a_browser(headers) {

@@ -135,7 +135,8 @@ fn outgoing(
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     let headers = &mut parts.headers;
-    fields::strip_hop_by_hop(headers);
+    let names = &errand.house.config.trust.names;
+    fields::strip_hop_by_hop(headers, |name| names.listed(name).is_some());
     headers.remove(EXPECT);
     cookie::strip_request(headers);
     if let Some(host) = host {
@@ -195,7 +196,7 @@ async fn returned(
     let Some(mut body) = begun else {
         return worded(&errand, parts.status);
     };
-    fields::strip_hop_by_hop(&mut parts.headers);
+    fields::strip_hop_by_hop(&mut parts.headers, |_| false);
     cookie::strip_response(&mut parts.headers);
     if let Some(announced) = announced {
         parts.headers.insert(TRAILER, announced);

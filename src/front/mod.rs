@@ -3,7 +3,8 @@
 //! [`serve`] accepts connections on one thread; `connection` is what happens on one of them, after
 //! its `handshake` over TLS, and `http2` if that is spoken (with `taking`, how an answer is taken); [`request::answer`] is the way of a
 //! request, top to bottom. Around it: `redirect` (from http to https), `canonical` (one reading of
-//! a request, or a refusal), `origin` and `proxy` (where it comes from), `door` (a room and what
+//! a request, or a refusal), `origin` and `proxy` (where it comes from), `sift` (what it may
+//! not say), `door` (a room and what
 //! belongs to it), `own` (`/.preau/`), `flow` (what a request is to its room; `passing`, who wants nothing), `entering` (who is
 //! let in), `forward` (to the portal and back), `fields` (header fields on that way), `tunnel` and
 //! `lasting` (what goes on after an answer), `reply` (our own answers), `page` (their words),
@@ -49,6 +50,7 @@ mod redirect;
 mod reply;
 pub mod request;
 mod serve;
+mod sift;
 mod stream;
 mod taking;
 mod tunnel;

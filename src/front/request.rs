@@ -17,6 +17,7 @@ use super::page::RefusalKind;
 use super::redirect;
 use super::reply::{self, Manner};
 use super::serve::Reception;
+use super::sift::sift;
 use crate::config::Speaks;
 use crate::host;
 use crate::room::{Ask, Decision, Entry, Refusal, Ticket, Visitor};
@@ -37,7 +38,7 @@ pub(super) async fn answer(
     reception: &Reception,
     peer: Peer,
     session: Option<&Session>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     busy: Option<Busy>,
 ) -> Response<Body> {
     let thread = &*reception.thread;
@@ -51,7 +52,7 @@ pub(super) async fn answer(
     let has_body = !request.body().is_end_stream();
     let asked = match upstream::came_back(request.headers()) {
         true => Err(RefusalKind::Loop),
-        false => canonical::read(&request, &house.config.limits),
+        false => canonical(house, &origin, &mut request),
     };
     let mut response = match asked {
         Ok(asked) if session.is_some_and(|session| !session.serves(&asked.host)) => {
@@ -95,6 +96,22 @@ pub(super) async fn answer(
     };
     response.body_mut().log(logged, busy);
     response
+}
+
+/// What is asked, and without the fields that whoever asks may not say.
+fn canonical(
+    house: &House,
+    origin: &Origin,
+    request: &mut Request<Incoming>,
+) -> Result<Asked, RefusalKind> {
+    let House {
+        config, dropped, ..
+    } = house;
+    let trust = (&config.trust, origin.vouched);
+    let changes = sift(request.headers_mut(), trust, &config.limits, dropped)?;
+    let mut asked = canonical::read(request)?;
+    asked.changes = changes;
+    Ok(asked)
 }
 
 /// What an authority wants to see before it gives us a certificate: it asks without TLS, at exactly

@@ -41,7 +41,7 @@ pub fn open(
     let upgrade = response.headers().get(UPGRADE).cloned();
     let (mut parts, body) = response.into_parts();
     drop(body);
-    fields::strip_hop_by_hop(&mut parts.headers);
+    fields::strip_hop_by_hop(&mut parts.headers, |_| false);
     crate::cookie::strip_response(&mut parts.headers);
     parts.extensions.clear();
     parts

@@ -85,6 +85,9 @@ certificates = [{ cert = "a.pem", key = "a.key" }, { cert = "b.pem", key = "b.ke
 [trust]
 proxies = ["10.0.0.5", "10.1.0.0/16"]
 field = "forwarded"
+guard = ["X-Profile", "x-ent-*"]
+pass = "X-HTTP-Method-Override"
+underscores = "pass"
 [limits]
 handshake_timeout = "3s"
 streams = 9
@@ -166,6 +169,15 @@ fn every_key_of_the_top_is_read() {
     assert_eq!(config.listeners[2].speaks, Speaks::Https);
     assert!(config.trust.covers("::ffff:10.1.2.3".parse().unwrap()));
     assert_eq!(config.trust.field, TrustedField::Forwarded);
+    let fates = [
+        "x-profile",
+        "x-http-method-override",
+        "app_version",
+        "proxy",
+    ];
+    let fates = fates.map(|name| config.trust.fate(name, false));
+    let [speaker, never] = [Guarded::Speaker, Guarded::Never].map(Fate::Guarded);
+    assert_eq!(fates, [speaker, Fate::Changes, Fate::Passes, never]);
     assert_eq!(config.limits.handshake_timeout, Span::secs(3));
     assert_eq!(config.limits.streams, 9);
     assert_eq!(config.tls.min_version, TlsVersion::Tls13);

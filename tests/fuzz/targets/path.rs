@@ -4,7 +4,7 @@
 
 use http::{Request, header::HOST};
 use libfuzzer_sys::fuzz_target;
-use preau::config::{Limits, PathPattern, PathSet};
+use preau::config::{PathPattern, PathSet};
 use preau::front::fuzz::read;
 use std::sync::LazyLock;
 
@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(request) = Request::get(bytes).header(HOST, "ent.example.fr").body(()) else {
         return;
     };
-    let Ok(asked) = read(&request, &Limits::default()) else {
+    let Ok(asked) = read(&request) else {
         return;
     };
     assert!(asked.path.starts_with('/') && !asked.path.contains("//"));
