@@ -3,7 +3,8 @@
 mod support;
 
 use nix::sys::signal::Signal;
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use support::{Portal, Preau, Process, free_port, get, one_room, until};
 
@@ -20,9 +21,12 @@ fn words(output: &std::process::Output) -> String {
 }
 
 /// Each bound and each thing that must never happen has a series, also before it happens.
-const SERIES: [&str; 38] = [
+const SERIES: [&str; 40] = [
     "preau_queue_jumps_total",
+    "preau_seat_overshoot_total",
+    // Its name until 0.1.0; dashboards know it.
     "preau_seat_overshoot",
+    "preau_build_info",
     "preau_room_seats",
     "preau_room_seats_taken",
     "preau_room_seats_reserve",
@@ -83,6 +87,60 @@ async fn the_desk_shows_the_room_as_table_json_and_series() {
     assert_eq!(json["portals"][0]["servers"][0]["up"], true);
     let nothing = get(running.admin(), "/").await.expect("an answer");
     assert!(nothing.text().contains("/metrics"));
+}
+
+/// Prometheus' own reading of what the desk says.
+#[tokio::test]
+async fn promtool_finds_nothing_to_complain_of() {
+    let portal = Portal::start().await;
+    let lanes = "seats = 1\n[[room.lane]]\nname = \"teachers\"\npath = \"/teacher/**\"";
+    let running = Preau::start(&one_room(&portal.url(), lanes)).await;
+    running.visitor("anna", "ent").walk_in("/").await;
+    running.visitor("bilal", "ent").line_up("/").await;
+    let metrics = running.metrics().await;
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool is there: apt-get install prometheus");
+    let mut input = promtool.stdin.take().expect("piped");
+    input.write_all(metrics.as_bytes()).expect("it reads");
+    drop(input);
+    let found = promtool.wait_with_output().expect("it ends");
+    assert!(found.status.success(), "{}\nin\n{metrics}", words(&found));
+    assert_eq!(words(&found), "", "in\n{metrics}");
+}
+
+/// Each help text is read alone, in a dashboard: it says what the series is, not what its neighbour is.
+#[tokio::test]
+async fn each_series_is_explained_by_itself() {
+    let portal = Portal::start().await;
+    let running = Preau::start(&one_room(&portal.url(), "seats = 1")).await;
+    let metrics = running.metrics().await;
+    let helps = metrics.lines().filter_map(|it| it.strip_prefix("# HELP "));
+    let mut seen = 0;
+    for help in helps {
+        seen += 1;
+        let (name, words) = help.split_once(' ').unwrap_or((help, ""));
+        assert!(words.len() > 8, "{name} is not explained: {words:?}");
+        assert!(
+            !words.contains("the same"),
+            "{name} leans on another: {words:?}"
+        );
+    }
+    assert!(seen > 60, "{seen} series");
+}
+
+/// What there is none of is not shown as zero.
+#[tokio::test]
+async fn a_portal_whose_seats_are_written_has_none_that_were_found() {
+    let portal = Portal::start().await;
+    let running = Preau::start(&one_room(&portal.url(), "seats = 1")).await;
+    assert!(running.metric("preau_portal_seats", &[]).await.is_nan());
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    assert_eq!(running.metric("preau_build_info", &version).await, 1.0);
 }
 
 #[tokio::test]

@@ -18,7 +18,8 @@ type CountSeries<T> = (&'static str, &'static str, fn(&T) -> &AtomicU64);
 type RoomView = (Status, Rules);
 
 #[rustfmt::skip]
-const ROOM_GAUGES: [Series<RoomView, f64>; 27] = [
+const ROOM_GAUGES: [Series<RoomView, f64>; 28] = [
+    ("preau_seat_overshoot", "Old name of preau_seat_overshoot_total, for dashboards that know it", |(s, _)| s.counts.seat_overshoot as f64),
     ("preau_room_seats", "Seats: the limit in force", |(s, _)| f64::from(s.seats)),
     ("preau_room_seats_taken", "Seats taken", |(s, _)| f64::from(s.taken)),
     ("preau_room_seats_reserve", "Seats beyond the limit for forms of lapsed visits, at most", |(_, r)| f64::from(r.reserve)),
@@ -28,17 +29,17 @@ const ROOM_GAUGES: [Series<RoomView, f64>; 27] = [
     ("preau_room_waiting", "Tickets waiting", |(s, _)| s.waiting as f64),
     ("preau_room_line_max", "Tickets that may wait at most", |(_, r)| f64::from(r.line_max)),
     ("preau_room_promise_low_seconds", "What somebody who came now would be promised; NaN while unknown", |(s, _)| s.promise.map_or(f64::NAN, |p| p.low.as_secs_f64())),
-    ("preau_room_promise_high_seconds", "Upper bound of the same", |(s, _)| s.promise.map_or(f64::NAN, |p| p.high.as_secs_f64())),
+    ("preau_room_promise_high_seconds", "Upper bound of what somebody who came now would be promised; NaN while unknown", |(s, _)| s.promise.map_or(f64::NAN, |p| p.high.as_secs_f64())),
     ("preau_room_promise_factor", "Learnt factor between estimate and upper bound; NaN while unknown", |(s, _)| s.q.unwrap_or(f64::NAN)),
     ("preau_room_promise_coverage", "Share of the last 1,024 upper bounds that were kept, also for those who left; NaN while unknown", |(s, _)| figure(s, |f| f.coverage)),
-    ("preau_room_promise_told", "Share of the same that were kept, or raised with a reason before they broke", |(s, _)| figure(s, |f| f.told)),
-    ("preau_room_promise_error", "Sum of |wait - estimate| divided by the sum of waits, of the same", |(s, _)| figure(s, |f| f.error)),
-    ("preau_room_promise_late", "Share of the same that were missed by more than a minute", |(s, _)| figure(s, |f| f.late)),
+    ("preau_room_promise_told", "Share of the last 1,024 upper bounds that were kept, or raised with a reason before they broke; NaN while unknown", |(s, _)| figure(s, |f| f.told)),
+    ("preau_room_promise_error", "Sum of |wait - estimate| divided by the sum of waits, over the last 1,024 promises; NaN while unknown", |(s, _)| figure(s, |f| f.error)),
+    ("preau_room_promise_late", "Share of the last 1,024 upper bounds that were missed by more than a minute; NaN while unknown", |(s, _)| figure(s, |f| f.late)),
     ("preau_room_promise_raised", "Promises raised, for each that was made", |(s, _)| s.counts.raised_per_promise()),
     ("preau_room_would_be_waiting", "In mode observe: people who would wait now; NaN in other modes", |(s, _)| observed(s, |o| Some(o.waiting as f64))),
-    ("preau_room_would_be_longest", "In mode observe: the longest that the line would have been", |(s, _)| observed(s, |o| Some(o.longest as f64))),
-    ("preau_room_would_wait_half_seconds", "In mode observe: half of all would have been in by then", |(s, _)| observed(s, |o| o.waits.map(|waits| waits[0].as_secs_f64()))),
-    ("preau_room_would_wait_most_seconds", "In mode observe: nine in ten would have been in by then", |(s, _)| observed(s, |o| o.waits.map(|waits| waits[1].as_secs_f64()))),
+    ("preau_room_would_be_longest", "In mode observe: the longest that the line would have been, in people; NaN in other modes", |(s, _)| observed(s, |o| Some(o.longest as f64))),
+    ("preau_room_would_wait_half_seconds", "In mode observe: the wait within which half of all would have been in; NaN while unknown", |(s, _)| observed(s, |o| o.waits.map(|waits| waits[0].as_secs_f64()))),
+    ("preau_room_would_wait_most_seconds", "In mode observe: the wait within which nine in ten would have been in; NaN while unknown", |(s, _)| observed(s, |o| o.waits.map(|waits| waits[1].as_secs_f64()))),
     ("preau_room_visit_seconds", "Mean length of a visit; NaN while unknown", |(s, _)| s.visit_secs.unwrap_or(f64::NAN)),
     ("preau_room_pace_per_second", "Calls per second that the pace allows", |(s, _)| s.pace),
     ("preau_room_poll_stretch", "How much longer polls are spaced to keep the poll budget", |(s, _)| s.poll_stretch),
@@ -69,7 +70,7 @@ const LANE_COUNTS: [Series<LaneStatus, u64>; 3] = [
 const PORTAL_GAUGES: [Series<Portal, f64>; 7] = [
     ("preau_portal_up", "Whether any server of the portal is up", |p| flag(p.is_up())),
     ("preau_portal_slots", "Requests in flight at most", |p| f64::from(p.usage().limit)),
-    ("preau_portal_seats", "People inside at most, over its rooms whose seats are found", |p| f64::from(p.bearing.seats())),
+    ("preau_portal_seats", "People inside at most, over its rooms whose seats are found; NaN if there are none", found_seats),
     ("preau_portal_in_flight", "Requests in flight", |p| f64::from(p.usage().in_flight)),
     ("preau_portal_lent", "Answers that the portal has begun and that are taken slowly, while others use their slot", |p| f64::from(p.usage().lent)),
     ("preau_portal_slot_queue", "Requests that wait for a slot", |p| p.usage().waiting as f64),
@@ -241,6 +242,11 @@ impl Page {
             let end = Span(certificate.not_after.0).as_secs_f64();
             ends.with_label_values(&[&certificate.name]).set(end);
         }
+        let help = "1; the label says which version runs";
+        let build = self.gauges("preau_build_info", help, &["version"])?;
+        build
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1.0);
         for (name, help, read) in HOUSE_GAUGES {
             let gauge = self.gauges(name, help, &[])?;
             gauge.with_label_values::<&str>(&[]).set(read(desk));
@@ -270,9 +276,15 @@ impl Page {
 /// The two that must stay at zero have names of their own.
 fn series_name(count: &str) -> String {
     match count {
-        "queue_jumps" => "preau_queue_jumps_total".to_owned(),
-        "seat_overshoot" => "preau_seat_overshoot".to_owned(),
+        "queue_jumps" | "seat_overshoot" => format!("preau_{count}_total"),
         other => format!("preau_room_{other}_total"),
+    }
+}
+
+fn found_seats(portal: &Portal) -> f64 {
+    match portal.bearing.finds_seats() {
+        true => f64::from(portal.bearing.seats()),
+        false => f64::NAN,
     }
 }
 

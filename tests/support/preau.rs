@@ -102,7 +102,7 @@ impl Preau {
 
     /// Panics if one of the things that must never happen has happened.
     pub async fn assert_nothing_forbidden(&self) {
-        for name in ["preau_queue_jumps_total", "preau_seat_overshoot"] {
+        for name in ["preau_queue_jumps_total", "preau_seat_overshoot_total"] {
             assert_eq!(
                 self.metric(name, &[]).await,
                 0.0,
@@ -146,7 +146,8 @@ impl Preau {
         self.home
     }
 
-    async fn metrics(&self) -> String {
+    /// What the desk says at /metrics.
+    pub async fn metrics(&self) -> String {
         let answer = get(self.home.admin, "/metrics").await;
         answer.expect("the desk answers").text()
     }
