@@ -56,6 +56,19 @@ impl Span {
         self.0.div_ceil(1000)
     }
 
+    /// The length as people say it: "95 s", "12 min 05 s", "3 h 05 min"; rounded up to what is shown last.
+    pub fn words(self) -> String {
+        let secs = self.ceil_secs();
+        match secs {
+            0..120 => format!("{secs} s"),
+            120..7_200 => format!("{} min {:02} s", secs / 60, secs % 60),
+            _ => {
+                let mins = secs.div_ceil(60);
+                format!("{} h {:02} min", mins / 60, mins % 60)
+            }
+        }
+    }
+
     /// This length times `factor`; negative and non-numbers become zero.
     pub fn scale(self, factor: f64) -> Span {
         Span((self.0 as f64 * factor).round() as u64)
@@ -106,5 +119,22 @@ mod tests {
         assert_eq!(Span::from_secs_f64(-1.0), Span::ZERO);
         assert_eq!(Span::from_secs_f64(f64::NAN), Span::ZERO);
         assert_eq!(Span(1).ceil_secs(), 1);
+    }
+
+    #[test]
+    fn a_length_is_said_in_one_way() {
+        let cases = [
+            (0, "0 s"),
+            (119, "119 s"),
+            (120, "2 min 00 s"),
+            (7_199, "119 min 59 s"),
+            (7_200, "2 h 00 min"),
+            (7_201, "2 h 01 min"),
+            (10_799, "3 h 00 min"),
+        ];
+        for (secs, words) in cases {
+            assert_eq!(Span::secs(secs).words(), words);
+        }
+        assert_eq!(Span(1).words(), "1 s");
     }
 }

@@ -4,7 +4,7 @@
 use super::Desk;
 use crate::front::Door;
 use crate::host;
-use crate::room::{Bears, Habits, Histogram, Load, Mode, Status};
+use crate::room::{ANSWERS_MIN, Bears, Habits, Histogram, Load, Mode, Status};
 use crate::time::Span;
 use crate::upstream::Portal;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,10 @@ pub struct RoomAdvice {
     pub idle_seconds: Recommended,
     /// Most people inside at once.
     pub peak_inside: u32,
+    /// Mean time that a seat is held, over half an hour: a visit, and `idle` after it where nobody logs
+    /// out. Null while unknown.
+    #[serde(default)]
+    pub seat_seconds: Option<f64>,
     /// From coming in to the last request, of visits that have ended.
     pub visits: Lengths,
     /// Pauses of two seconds and more between requests of one visitor.
@@ -157,6 +161,7 @@ fn room(door: &Door, portal: &Portal, held: Span) -> RoomAdvice {
         slots: slots(&load, portal.usage().limit),
         idle_seconds: idle_seconds(&habits, idle),
         peak_inside: habits.peak,
+        seat_seconds: status.visit_secs,
         visits: lengths(&habits.visits),
         pauses: lengths(&habits.pauses),
         answers: answers(&load),
@@ -169,19 +174,24 @@ fn slots(load: &Load, now: u32) -> Recommended {
         Bears::Unknown => (
             None,
             format!(
-                "not yet: {} answers seen, and 100 at one level of load are needed",
+                "not yet: {} answers seen, and {ANSWERS_MIN} at one level of load are needed",
                 load.answers()
             ),
         ),
         Bears::AtLeast(most) => (
             Some(u64::from(most.max(now))),
             format!(
-                "with up to {most} in flight, the most seen, answers were as quick as with few"
+                "with up to {most} in flight, the most of which {ANSWERS_MIN} answers were seen, they \
+                 were nearly as quick as with few{}",
+                kept(most < now, now)
             ),
         ),
         Bears::UpTo(most) => (
             Some(u64::from(most)),
-            format!("with more than {most} in flight, answers took more than twice as long"),
+            format!(
+                "with more than {most} in flight, half of the answers took more than twice as long \
+                 as with few"
+            ),
         ),
     };
     recommended(u64::from(now), advised, why)
@@ -202,14 +212,17 @@ fn seats(habits: &Habits, load: &Load, held: Span, now: u32) -> Recommended {
         Bears::AtLeast(_) => recommended(
             now,
             Some(peak.max(now)),
-            format!("{peak} were inside at once, and the portal was never slow: it bears them"),
+            format!(
+                "{peak} were inside at once, and the portal was never slow: it bears them{}",
+                kept(peak < now, now)
+            ),
         ),
         Bears::UpTo(slots) => {
             let people = held.as_secs_f64() / load.total().as_secs_f64().max(0.001);
             let seats = (BUSY * f64::from(slots) * people).max(1.0) as u64;
             let why = format!(
-                "{people:.0} people inside are one request in flight, and {slots} at once are borne; \
-                 {peak} were inside at most"
+                "{people:.1} people inside are one request in flight, {slots} of which are borne; {BUSY} \
+                 of that, to leave room for unevenness. {peak} were inside at most"
             );
             recommended(now, Some(seats), why)
         }
@@ -232,10 +245,18 @@ fn idle_seconds(habits: &Habits, idle: Span) -> Recommended {
     // To whole minutes, as people write it.
     let minutes = longest.ceil_secs().div_ceil(60);
     let why = format!(
-        "99 of 100 pauses of those inside are shorter than {} s",
-        longest.ceil_secs()
+        "99 of 100 pauses of those inside are shorter than {}; to the minute",
+        longest.words()
     );
     recommended(now, Some(minutes * 60), why)
+}
+
+/// Why a number beyond what was seen is not lowered.
+fn kept(beyond: bool, now: impl std::fmt::Display) -> String {
+    match beyond {
+        true => format!("; nothing speaks against {now}"),
+        false => String::new(),
+    }
 }
 
 fn recommended(now: u64, advised: Option<u64>, why: String) -> Recommended {
@@ -307,6 +328,11 @@ mod tests {
     fn a_portal_that_was_never_slow_bears_what_was_seen() {
         let easy = load(&[(2, 50), (16, 60)]);
         assert_eq!(slots(&easy, 8).advised, Some(16));
+        // Nothing that was not seen is claimed, and nothing that stands is lowered for it.
+        let beyond = slots(&easy, 64);
+        assert_eq!(beyond.advised, Some(64));
+        let said = beyond.why.contains("up to 16") && beyond.why.contains("against 64");
+        assert!(said, "{}", beyond.why);
         let habits = habits(100, Span::secs(60));
         assert_eq!(seats(&habits, &easy, Span::ZERO, 100).advised, Some(150));
         assert_eq!(seats(&habits, &easy, Span::ZERO, 500).advised, Some(500));

@@ -40,7 +40,7 @@ const ROOM_GAUGES: [Series<RoomView, f64>; 28] = [
     ("preau_room_would_be_longest", "In mode observe: the longest that the line would have been, in people; NaN in other modes", |(s, _)| observed(s, |o| Some(o.longest as f64))),
     ("preau_room_would_wait_half_seconds", "In mode observe: the wait within which half of all would have been in; NaN while unknown", |(s, _)| observed(s, |o| o.waits.map(|waits| waits[0].as_secs_f64()))),
     ("preau_room_would_wait_most_seconds", "In mode observe: the wait within which nine in ten would have been in; NaN while unknown", |(s, _)| observed(s, |o| o.waits.map(|waits| waits[1].as_secs_f64()))),
-    ("preau_room_visit_seconds", "Mean length of a visit; NaN while unknown", |(s, _)| s.visit_secs.unwrap_or(f64::NAN)),
+    ("preau_room_visit_seconds", "Mean time that a seat is held, over half an hour: a visit, and `idle` after it where nobody logs out; NaN while unknown", |(s, _)| s.visit_secs.unwrap_or(f64::NAN)),
     ("preau_room_pace_per_second", "Calls per second that the pace allows", |(s, _)| s.pace),
     ("preau_room_poll_stretch", "How much longer polls are spaced to keep the poll budget", |(s, _)| s.poll_stretch),
     ("preau_room_poll_budget_per_second", "Polls per second wanted at most", |(_, r)| f64::from(r.poll_budget)),

@@ -75,7 +75,8 @@ pub struct RoomStatus {
     /// What would have happened; null unless the mode is `observe`.
     #[serde(default)]
     pub observed: Option<WouldWait>,
-    /// Mean length of a visit, once known.
+    /// Mean time that a seat is held, over half an hour: a visit, and `idle` after it where nobody
+    /// logs out. Null while unknown.
     pub visit_seconds: Option<f64>,
     /// Visitors let in since the start.
     pub entered_total: u64,

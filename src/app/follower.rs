@@ -4,7 +4,7 @@
 //! restart, on a machine that was suspended, and when somebody sets the clock.
 
 use super::hours::LaneHours;
-use crate::calendar::reading;
+use crate::calendar::{reading, written};
 use crate::front::Door;
 use crate::host;
 use crate::room::{Cause, InForce, News, Seed};
@@ -78,7 +78,7 @@ impl Follower {
 
     fn log(&self, news: News) {
         let room = &self.door.config.name;
-        let shown = |at: Millis| reading(&self.zone, at).to_string();
+        let shown = |at: Millis| written(reading(&self.zone, at));
         match news {
             News::Mode {
                 from,

@@ -3,7 +3,7 @@
 //! The calendar is looked at when something is due, and when somebody has set the clock back; what
 //! it said is told to the room again and again, so that its clock follows the one on the wall.
 
-use crate::calendar::{Timetable, reading};
+use crate::calendar::{Timetable, reading, written};
 use crate::front::Door;
 use crate::room::Hours;
 use crate::time::Millis;
@@ -82,7 +82,7 @@ impl LaneHours {
         let lane = lane.map_or("", |lane| lane.name.as_str());
         let shown = |at: Option<Millis>| {
             at.map_or("further notice".to_owned(), |at| {
-                reading(&self.zone, at).to_string()
+                written(reading(&self.zone, at))
             })
         };
         if hours.entering() {

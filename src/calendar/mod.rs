@@ -30,6 +30,16 @@ pub fn reading(zone: &TimeZone, moment: Millis) -> DateTime {
     zone.to_datetime(timestamp(moment))
 }
 
+/// A time on the clock as people write it, everywhere in the same way: "Wed 2026-09-02 18:00", with
+/// seconds only if there are any.
+pub fn written(at: DateTime) -> String {
+    let form = match at.second() {
+        0 => "%a %Y-%m-%d %H:%M",
+        _ => "%a %Y-%m-%d %H:%M:%S",
+    };
+    at.strftime(form).to_string()
+}
+
 /// Several lists of rules, of which the first that holds counts.
 #[derive(Clone, Debug)]
 pub struct Timetable {

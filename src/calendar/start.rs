@@ -80,11 +80,10 @@ impl fmt::Display for Start {
             minute,
             second,
         } = self;
-        write!(
-            f,
-            "{days} {:02}:{:02}:{second:02}",
-            minute / 60,
-            minute % 60
-        )
+        write!(f, "{days} {:02}:{:02}", minute / 60, minute % 60)?;
+        match second {
+            0 => Ok(()),
+            second => write!(f, ":{second:02}"),
+        }
     }
 }

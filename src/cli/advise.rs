@@ -2,6 +2,7 @@
 
 use super::status::{ask, number, show, table};
 use crate::admin::{Advice, Lengths, Recommended, RoomAdvice, WouldWait};
+use crate::time::Span;
 use clap::Args;
 use comfy_table::Cell;
 use std::fmt::Write as _;
@@ -58,6 +59,13 @@ fn one(room: &RoomAdvice, text: &mut String) {
         room.mode.name()
     );
     let _ = writeln!(text, "\nMost people inside at once: {}", room.peak_inside);
+    if let Some(held) = room.seat_seconds {
+        let _ = writeln!(
+            text,
+            "A seat is held for {} in the mean: the visit, and `idle` after it where nobody logs out.",
+            seconds(held)
+        );
+    }
     let mut lengths = table(&["", "seen", "half are under", "90 %", "99 %"]);
     lengths.add_row(length("visits", &room.visits));
     lengths.add_row(length("pauses from 2 s on", &room.pauses));
@@ -121,8 +129,5 @@ fn would_wait(observed: &WouldWait) -> String {
 }
 
 fn seconds(secs: f64) -> String {
-    match secs {
-        ..120.0 => format!("{secs:.0} s"),
-        _ => format!("{:.0} min", secs / 60.0),
-    }
+    Span::from_secs_f64(secs).words()
 }

@@ -1,10 +1,11 @@
 //! What a calendar says of a room, in plain words.
 
 use crate::admin::RoomStatus;
-use crate::calendar::{Rule, reading};
+use crate::calendar::{Rule, reading, written};
 use crate::config::{RoomConfig, show};
 use crate::room::{Cause, Mode};
 use crate::time::Millis;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 /// The calendar of a room as the file has it, and what it says at `clock` on the wall: a line each;
@@ -74,7 +75,7 @@ fn now(room: &RoomConfig, zone: &TimeZone, clock: Millis) -> String {
         Cause::Unopened => "because it has not opened yet",
         Cause::Early => "because it opens soon",
     };
-    let shown = |at: Millis| reading(zone, at).strftime("%a %Y-%m-%d %H:%M").to_string();
+    let shown = |at: Millis| written(reading(zone, at));
     let mut text = format!("now {} {why}", force.mode.name());
     match force.until {
         Some(until) => {
@@ -97,14 +98,11 @@ fn hours(rules: &[Rule]) -> String {
     texts.join(", ")
 }
 
-/// A moment of the JSON as people write it: without seconds that are none, and without the offset.
-fn plain(moment: &str) -> String {
-    let Some((date, time)) = moment.split_once('T') else {
-        return moment.to_owned();
-    };
-    let digits = |c: char| !(c.is_ascii_digit() || c == ':');
-    let time = &time[..time.find(digits).unwrap_or(time.len())];
-    format!("{date} {}", time.strip_suffix(":00").unwrap_or(time))
+/// A moment of the JSON as people write it: what the clock there shows.
+pub(super) fn plain(moment: &str) -> String {
+    // jiff reads a local time out of one with an offset, but not out of one that ends in `Z`.
+    let clock: Result<DateTime, _> = moment.trim_end_matches('Z').parse();
+    clock.map_or_else(|_| moment.to_owned(), written)
 }
 
 #[cfg(test)]
@@ -144,7 +142,7 @@ mod tests {
         assert_eq!(
             lines(opening),
             [
-                "room ent: opens 2026-09-03 08:00:00; who comes up to 30m before is drawn by lot",
+                "room ent: opens 2026-09-03 08:00; who comes up to 30m before is drawn by lot",
                 "room ent: now closed because it has not opened yet, until Thu 2026-09-03 07:30, \
                  then hold; lets people in from Thu 2026-09-03 08:00",
             ]
@@ -153,8 +151,8 @@ mod tests {
 
     #[test]
     fn moments_are_shown_as_people_write_them() {
-        assert_eq!(plain("2026-09-02T18:00:00+02:00"), "2026-09-02 18:00");
-        assert_eq!(plain("2026-09-02T18:00:05Z"), "2026-09-02 18:00:05");
+        assert_eq!(plain("2026-09-02T18:00:00+02:00"), "Wed 2026-09-02 18:00");
+        assert_eq!(plain("2026-09-02T18:00:05Z"), "Wed 2026-09-02 18:00:05");
         assert_eq!(plain("soon"), "soon");
     }
 }

@@ -1,7 +1,9 @@
 //! `preau status`: how the rooms of a running preau stand.
 
-use super::schedules;
+use super::schedules::{self, plain};
 use crate::admin::{HouseStatus, LaneStatus, MoveStatus, Range, RoomStatus};
+use crate::room::Mode;
+use crate::time::Span;
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::de::DeserializeOwned;
@@ -190,22 +192,13 @@ fn lanes(house: &HouseStatus) -> String {
 fn entering(lane: &LaneStatus) -> String {
     match (lane.enters, &lane.enters_until, &lane.enters_from) {
         (true, None, _) => String::new(),
-        (true, Some(until), _) => format!(", let in until {until}"),
-        (false, _, Some(from)) => format!(", not let in before {from}"),
+        (true, Some(until), _) => format!(", let in until {}", plain(until)),
+        (false, _, Some(from)) => format!(", not let in before {}", plain(from)),
         (false, _, None) => ", let in no more".to_owned(),
     }
 }
 
 fn room_row(room: &RoomStatus) -> Vec<Cell> {
-    let wait = match &room.wait_seconds {
-        _ if !room.portal_up => "portal down".to_owned(),
-        _ if let Some(observed) = &room.observed => {
-            format!("none; {} would wait", observed.waiting)
-        }
-        _ if room.waiting == 0 && room.taken + room.called < room.seats => "none".to_owned(),
-        Some(Range { low, high }) => format!("{} to {}", time(*low), time(*high)),
-        None => "not known yet".to_owned(),
-    };
     vec![
         Cell::new(&room.name),
         Cell::new(&room.portal),
@@ -213,13 +206,47 @@ fn room_row(room: &RoomStatus) -> Vec<Cell> {
         number(format!("{}/{}", room.taken, room.seats)),
         number(room.called),
         number(room.waiting),
-        Cell::new(wait),
+        Cell::new(wait(room)),
         number(room.entered_total),
         number(match &room.promises {
             Some(promises) => format!("{:.0} %", promises.coverage * 100.0),
             None => "–".to_owned(),
         }),
     ]
+}
+
+/// What somebody who came now would have to wait.
+fn wait(room: &RoomStatus) -> String {
+    let free = room.waiting == 0 && room.taken + room.called < room.seats;
+    let length = |seconds| Span::secs(seconds).words();
+    match (room.mode, &room.wait_seconds) {
+        (Mode::Hold | Mode::Closed, _) => nobody(room.reopens.as_deref()),
+        _ if !room.portal_up => "portal down".to_owned(),
+        (Mode::Open, _) => "none".to_owned(),
+        _ if let Some(observed) = &room.observed => {
+            format!("none; {} would wait", observed.waiting)
+        }
+        _ if !room.lanes.is_empty() && room.lanes.iter().all(|lane| !lane.enters) => {
+            // Moments of one zone are in the order of their texts, but for an hour a year.
+            nobody(
+                room.lanes
+                    .iter()
+                    .filter_map(|it| it.enters_from.as_deref())
+                    .min(),
+            )
+        }
+        _ if free => "none".to_owned(),
+        (_, Some(Range { low, high })) => format!("{} to {}", length(*low), length(*high)),
+        (_, None) => "not known yet".to_owned(),
+    }
+}
+
+/// Nobody new goes in, and until when, if that is known.
+fn nobody(until: Option<&str>) -> String {
+    match until {
+        Some(until) => format!("nobody is let in before {}", plain(until)),
+        None => "nobody is let in".to_owned(),
+    }
 }
 
 pub(super) fn table(header: &[&str]) -> Table {
@@ -232,11 +259,4 @@ pub(super) fn table(header: &[&str]) -> Table {
 
 pub(super) fn number(value: impl ToString) -> Cell {
     Cell::new(value.to_string()).set_alignment(CellAlignment::Right)
-}
-
-fn time(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        _ => format!("{} min", seconds.div_ceil(60)),
-    }
 }

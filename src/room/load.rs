@@ -6,7 +6,7 @@ use crate::time::Span;
 /// Levels: up to 1, 2, 4 … requests in flight.
 const LEVELS: usize = 16;
 /// Answers that a level must have before it says anything.
-const ANSWERS_MIN: u64 = 100;
+pub const ANSWERS_MIN: u64 = 100;
 /// Answers that take so many times as long as without load mean that it is too much (reference:
 /// `admission.md`, "requests in flight": ρ).
 const SLOWER_MAX: f64 = 2.0;

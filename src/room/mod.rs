@@ -64,7 +64,7 @@ pub use hours::Hours;
 pub use journal::{Change, Saved};
 pub use lanes::{LANES_MAX, LaneNumbers, LaneRules};
 pub use line::{BLOCK, Bits, Line, Mark, Swept};
-pub use load::{Bears, Level, Load};
+pub use load::{ANSWERS_MIN, Bears, Level, Load};
 pub use lot::{Lot, Order, Seed, Stage};
 pub use opening::{News, Told};
 pub use plan::{Cause, InForce, Opening, Plan};

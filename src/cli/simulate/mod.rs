@@ -7,7 +7,6 @@ use super::check;
 use crate::config::scene::{self, Scene};
 use crate::config::{MAX_FILE_BYTES, Problems, Source};
 use crate::sim::{self, Outcome};
-use crate::time::Span;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt;
@@ -38,7 +37,7 @@ pub struct Simulate {
     /// The scene.
     #[arg(value_name = "SCENE.toml", required_unless_present = "log")]
     scene: Option<PathBuf>,
-    /// Instead of a scene, the visits of an access log in the combined format.
+    /// Instead of a scene, the visits of an access log in the combined format; `-` is standard input.
     #[arg(
         long,
         value_name = "FILE",
@@ -196,14 +195,4 @@ fn draw(folder: &Path, outcome: &Outcome) -> Result<(), Failure> {
         fs::write(&path, svg).map_err(|error| unwritable(&path, &error))?;
     }
     Ok(())
-}
-
-/// A length of time as people say it.
-fn time(span: Span) -> String {
-    let secs = span.ceil_secs();
-    match secs {
-        0..120 => format!("{secs} s"),
-        120..7_200 => format!("{} min {:02} s", secs / 60, secs % 60),
-        _ => format!("{} h {:02} min", secs / 3_600, secs / 60 % 60),
-    }
 }

@@ -2,7 +2,6 @@
 
 mod lanes;
 
-use super::time;
 use crate::config::scene::{Model, Scene};
 use crate::sim::{Figures, Outcome};
 use crate::time::Span;
@@ -20,7 +19,7 @@ pub(super) fn text(scene: &Scene, outcome: &Outcome) -> String {
             Cell::new(note),
         ]);
     }
-    let length = time(scene.length);
+    let length = scene.length.words();
     let mut text = format!("{}: {length}, seed {}\n{table}\n", scene.name, figures.seed);
     text += &lanes::text(&figures.lanes);
     if figures.queue_jumps + figures.seat_overshoot > 0 {
@@ -155,7 +154,7 @@ fn polls(figures: &Figures) -> Vec<Row> {
 }
 
 fn seconds(secs: u32) -> String {
-    time(Span::secs(u64::from(secs)))
+    Span::secs(u64::from(secs)).words()
 }
 
 fn percent(share: f64) -> String {
