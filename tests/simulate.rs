@@ -309,3 +309,43 @@ fn broken_lines_are_counted_named_and_skipped() {
     let run = folder.simulate(&["--log", "access.log"]);
     assert_eq!(run.code(), Some(2), "--seats is missing");
 }
+
+#[test]
+fn a_log_of_another_format_is_refused_by_its_name() {
+    let folder = Folder::new();
+    let vhosts = access_log()
+        .lines()
+        .map(|line| format!("ent.example.fr:443 {line}\n"))
+        .collect::<String>();
+    folder.write("other_vhosts_access.log", &vhosts);
+    let run = folder.simulate(&["--log", "other_vhosts_access.log", "--seats", "60"]);
+    assert_eq!(run.code(), Some(1), "{}", run.out());
+    assert!(run.err().contains("vhost_combined"), "{}", run.err());
+}
+
+#[test]
+fn a_log_comes_from_standard_input_and_a_proxy_in_it_is_noticed() {
+    let folder = Folder::new();
+    let proxied = access_log()
+        .lines()
+        .map(|line| {
+            let (_, rest) = line.split_once(' ').expect("an address");
+            format!("192.0.2.9 {rest}\n")
+        })
+        .collect::<String>();
+    folder.write("access.log", &proxied);
+    let log = fs::File::open(folder.path().join("access.log")).expect("it is there");
+    let output = Command::new(env!("CARGO_BIN_EXE_preau"))
+        .args(["simulate", "--log", "-", "--seats", "60"])
+        .stdin(log)
+        .output();
+    let run = Run(output.expect("the binary can be run"));
+    assert_eq!(run.code(), Some(0), "{}", run.err());
+    assert!(run.out().contains("600 lines"), "{}", run.out());
+    assert!(run.out().contains("standard input"), "{}", run.out());
+    assert!(
+        run.err().contains("one address, 192.0.2.9"),
+        "{}",
+        run.err()
+    );
+}

@@ -10,6 +10,7 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
 
 /// Bytes of a line, at most.
 pub const LINE_MAX: usize = 64 * 1024;
@@ -19,6 +20,10 @@ const NAMED_MAX: usize = 5;
 const VISITS_MAX: usize = 50_000_000;
 /// A log covers no more: a scene lasts two days at most.
 const COVERS_MAX: i64 = 47 * 3_600;
+/// A log in which one address asked for this part of all lines is told so …
+const MOSTLY: f64 = 0.6;
+/// … if it has so many lines at least.
+const MOSTLY_LINES_MIN: u64 = 100;
 const MONTHS: [&[u8]; 12] = [
     b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
 ];
@@ -34,6 +39,28 @@ pub struct Log {
     lines: u64,
     broken: u64,
     named: Vec<BrokenLine>,
+    majority: Majority,
+}
+
+/// The address that most lines are of, if there is one: the vote of Boyer and Moore (1981). One line for it
+/// and one against it cancel out; what is left over is a lower bound of its share.
+#[derive(Default)]
+struct Majority {
+    address: Vec<u8>,
+    left: u64,
+}
+
+impl Majority {
+    fn count(&mut self, address: &[u8]) {
+        if self.left == 0 {
+            self.address.clear();
+            self.address.extend_from_slice(address);
+        }
+        match self.address == address {
+            true => self.left += 1,
+            false => self.left -= 1,
+        }
+    }
 }
 
 /// A line that is not of the combined format.
@@ -57,7 +84,8 @@ pub enum Wrong {
 }
 
 /// A request of a log.
-struct Line {
+struct Line<'l> {
+    address: &'l [u8],
     /// Address and user agent.
     who: u64,
     /// Seconds since 1970.
@@ -76,6 +104,7 @@ impl Log {
             lines: 0,
             broken: 0,
             named: Vec::new(),
+            majority: Majority::default(),
         }
     }
 
@@ -98,6 +127,7 @@ impl Log {
             }
         };
         self.offset.get_or_insert(line.offset);
+        self.majority.count(line.address);
         let idle = self.idle;
         let visit = self.open.entry(line.who).or_insert((line.at, line.at));
         // Lines are written when requests end: not quite in order.
@@ -116,6 +146,15 @@ impl Log {
     /// How many lines are broken, and the first of them.
     pub fn broken(&self) -> (u64, &[BrokenLine]) {
         (self.broken, &self.named)
+    }
+
+    /// The address that asked for nearly everything, if one did: most likely a proxy's, behind which
+    /// nobody can be told from anybody.
+    pub fn mostly(&self) -> Option<String> {
+        let read = self.lines - self.broken;
+        let part = self.majority.left as f64 / read.max(1) as f64;
+        (read >= MOSTLY_LINES_MIN && part >= MOSTLY)
+            .then(|| String::from_utf8_lossy(&self.majority.address).into_owned())
     }
 
     /// The visits in order, the clock at the first, and how long the log is.
@@ -163,12 +202,20 @@ pub fn most_at_once(visits: &[Recorded], idle: Span) -> u32 {
 }
 
 /// `address ident user [time] "request" status bytes "referrer" "agent"`, and whatever follows.
-fn read(line: &[u8]) -> Result<Line, &'static str> {
+fn read(line: &[u8]) -> Result<Line<'_>, &'static str> {
     if line.len() > LINE_MAX {
         return Err("the line is too long");
     }
+    if line.first() == Some(&b'{') {
+        return Err(
+            "this is JSON, not the combined format; preau writes that with log.access = \"combined\"",
+        );
+    }
     let space = line.iter().position(|byte| *byte == b' ');
     let (address, rest) = line.split_at(space.ok_or("no address at its beginning")?);
+    if let Some(wrong) = no_address(address, &rest[1..]) {
+        return Err(wrong);
+    }
     let open = rest.windows(2).position(|pair| pair == b" [");
     let rest = &rest[open.ok_or("no time in brackets")? + 2..];
     let close = rest.iter().position(|byte| *byte == b']');
@@ -180,10 +227,40 @@ fn read(line: &[u8]) -> Result<Line, &'static str> {
     let mut hasher = DefaultHasher::new();
     (address, agent).hash(&mut hasher);
     Ok(Line {
+        address,
         who: hasher.finish(),
         at,
         offset,
     })
+}
+
+/// What a line begins with instead of an address, if it does; `rest` comes after it. A name is one, where
+/// the server looked it up, and so is "-", where it hides them.
+fn no_address(first: &[u8], rest: &[u8]) -> Option<&'static str> {
+    let address = |text: &[u8]| {
+        let text = std::str::from_utf8(text).ok();
+        text.is_some_and(|text| text.parse::<IpAddr>().is_ok())
+    };
+    let name = |text: &[u8]| {
+        let part = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+        text.iter().all(part)
+    };
+    let second = rest.split(|byte| *byte == b' ').next().unwrap_or_default();
+    match () {
+        () if address(second) && !address(first) => Some(
+            "it begins with a host, and the address comes second: this looks like Apache's \
+             vhost_combined; take the first column away with: --log <(cut -d' ' -f2- FILE)",
+        ),
+        () if address(first) || name(first) && !is_month(first) => None,
+        () if is_month(first) => Some(
+            "it begins with a date, as syslog writes it; the combined format begins with the address",
+        ),
+        () => Some("what it begins with is no address: is this the combined format?"),
+    }
+}
+
+fn is_month(text: &[u8]) -> bool {
+    MONTHS.contains(&text)
 }
 
 /// What stands between the next quotes, and what comes after them.
@@ -296,6 +373,45 @@ mod tests {
         assert_eq!(lines, [3, 4, 5, 6, 7]);
         assert!(named[3].why.contains("referrer") && named[4].why.contains("user agent"));
         assert_eq!(log.visits().unwrap().0.len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_address_is_told_from_what_is() {
+        let good = line("192.0.2.1", "08:55:00", "Firefox");
+        let cases = [
+            (good.clone(), ""),
+            (good.replace("192.0.2.1", "2001:db8::7"), ""),
+            (good.replace("192.0.2.1", "pc-12.lycee.example.fr"), ""),
+            (good.replace("192.0.2.1", "-"), ""),
+            (format!("ent.example.fr:443 {good}"), "vhost_combined"),
+            (format!("ent.example.fr {good}"), "vhost_combined"),
+            (format!("Mar 16 08:55:01 proxy httpd: {good}"), "syslog"),
+            (format!("[16/Mar/2020:08:55:01 +0100] {good}"), "no address"),
+            ("{\"time\":\"08:55\"}".to_owned(), "JSON"),
+        ];
+        for (line, words) in cases {
+            let log = log(std::slice::from_ref(&line));
+            match (log.broken().1.first(), words) {
+                (None, "") => {}
+                (Some(broken), words) if !words.is_empty() => {
+                    assert!(broken.why.contains(words), "{line}: {}", broken.why);
+                }
+                (found, _) => panic!("{line}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_nearly_everybody_is_named() {
+        let from = |address: &str| line(address, "08:55:00", "Firefox");
+        let lines = |others: usize| -> Vec<String> {
+            let others = (0..others).map(|it| from(&format!("10.0.0.{it}")));
+            let proxy = (0..100).map(|_| from("192.0.2.9"));
+            others.chain(proxy).collect()
+        };
+        assert_eq!(log(&lines(20)).mostly().as_deref(), Some("192.0.2.9"));
+        assert_eq!(log(&lines(100)).mostly(), None);
+        assert_eq!(log(&lines(0)[..99]).mostly(), None, "too few to tell");
     }
 
     #[test]

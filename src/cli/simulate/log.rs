@@ -16,10 +16,13 @@ const PROGRESS_EVERY: u64 = 10_000;
 
 /// The scene that is a log's visits before a room, and a note on what was read.
 pub(super) fn scene(path: &Path, overrides: &[String]) -> Result<(Scene, String), Failure> {
-    let name = path
-        .file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy();
+    let name = match is_standard_input(path) {
+        true => "standard input".into(),
+        false => path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy(),
+    };
     // Nobody in a log is seen to log out: the seat is kept until `idle` has passed.
     let text = format!(
         "name = {}\nlength = \"1h\"\n[room]\n[portal]\nmodel = \"visits\"\n[visit]\nlogout = 0\n\
@@ -32,6 +35,13 @@ pub(super) fn scene(path: &Path, overrides: &[String]) -> Result<(Scene, String)
     let (broken, named) = log.broken();
     for it in named {
         eprintln!("warning: {}:{}: {}", path.display(), it.line, it.why);
+    }
+    if let Some(address) = log.mostly() {
+        eprintln!(
+            "warning: most lines are of one address, {address}: is that a proxy in front of the portal? \
+             Then whole crowds are taken for one visit. Log whom the proxy names (X-Forwarded-For; \
+             mod_remoteip, set_real_ip_from), or take the proxy's own log"
+        );
     }
     let lines = log.lines();
     let unusable = |wrong| Failure::Unusable(path.to_owned(), words(wrong, path));
@@ -48,11 +58,24 @@ pub(super) fn scene(path: &Path, overrides: &[String]) -> Result<(Scene, String)
     Ok((scene, note))
 }
 
+/// `-` is what every other command takes it for.
+fn is_standard_input(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 fn read(path: &Path, idle: Span) -> io::Result<Log> {
+    if is_standard_input(path) {
+        return read_from(io::stdin().lock(), 0, idle);
+    }
     let file = File::open(path)?;
-    let bar = progress(file.metadata()?.len(), "reading");
+    let length = file.metadata()?.len();
+    read_from(BufReader::new(file), length, idle)
+}
+
+/// `length` in bytes is for the bar; 0 where nobody knows it.
+fn read_from(mut lines: impl BufRead, length: u64, idle: Span) -> io::Result<Log> {
+    let bar = progress(length, "reading");
     let mut log = Log::new(idle);
-    let mut lines = BufReader::new(file);
     let mut line = Vec::new();
     while next(&mut lines, &mut line, &bar)? {
         log.line(&line);
