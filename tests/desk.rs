@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use support::{Portal, Preau, Process, free_port, get, one_room, until};
+use support::{Portal, Preau, Process, Unstarted, free_port, get, one_room, until};
 
 fn preau(arguments: &[&str]) -> std::process::Output {
     Command::new(env!("CARGO_BIN_EXE_preau"))
@@ -305,4 +305,64 @@ async fn a_path_that_does_not_renew_does_not_hold_the_seat() {
         },
     )
     .await;
+}
+
+/// A reload applies nothing of the file; it says what it would be.
+#[tokio::test]
+async fn a_reload_says_what_has_changed_in_the_file() {
+    let portal = Portal::start().await;
+    let home = Unstarted::new(&one_room(&portal.url(), "seats = 1"));
+    let before = std::fs::read_to_string(home.config()).expect("its file");
+    let running = home.start().await;
+    let says = async |words: &str| {
+        running.ask_to_reload();
+        let said = async || running.printed().contains(words).then_some(());
+        until(words, said).await;
+    };
+    says("says what it said at the start").await;
+    let after = before.replace("seats = 1", "seats = 2") + "idle = \"3m\"\n";
+    std::fs::write(running.config(), &after).expect("written");
+    says("only after a restart").await;
+    let line = running.printed();
+    let line = line
+        .lines()
+        .find(|line| line.contains("only after a restart"));
+    let line = line.expect("just seen");
+    assert!(line.contains("room.ent.idle, room.ent.seats"), "{line}");
+    std::fs::write(running.config(), before + "ilde = \"3m\"\n").expect("written");
+    says("a restart would fail").await;
+    assert!(
+        running.printed().contains("`ilde`"),
+        "{}",
+        running.printed()
+    );
+    running.visitor("anna", "ent").walk_in("/").await;
+}
+
+#[tokio::test]
+async fn of_rooms_that_let_nobody_in_no_wait_is_said() {
+    let portal = Portal::start().await;
+    let table = async |room: &str| {
+        let running = Preau::start(&one_room(&portal.url(), room)).await;
+        words(&preau(&["status", "--admin", &running.admin().to_string()]))
+    };
+    for mode in ["hold", "closed"] {
+        let table = table(&format!("mode = \"{mode}\"")).await;
+        assert!(table.contains("nobody is let in"), "{table}");
+    }
+    let schedule = "[[room.schedule]]\nwhen = \"daily 00:00-24:00\"\nmode = \"queue\"\n";
+    let queue = table(&format!("seats = 1\n{schedule}")).await;
+    assert!(!queue.contains("nobody"), "{queue}");
+    let today = jiff::tz::Offset::UTC
+        .to_datetime(jiff::Timestamp::now())
+        .date();
+    let last = today.saturating_add(jiff::Span::new().days(2));
+    let dates = format!("[[room.schedule]]\nwhen = \"2020-01-01..{last}\"\nmode = \"closed\"\n");
+    let closed = table(&dates).await;
+    // Once in the table, once in the words below it: in the same form.
+    let end = last
+        .tomorrow()
+        .expect("a day")
+        .strftime("%a %Y-%m-%d 00:00");
+    assert_eq!(closed.matches(&end.to_string()).count(), 2, "{closed}");
 }

@@ -79,17 +79,24 @@ pub fn run(args: &Check) -> ExitCode {
 /// # Errors
 /// The file cannot be read, or is wrong.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Config, LoadError> {
-    let name = path.display().to_string();
-    let text = read(path).map_err(|error| LoadError::Unreadable {
-        name: name.clone(),
-        error,
-    })?;
+    let text = text(path)?;
     config::parse(Source {
-        name: &name,
+        name: &path.display().to_string(),
         text: &text,
         overrides,
     })
     .map_err(LoadError::Wrong)
+}
+
+/// The text of the file at `path`.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn text(path: &Path) -> Result<String, LoadError> {
+    read(path).map_err(|error| LoadError::Unreadable {
+        name: path.display().to_string(),
+        error,
+    })
 }
 
 /// Why there is no configuration.
@@ -116,6 +123,19 @@ impl LoadError {
                  help: name a text file with `--config PATH` that our user may read; `preau serve \
                  --portal URL` needs no file\n"
             ),
+        }
+    }
+
+    /// The same for the log: what is wrong, with its place, one after the other.
+    pub fn in_lines(&self) -> String {
+        match self {
+            LoadError::Wrong(problems) => {
+                let each = problems
+                    .iter()
+                    .map(|it| format!("{}:{}:{}: {}", it.source, it.line, it.column, it.message));
+                each.collect::<Vec<_>>().join("; ")
+            }
+            LoadError::Unreadable { name, error } => format!("{name} cannot be read: {error}"),
         }
     }
 

@@ -1,6 +1,7 @@
 //! `preau serve`: front the portals of a file, or of the command line.
 
 use super::check::{self, LoadError};
+use super::reload::Started;
 use crate::app::{self, Running};
 use crate::config::{self, Config, LogConfig, LogFormat, Source};
 use clap::Args;
@@ -13,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// The file that is read when the command line names neither a file nor a portal.
-const DEFAULT_FILE: &str = "proxy.toml";
+pub(super) const DEFAULT_FILE: &str = "proxy.toml";
 /// It could not start.
 const NOT_STARTED: u8 = 3;
 /// Signals within this time are one.
@@ -24,7 +25,8 @@ const ONE_WISH: Duration = Duration::from_secs(1);
 #[command(
     after_help = "Without --config, --portal alone is enough; without either, proxy.toml is read.\n\n\
     SIGTERM and SIGINT stop gently: what runs is finished, up to the deadline `drain`.\n\
-    SIGHUP reads changed certificates and opens the access log anew.\n\n\
+    SIGHUP reads changed certificates, opens the access log anew, and says which keys of the file \
+    have changed since the start: these need a restart.\n\n\
     Exit status:\n  \
     0  stopped as asked\n  \
     1  the file, or a value of the command line, has errors: all of them are shown\n  \
@@ -38,7 +40,7 @@ pub struct Serve {
     /// A server of the portal, such as http://127.0.0.1:9000; may be repeated.
     #[arg(long, value_name = "URL")]
     portal: Vec<String>,
-    /// Visits that may be inside at once [default: 100].
+    /// Visits that may be inside at once: a number, or auto to find it [default: auto].
     #[arg(long, value_name = "NUMBER")]
     seats: Option<String>,
     /// Where visitors connect; may be repeated [default: 127.0.0.1:8080].
@@ -64,6 +66,7 @@ pub fn run(args: &Serve) -> ExitCode {
             return ExitCode::from(failure.status());
         }
     };
+    let started = started(args);
     log_to_stderr(&config.log);
     // Before anything runs, so that no signal is missed.
     let waiting = match Signals::new() {
@@ -77,6 +80,10 @@ pub fn run(args: &Serve) -> ExitCode {
     announce(&running);
     while waiting.wait() == Wish::Reload {
         running.reload();
+        tracing::info!("certificates are read again, and the access log is opened anew");
+        if let Some(started) = &started {
+            started.compare();
+        }
     }
     tracing::info!("stopping: what runs is finished first; a second signal stops at once");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
@@ -89,6 +96,16 @@ pub fn run(args: &Serve) -> ExitCode {
 fn not_started(error: &dyn std::fmt::Display) -> ExitCode {
     eprintln!("preau could not start: {error}.");
     ExitCode::from(NOT_STARTED)
+}
+
+/// The file that it is served from, if it is one, as it is now.
+fn started(args: &Serve) -> Option<Started> {
+    let path = match &args.config {
+        Some(path) => path.as_path(),
+        None if args.portal.is_empty() => Path::new(DEFAULT_FILE),
+        None => return None,
+    };
+    Some(Started::with(path, overrides(args)))
 }
 
 fn load(args: &Serve) -> Result<Config, LoadError> {
@@ -151,7 +168,7 @@ fn announce(running: &Running) {
             seats = room.seats,
             taken = room.taken,
             waiting = room.waiting,
-            "room open"
+            "room served"
         );
     }
     tracing::info!(admin = %running.admin(), "ready: the desk has /metrics, /readyz and /api/v1/status");

@@ -63,6 +63,11 @@ impl Preau {
         kib.expect("its memory is a number") * 1024
     }
 
+    /// Its file.
+    pub fn config(&self) -> PathBuf {
+        self.home.config()
+    }
+
     /// What it has printed so far.
     pub fn printed(&self) -> String {
         self.process.printed()

@@ -42,7 +42,7 @@ pub const MINUTES_MAX: i64 = 24 * 60;
 
 /// The crowd is this many quarters of the seats. With visits of 25 s, and a minute more for the
 /// seats of those who forget to log out, a newcomer then waits about a minute, whatever the seats.
-const CROWD_QUARTERS: u32 = 7;
+pub const CROWD_QUARTERS: u32 = 7;
 /// The crowd is complete after about this many seconds.
 const RUSH_SECONDS: f64 = 4.0;
 
