@@ -1,7 +1,7 @@
 //! HTTPS to the authority: a connection for each request, and bounds on all of it.
 
 use crate::config::AcmeConfig;
-use crate::upstream::system_roots;
+use crate::upstream::{reach, system_roots};
 use bytes::Bytes;
 use http::header::HOST;
 use http::{HeaderValue, Request, Response, Uri};
@@ -16,7 +16,6 @@ use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 /// Bytes of an answer, at most: a chain of certificates is the longest.
@@ -67,8 +66,8 @@ async fn ask(
     mut request: Request<BodyWrapper<Bytes>>,
 ) -> Result<Response<http_body_util::Full<Bytes>>, String> {
     let (host, port) = address(request.uri()).ok_or("it names an address without https")?;
-    let socket = TcpStream::connect((host.as_str(), port)).await;
-    let socket = socket.map_err(|error| format!("{host}:{port} cannot be reached ({error})"))?;
+    let socket = reach(&host, port).await;
+    let socket = socket.map_err(|why| format!("{host}:{port} cannot be reached: it {why}"))?;
     let name = ServerName::try_from(host.clone());
     let name = name.map_err(|_| format!("{host} is no name for a certificate"))?;
     let stream = tls.connect(name, socket).await;

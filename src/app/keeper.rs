@@ -1,4 +1,4 @@
-//! The rooms' time, the portals' health, and what is forgotten now and then.
+//! The rooms' time, the portals' health and addresses, and what is forgotten now and then.
 
 use super::follower::Follower;
 use super::{bearing, certificates};
@@ -38,6 +38,7 @@ pub async fn keep(house: &Arc<House>) {
         tokio::spawn(tell(portal.clone(), doors.clone()));
         tokio::spawn(bearing::look(portal.clone(), doors));
         for server in 0..portal.config().servers.len() {
+            tokio::spawn(portal.clone().follow(server));
             tokio::spawn(portal.clone().probe_forever(server));
         }
     }

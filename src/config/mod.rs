@@ -303,6 +303,10 @@ pub struct Portal {
     pub response_timeout: Span,
     /// How long an idle connection to a server is kept; below the server's own keep-alive.
     pub keep_alive: Span,
+    /// How long any connection to a server is kept, however busy it is; some end a little sooner.
+    pub keep_age: Span,
+    /// How often servers' names are looked up.
+    pub resolve_every: Span,
     /// How servers are tested.
     pub health: Health,
     /// Whose page a visitor sees when the portal answers 502, 503 or 504.

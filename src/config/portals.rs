@@ -32,6 +32,12 @@ const DEFAULT_RESPONSE: Span = Span::secs(60);
 /// How long an idle connection is kept; Apache's own default is 5 s.
 const KEEP_ALIVE: RangeInclusive<Span> = Span(100)..=Span::mins(60);
 const DEFAULT_KEEP_ALIVE: Span = Span::secs(4);
+/// How long any connection is kept, however busy.
+const KEEP_AGE: RangeInclusive<Span> = Span(100)..=Span::mins(24 * 60);
+const DEFAULT_KEEP_AGE: Span = Span::mins(5);
+/// How often the names of servers are looked up.
+const RESOLVE_EVERY: RangeInclusive<Span> = Span(100)..=Span::mins(60);
+const DEFAULT_RESOLVE_EVERY: Span = Span::secs(30);
 /// Times of health probes.
 const PROBE: RangeInclusive<Span> = Span(100)..=Span::mins(60);
 /// Failures in a row that take a server out.
@@ -118,6 +124,8 @@ fn portal(mut table: Table<'_>, only: bool, listen: &[SocketAddr]) -> Read {
     let connect_timeout = table.read_or("connect_timeout", span(CONNECT), DEFAULT_CONNECT);
     let response_timeout = table.read_or("response_timeout", span(RESPONSE), DEFAULT_RESPONSE);
     let keep_alive = table.read_or("keep_alive", span(KEEP_ALIVE), DEFAULT_KEEP_ALIVE);
+    let keep_age = table.read_or("keep_age", span(KEEP_AGE), DEFAULT_KEEP_AGE);
+    let resolve_every = table.read_or("resolve_every", span(RESOLVE_EVERY), DEFAULT_RESOLVE_EVERY);
     let error_pages = table.read_or("error_pages", choice(&error_pages), ErrorPages::default());
     let health = health(&mut table);
     let secure = Secure::of(servers.as_deref());
@@ -135,6 +143,8 @@ fn portal(mut table: Table<'_>, only: bool, listen: &[SocketAddr]) -> Read {
         connect_timeout,
         response_timeout,
         keep_alive,
+        keep_age,
+        resolve_every,
         health,
         error_pages,
         tls,

@@ -1,6 +1,8 @@
 //! A new connection to a server: the socket, what is said before anything else, TLS, and which
 //! HTTP is spoken.
 
+use super::addresses::Addresses;
+use super::race::Race;
 use super::socket::{Socket, Stream};
 use super::tls::Tls;
 use super::upload::RequestBody;
@@ -20,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 
 /// Bytes buffered for a portal's answer head and body chunk, at most; the same for what waits to
 /// be sent on an HTTP/2 connection.
@@ -67,7 +69,7 @@ impl From<io::Error> for NoConnection {
 
 /// How connections to one server are made.
 pub struct Connector {
-    pub address: ServerAddress,
+    pub addresses: Arc<Addresses>,
     pub tls: Option<Arc<Tls>>,
     /// Each connection begins with the visitor's address (PROXY protocol, version 2).
     pub send_proxy: bool,
@@ -110,7 +112,7 @@ pub struct OpenStream(Arc<Streams>);
 
 impl Connector {
     /// A new connection, on behalf of `visitor` or, if there is none, of ourselves; `http1`: even
-    /// if the server speaks HTTP/2.
+    /// if the server speaks HTTP/2. With the address that it leads to.
     ///
     /// # Errors
     /// Why there is none.
@@ -118,8 +120,31 @@ impl Connector {
         &self,
         visitor: Option<IpAddr>,
         http1: bool,
+    ) -> Result<(Connection, SocketAddr), NoConnection> {
+        if let Some(address) = self.addresses.literal() {
+            let stream = TcpStream::connect(address).await?;
+            return Ok((self.speak(stream, visitor, http1).await?, address));
+        }
+        let mut race = Race::among(&self.addresses).await?;
+        loop {
+            let (address, stream) = race.next().await?;
+            match self.speak(stream, visitor, http1).await {
+                Ok(connection) => {
+                    race.won(address);
+                    return Ok((connection, address));
+                }
+                Err(why) => race.failed(address, why),
+            }
+        }
+    }
+
+    /// What is said over `stream` before the first request.
+    async fn speak(
+        &self,
+        mut stream: TcpStream,
+        visitor: Option<IpAddr>,
+        http1: bool,
     ) -> Result<Connection, NoConnection> {
-        let mut stream = self.reach().await?;
         stream.set_nodelay(true)?;
         if self.send_proxy {
             let header = introduction(visitor, stream.peer_addr()?);
@@ -129,7 +154,8 @@ impl Connector {
         let Some(tls) = &self.tls else {
             return first(Stream::Plain(socket.clone()), socket).await;
         };
-        let shaken = tls.shake_hands(socket.clone(), &self.address.host, http1);
+        let host = &self.addresses.server().host;
+        let shaken = tls.shake_hands(socket.clone(), host, http1);
         let (stream, http2) = shaken.await.map_err(NoConnection::Unreachable)?;
         let stream = Stream::Secure(Box::new(stream));
         match http2 {
@@ -137,26 +163,26 @@ impl Connector {
             false => first(stream, socket).await,
         }
     }
+}
 
-    /// The first of the server's addresses that answers.
-    async fn reach(&self) -> Result<TcpStream, NoConnection> {
-        let target = (self.address.host.as_str(), self.address.port);
-        let mut failure = None;
-        let found = lookup_host(target).await.map_err(|error| {
-            NoConnection::Unreachable(format!("has a name that does not resolve ({error})"))
-        })?;
-        for address in found {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return Ok(stream),
-                // `localhost` may have an IPv6 address where there is no IPv6, which looks as if
-                // we had no port left: what the other addresses say counts for more.
-                Err(error) => match NoConnection::from(error) {
-                    NoConnection::Exhausted if failure.is_some() => {}
-                    why => failure = Some(why),
-                },
-            }
-        }
-        Err(failure.unwrap_or_else(|| NoConnection::Unreachable("has no address".to_owned())))
+/// A connection to whichever address of `host` answers first, for what is not a portal's.
+///
+/// # Errors
+/// Why there is none, in words.
+pub async fn reach(host: &str, port: u16) -> Result<TcpStream, String> {
+    let addresses = Addresses::new(ServerAddress {
+        host: host.to_owned(),
+        port,
+        tls: false,
+    });
+    let reached = async {
+        let mut race = Race::among(&addresses).await?;
+        race.next().await
+    };
+    match reached.await {
+        Ok((_, stream)) => Ok(stream),
+        Err(NoConnection::Unreachable(why)) => Err(why),
+        Err(NoConnection::Exhausted) => Err("no open files or ports are left".to_owned()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Portals as they run: servers, slots, health, connections, and one request sent to one of them.
 
+mod addresses;
 mod answer;
 mod bearing;
 mod body;
@@ -9,6 +10,7 @@ mod health;
 mod pace;
 mod pool;
 mod probe;
+mod race;
 mod slots;
 mod socket;
 mod taken;
@@ -19,6 +21,7 @@ mod via;
 pub use bearing::Bearing;
 pub use body::{BodyError, ResponseBody, is_trailer};
 pub use client::{Client, Wants};
+pub use connect::reach;
 pub use health::{Health, Outcome};
 pub use pace::Pace;
 pub use probe::try_server;
@@ -31,9 +34,10 @@ use crate::config;
 use crate::host::{self, Seldom};
 use crate::room::{Capacity, CapacityRules, Limit, What};
 use crate::time::Span;
+use addresses::Addresses;
 use connect::Connector;
 use http::StatusCode;
-use pool::Pool;
+use pool::{Keep, Pool};
 use slots::{NoSlot, Slots, Turn};
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,6 +59,8 @@ pub struct Portal {
     /// For each server: a request has just taken it down.
     fell: Vec<Notify>,
     up: watch::Sender<bool>,
+    /// For each server: where it is.
+    addresses: Vec<Arc<Addresses>>,
     /// If any server is behind TLS.
     tls: Option<Arc<Tls>>,
     /// When the log last said that we are out of something, and that an answer was broken.
@@ -135,6 +141,9 @@ impl Portal {
             health: Mutex::new((0..servers).map(|_| Server::new(&config)).collect()),
             fell: (0..servers).map(|_| Notify::new()).collect(),
             up: watch::Sender::new(true),
+            addresses: (config.servers.iter())
+                .map(|server| Arc::new(Addresses::new(server.clone())))
+                .collect(),
             tls: tls(&config),
             exhausted_said: Seldom::new(SAY_AGAIN),
             broken_said: Seldom::new(SAY_AGAIN),
@@ -192,6 +201,15 @@ impl Portal {
     /// It answers again after it was down.
     pub fn back(&self, inside: u32) {
         self.bearing.back(inside);
+    }
+
+    /// Looks up the name of one server, again and again, for as long as the program runs.
+    pub async fn follow(self: Arc<Self>, server: usize) {
+        let config = &self.config;
+        let addresses = &self.addresses[server];
+        addresses
+            .follow(config.resolve_every, config.connect_timeout)
+            .await;
     }
 
     /// Frees slots that are not needed any longer.
@@ -276,8 +294,15 @@ impl Portal {
     }
 
     fn pool(&self, server: usize, connect_timeout: Span) -> Arc<Pool> {
-        let connector = connector(&self.config, self.tls.clone(), server);
-        Pool::new(connector, self.config.keep_alive, connect_timeout)
+        let connector = Connector {
+            addresses: self.addresses[server].clone(),
+            ..connector(&self.config, self.tls.clone(), server)
+        };
+        let keep = Keep {
+            idle: self.config.keep_alive,
+            age: self.config.keep_age,
+        };
+        Pool::new(connector, keep, connect_timeout)
     }
 
     async fn slot(&self, claim: Claim) -> Result<Slot, Failure> {
@@ -319,7 +344,7 @@ fn connector(config: &config::Portal, tls: Option<Arc<Tls>>, server: usize) -> C
     let address = config.servers[server].clone();
     Connector {
         tls: tls.filter(|_| address.tls),
-        address,
+        addresses: Arc::new(Addresses::new(address)),
         send_proxy: config.send_proxy,
     }
 }

@@ -7,6 +7,9 @@
 //! *HTTP/2*: a request goes on the first connection that has a stream left; only one at a time is
 //! made, so that a rush on an empty pool does not make one each.
 //!
+//! *An age*: a connection is not used for ever, however busy it is, so that a balancer behind the
+//! server's address can do its work; nor once its address is none of the server's name any more.
+//!
 //! *With the PROXY protocol* a connection belongs to one visitor's address, and is not kept: to
 //! keep some for each visitor would hold the server's workers idle.
 
@@ -21,7 +24,7 @@ use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -29,10 +32,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// less than this: the longer, the likelier the server is closing it at this very moment.
 const FRESH: Span = Span::secs(1);
 
+/// The shortest life of a connection, as a part of the longest: those that were made together do
+/// not end together.
+const SHORTEST_LIFE: f64 = 0.75;
+
 /// Connections of one thread to one server.
 pub struct Pool {
     connector: Connector,
-    keep_alive: Span,
+    keep: Keep,
     connect_timeout: Span,
     idle: Mutex<Idle>,
     /// Held while an HTTP/2 connection is made.
@@ -41,11 +48,32 @@ pub struct Pool {
     http2: AtomicBool,
 }
 
-#[derive(Default)]
+/// How long connections are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// Without being used.
+    pub idle: Span,
+    /// In all, at most.
+    pub age: Span,
+}
+
 struct Idle {
-    one: VecDeque<(Millis, Http1)>,
+    /// Since when, until when at most, and what.
+    one: VecDeque<(Millis, Life, Http1)>,
     /// Not only idle: all that are open.
-    two: Vec<Http2>,
+    two: Vec<(Life, Http2)>,
+    /// Changes of the server's addresses that are known here.
+    changes: u64,
+    dice: fastrand::Rng,
+}
+
+/// What a connection's life hangs on.
+#[derive(Clone, Copy, Debug)]
+struct Life {
+    ends: Millis,
+    address: SocketAddr,
+    /// Changes of the server's addresses before it began.
+    changes: u64,
 }
 
 /// What a request wants of its connection.
@@ -68,7 +96,7 @@ pub struct Sender {
 }
 
 enum Carrier {
-    One(Http1),
+    One(Http1, Life),
     Two {
         connection: Http2,
         _stream: OpenStream,
@@ -76,14 +104,19 @@ enum Carrier {
 }
 
 impl Pool {
-    pub fn new(connector: Connector, keep_alive: Span, connect_timeout: Span) -> Arc<Pool> {
+    pub fn new(connector: Connector, keep: Keep, connect_timeout: Span) -> Arc<Pool> {
         // Until it has been asked, a server is taken to speak what it may.
         let http2 = connector.tls.as_ref().is_some_and(|tls| tls.offers_http2());
         Arc::new(Pool {
+            idle: Mutex::new(Idle {
+                one: VecDeque::new(),
+                two: Vec::new(),
+                changes: connector.addresses.changes(),
+                dice: fastrand::Rng::with_seed(host::seed()),
+            }),
             connector,
-            keep_alive,
+            keep,
             connect_timeout,
-            idle: Mutex::default(),
             making: tokio::sync::Mutex::default(),
             http2: AtomicBool::new(http2),
         })
@@ -91,7 +124,7 @@ impl Pool {
 
     /// The server.
     pub fn address(&self) -> &ServerAddress {
-        &self.connector.address
+        self.connector.addresses.server()
     }
 
     /// An open connection if there is one that still lives, or a new one.
@@ -108,7 +141,7 @@ impl Pool {
                 None => Box::pin(self.connect(wanted)).await,
             };
         }
-        let idle_max = if wanted.again { self.keep_alive } else { FRESH };
+        let idle_max = if wanted.again { self.keep.idle } else { FRESH };
         // A connection may not be ready for long: the last request's bytes may still be on
         // their way to a server that does not take them.
         let kept = tokio::time::timeout(self.connect_timeout.into(), self.kept(idle_max));
@@ -121,9 +154,13 @@ impl Pool {
 
     /// A stream on an HTTP/2 connection that is open.
     fn stream(self: &Arc<Pool>) -> Option<Sender> {
+        let now = host::now();
         let mut idle = self.idle();
-        idle.two.retain(|connection| !connection.sender.is_closed());
-        let opened = |connection: &Http2| Some((connection.clone(), connection.open()?));
+        // Who is too old takes no more requests, and ends with those that it has.
+        idle.two
+            .retain(|(life, connection)| !connection.sender.is_closed() && self.lives(life, now));
+        let opened =
+            |(_, connection): &(Life, Http2)| Some((connection.clone(), connection.open()?));
         let (connection, _stream) = idle.two.iter().find_map(opened)?;
         let carrier = Carrier::Two {
             connection,
@@ -133,9 +170,9 @@ impl Pool {
     }
 
     async fn kept(self: &Arc<Pool>, idle_max: Span) -> Option<Sender> {
-        while let Some(mut connection) = self.pop(idle_max) {
+        while let Some((life, mut connection)) = self.pop(idle_max) {
             if connection.sender.ready().await.is_ok() && connection.socket.is_quiet() {
-                return Some(self.sender(Carrier::One(connection), true));
+                return Some(self.sender(Carrier::One(connection, life), true));
             }
         }
         None
@@ -145,19 +182,25 @@ impl Pool {
     pub async fn connect(self: &Arc<Pool>, wanted: Wanted) -> Result<Sender, NoConnection> {
         let connect = self.connector.connect(wanted.visitor, wanted.http1);
         let slow = |_| NoConnection::Unreachable("does not answer in time".to_owned());
-        let connection = tokio::time::timeout(self.connect_timeout.into(), connect)
+        let changes = self.connector.addresses.changes();
+        let (connection, address) = tokio::time::timeout(self.connect_timeout.into(), connect)
             .await
             .map_err(slow)??;
+        let life = Life {
+            ends: host::now() + self.life(),
+            address,
+            changes,
+        };
         let two = matches!(connection, Connection::Two(_));
         if !wanted.http1 {
             self.http2.store(two, Ordering::Relaxed);
         }
         match connection {
-            Connection::One(connection) => Ok(self.sender(Carrier::One(connection), false)),
+            Connection::One(connection) => Ok(self.sender(Carrier::One(connection, life), false)),
             Connection::Two(connection) => {
                 let none = || NoConnection::Unreachable("allows no requests".to_owned());
                 let _stream = connection.open().ok_or_else(none)?;
-                self.idle().two.push(connection.clone());
+                self.idle().two.push((life, connection.clone()));
                 let carrier = Carrier::Two {
                     connection,
                     _stream,
@@ -167,33 +210,56 @@ impl Pool {
         }
     }
 
-    /// Closes what has been idle for longer than the keep-alive.
+    /// Closes what has been idle or open for too long, or leads where the server is no more.
     pub fn prune(&self) {
-        let oldest = host::now() - self.keep_alive;
+        let now = host::now();
+        let oldest = now - self.keep.idle;
         let mut idle = self.idle();
-        while idle.one.front().is_some_and(|(since, _)| *since <= oldest) {
+        while (idle.one.front()).is_some_and(|(since, _, _)| *since <= oldest) {
             idle.one.pop_front();
         }
-        idle.two
-            .retain(|connection| !connection.is_idle_since(oldest));
+        let changes = self.connector.addresses.changes();
+        if std::mem::replace(&mut idle.changes, changes) != changes {
+            idle.one.retain(|(_, life, _)| self.lives(life, now));
+        }
+        idle.two.retain(|(life, connection)| {
+            !connection.is_idle_since(oldest) && self.lives(life, now)
+        });
     }
 
     /// Keeps nothing: what is in use ends with its requests.
     pub fn forget(&self) {
-        *self.idle() = Idle::default();
+        let mut idle = self.idle();
+        idle.one.clear();
+        idle.two.clear();
     }
 
-    fn pop(&self, idle_max: Span) -> Option<Http1> {
+    fn pop(&self, idle_max: Span) -> Option<(Life, Http1)> {
         self.prune();
-        let oldest = host::now() - idle_max;
+        let now = host::now();
+        let oldest = now - idle_max;
         let mut idle = self.idle();
-        while idle.one.back().is_some_and(|(since, _)| *since > oldest) {
-            let (_, connection) = idle.one.pop_back()?;
-            if !connection.sender.is_closed() {
-                return Some(connection);
+        while (idle.one.back()).is_some_and(|(since, _, _)| *since > oldest) {
+            let (_, life, connection) = idle.one.pop_back()?;
+            if !connection.sender.is_closed() && self.lives(&life, now) {
+                return Some((life, connection));
             }
         }
         None
+    }
+
+    /// How long a new connection may live.
+    fn life(&self) -> Span {
+        let chance = self.idle().dice.f64();
+        let part = SHORTEST_LIFE + (1.0 - SHORTEST_LIFE) * chance;
+        self.keep.age.scale(part)
+    }
+
+    /// Whether a connection may go on.
+    fn lives(&self, life: &Life, now: Millis) -> bool {
+        let addresses = &self.connector.addresses;
+        let led_there = || life.changes == addresses.changes() || addresses.has(life.address);
+        now < life.ends && led_there()
     }
 
     fn sender(self: &Arc<Pool>, carrier: Carrier, reused: bool) -> Sender {
@@ -220,7 +286,7 @@ impl Sender {
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
         match &mut self.carrier {
-            Carrier::One(connection) => {
+            Carrier::One(connection, _) => {
                 let mut request = one(request);
                 if self.pool.connector.send_proxy {
                     let close = HeaderValue::from_static("close");
@@ -229,7 +295,7 @@ impl Sender {
                 connection.sender.try_send_request(request).await
             }
             Carrier::Two { connection, .. } => {
-                let server = self.pool.connector.address.to_string();
+                let server = self.pool.address().to_string();
                 connection
                     .sender
                     .try_send_request(two(request, &server))
@@ -245,11 +311,13 @@ impl Sender {
 
     /// The connection may be used again.
     pub fn put_back(self) {
-        let Carrier::One(connection) = self.carrier else {
+        let Carrier::One(connection, life) = self.carrier else {
             return;
         };
-        if !connection.sender.is_closed() && !self.pool.connector.send_proxy {
-            self.pool.idle().one.push_back((host::now(), connection));
+        let (pool, now) = (&self.pool, host::now());
+        let kept = !connection.sender.is_closed() && !pool.connector.send_proxy;
+        if kept && pool.lives(&life, now) {
+            pool.idle().one.push_back((now, life, connection));
         }
     }
 }
@@ -288,96 +356,4 @@ fn two(mut request: Request<RequestBody>, server: &str) -> Request<RequestBody> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::socket::Socket;
-    use super::*;
-    use hyper_util::rt::TokioIo;
-    use tokio::io::AsyncWriteExt as _;
-    use tokio::net::{TcpListener, TcpStream};
-
-    const PLAIN: Wanted = Wanted {
-        visitor: None,
-        http1: false,
-        again: true,
-    };
-    const FORM: Wanted = Wanted {
-        again: false,
-        ..PLAIN
-    };
-
-    /// A pool of connections to a listener that takes whoever comes, and says nothing.
-    async fn pool() -> (TcpListener, Arc<Pool>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = ServerAddress {
-            host: "127.0.0.1".to_owned(),
-            port: listener.local_addr().unwrap().port(),
-            tls: false,
-        };
-        let connector = Connector {
-            address,
-            tls: None,
-            send_proxy: false,
-        };
-        (listener, Pool::new(connector, Span::secs(4), Span(100)))
-    }
-
-    fn age(pool: &Pool, by: Span) {
-        for (since, _) in &mut pool.idle().one {
-            *since = host::now() - by;
-        }
-    }
-
-    #[tokio::test]
-    async fn what_must_not_be_sent_twice_wants_a_fresh_connection() {
-        let (_listener, pool) = pool().await;
-        pool.connect(PLAIN).await.unwrap().put_back();
-        let young = pool.take(FORM).await.unwrap();
-        assert!(young.reused);
-        young.put_back();
-        age(&pool, FRESH);
-        assert!(!pool.take(FORM).await.unwrap().reused);
-        assert!(pool.take(PLAIN).await.unwrap().reused);
-    }
-
-    #[tokio::test]
-    async fn a_kept_connection_that_is_never_ready_holds_nobody_up() {
-        let (listener, pool) = pool().await;
-        let address = listener.local_addr().unwrap();
-        let socket = Socket::new(TcpStream::connect(address).await.unwrap());
-        let (ours, _theirs) = tokio::io::duplex(64);
-        // Nobody drives it.
-        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(ours));
-        let (sender, _connection) = handshake.await.unwrap();
-        let stuck = Http1 { sender, socket };
-        pool.idle().one.push_back((host::now(), stuck));
-        let taken = tokio::time::timeout(Span::secs(5).into(), pool.take(PLAIN)).await;
-        assert!(!taken.expect("in time").unwrap().reused);
-    }
-
-    #[tokio::test]
-    async fn point_19_a_kept_connection_on_which_bytes_wait_is_not_used() {
-        let (listener, pool) = pool().await;
-        let sender = pool.connect(PLAIN).await.unwrap();
-        let (mut server, _) = listener.accept().await.unwrap();
-        let Carrier::One(connection) = &sender.carrier else {
-            panic!("HTTP/1.1 was spoken");
-        };
-        let socket = connection.socket.clone();
-        assert!(socket.is_quiet());
-        server.write_all(b"HTTP/1.1 200 OK\r\n").await.unwrap();
-        sender.put_back();
-        // The kernel has them at once; whether hyper has been told does not matter.
-        assert!(!socket.is_quiet() || pool.idle().one[0].1.sender.is_closed());
-        assert!(!pool.take(PLAIN).await.unwrap().reused);
-    }
-
-    #[tokio::test]
-    async fn what_carries_one_visitors_address_is_never_kept() {
-        let (_listener, pool) = pool().await;
-        let mut pool = Arc::into_inner(pool).unwrap();
-        pool.connector.send_proxy = true;
-        let pool = Arc::new(pool);
-        pool.connect(PLAIN).await.unwrap().put_back();
-        assert!(pool.idle().one.is_empty());
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 //! says that it has not worked on it (point 24).
 
 use crate::support::tls::{Authority, Files};
-use crate::support::{Nginx, PATIENCE, Preau};
+use crate::support::{Nginx, PATIENCE, Preau, until};
 use crate::{ask_text, assert_words, get, tables};
 use bytes::Bytes;
 use h2::Reason;
@@ -71,6 +71,27 @@ async fn a_server_without_http_2_is_spoken_to_as_before() {
     assert!(seen.iter().all(|line| line[1] == "HTTP/1.1"), "{seen:?}");
     let connections: HashSet<&str> = seen.iter().map(|line| line[2].as_str()).collect();
     assert_eq!(connections.len(), 1, "kept: {seen:?}");
+}
+
+#[tokio::test]
+async fn a_busy_connection_ends_when_it_is_old() {
+    let authority = Authority::new();
+    let pair = authority.issue("ent", &[NAME], 2090);
+    let nginx = Nginx::start("ssl http2", Some(&pair), "").await;
+    let keys = format!("{}\nkeep_age = \"300ms\"", keys(&authority));
+    let preau = Preau::start(&tables(&format!("https://{}", nginx.address()), &keys)).await;
+    // Two threads have a connection each, which is never idle for long.
+    until("connections are made anew", async || {
+        assert!(ask_text(&preau, get("/")).await.contains("bonjour"));
+        let seen = nginx.seen();
+        let connections: HashSet<&str> = seen.iter().map(|line| line[2].as_str()).collect();
+        assert!(
+            seen.len() < 900,
+            "nginx itself ends a connection after 1000"
+        );
+        (connections.len() >= 5).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The real proxy: the binary, a configuration file, a folder for its state.
 
-use super::{Process, Visitor, free_port, get, until};
+use super::{Names, Process, Visitor, free_port, get, until};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::fs;
@@ -21,6 +21,7 @@ pub struct Unstarted {
     listen: SocketAddr,
     admin: SocketAddr,
     env: Vec<(&'static str, PathBuf)>,
+    names: Option<Names>,
 }
 
 /// How a proxy that would not start has ended.
@@ -52,6 +53,11 @@ impl Preau {
     /// The folder for keys and the store.
     pub fn state(&self) -> PathBuf {
         self.home.state()
+    }
+
+    /// The names that hold for it: it was started with some.
+    pub fn names(&self) -> &Names {
+        self.home.names.as_ref().expect("it has names of its own")
     }
 
     /// Bytes of memory that the process holds now.
@@ -169,6 +175,7 @@ impl Unstarted {
             listen: free_port(),
             admin: free_port(),
             env: Vec::new(),
+            names: None,
         };
         let (listen, admin) = (unstarted.listen, unstarted.admin);
         let state = unstarted.state();
@@ -181,6 +188,12 @@ impl Unstarted {
     /// It will find the file `path` in the variable `name` of its environment.
     pub fn with_env(mut self, name: &'static str, path: &Path) -> Unstarted {
         self.env.push((name, path.to_owned()));
+        self
+    }
+
+    /// These names hold for it, and no others.
+    pub fn with_names(mut self, names: Names) -> Unstarted {
+        self.names = Some(names);
         self
     }
 
@@ -239,7 +252,11 @@ impl Unstarted {
     }
 
     fn spawn(&self) -> Process {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_preau"));
+        let program = env!("CARGO_BIN_EXE_preau");
+        let mut command = match &self.names {
+            Some(names) => names.command(program),
+            None => Command::new(program),
+        };
         command
             .arg("serve")
             .arg("--config")

@@ -32,7 +32,15 @@ impl Scripted {
     pub fn start(
         script: impl Fn(&Heard, &mut TcpStream) -> bool + Send + Sync + 'static,
     ) -> Scripted {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        Scripted::at(SocketAddr::from(([127, 0, 0, 1], 0)), script)
+    }
+
+    /// The same at this address.
+    pub fn at(
+        address: SocketAddr,
+        script: impl Fn(&Heard, &mut TcpStream) -> bool + Send + Sync + 'static,
+    ) -> Scripted {
+        let listener = TcpListener::bind(address).expect("the port is free");
         let address = listener.local_addr().expect("it is bound");
         let heard = Arc::new(Mutex::new(Vec::new()));
         let log = heard.clone();

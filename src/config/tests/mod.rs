@@ -121,6 +121,8 @@ slot_queue = 0
 connect_timeout = "1s"
 response_timeout = "1h"
 keep_alive = "2s"
+keep_age = "1m"
+resolve_every = "10s"
 error_pages = "portal"
 health = { path = "/h?a=1", interval = "1s", timeout = "2s", fall = 3, probe_min = "4s", probe_max = "5s" }
 [[portal]]
@@ -226,6 +228,8 @@ fn every_key_of_a_portal_is_read() {
     assert_eq!(portal.connect_timeout, Span::secs(1));
     assert_eq!(portal.response_timeout, Span::mins(60));
     assert_eq!(portal.keep_alive, Span::secs(2));
+    assert_eq!(portal.keep_age, Span::mins(1));
+    assert_eq!(portal.resolve_every, Span::secs(10));
     assert_eq!(portal.error_pages, ErrorPages::Portal);
     let health = &portal.health;
     assert_eq!((health.path.as_str(), health.fall), ("/h?a=1", 3));
