@@ -5,16 +5,13 @@
 
 use super::canonical::Asked;
 use super::door::Door;
+use super::fetch::SEC_FETCH_SITE;
 use super::passing;
 use crate::config::{RequestSet, Seen};
 use crate::room::{Ask, Visitor};
 use crate::upstream::Claim;
-use http::header::{
-    ACCESS_CONTROL_REQUEST_METHOD, COOKIE, HOST, HeaderMap, HeaderName, ORIGIN, REFERER,
-};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, COOKIE, HOST, HeaderMap, ORIGIN, REFERER};
 use http::{HeaderValue, Method, Request};
-
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What a request is.
 pub(super) struct Flow {

@@ -3,11 +3,12 @@
 //! [`serve`] accepts connections on one thread; `connection` is what happens on one of them, after
 //! its `handshake` over TLS, and `http2` if that is spoken (with `taking`, how an answer is taken); [`request::answer`] is the way of a
 //! request, top to bottom. Around it: `redirect` (from http to https), `canonical` (one reading of
-//! a request, or a refusal), `origin` and `proxy` (where it comes from), `sift` (what it may
-//! not say), `door` (a room and what
-//! belongs to it), `own` (`/.preau/`), `flow` (what a request is to its room; `passing`, who wants nothing), `entering` (who is
-//! let in), `forward` (to the portal and back), `fields` (header fields on that way), `tunnel` and
-//! `lasting` (what goes on after an answer), `reply` (our own answers), `page` (their words),
+//! a request, or a refusal), `origin` and `proxy` (where it comes from), `sift` (what it may not
+//! say), `door` (a room and what belongs to it), `own` (`/.preau/`), `flow` (what a request is to
+//! its room), `passing` (who wants nothing there), `entering` (who is let in), `forward` (to the
+//! portal and back), `fields` (header fields on that way), `tunnel` and `lasting` (what goes on
+//! after an answer), `reply` (our own answers), `manner` (a page, or JSON), `fetch` (what browsers
+//! say of a request), `page` (words),
 //! `written` (the store), `access`, `json`, `digits` and `lines` (the log).
 //!
 //! The socket: `stream` (the bytes), `wire` (what stands between them and hyper), [`guard`] (where
@@ -27,6 +28,7 @@ mod door;
 mod draw;
 mod entering;
 mod farewell;
+mod fetch;
 mod fields;
 mod flow;
 mod forward;
@@ -40,6 +42,7 @@ mod json;
 mod lanes;
 mod lasting;
 mod lines;
+mod manner;
 mod mark;
 mod origin;
 mod own;

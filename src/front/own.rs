@@ -4,11 +4,12 @@ use super::body::Body;
 use super::classes;
 use super::door::{Door, House};
 use super::draw::{self, Draw};
+use super::fetch::SEC_FETCH_SITE;
 use super::page::{RefusalKind, Said};
 use super::reply::{self, Manner, WaitSeconds};
 use crate::host;
 use crate::room::{Mode, Standing, Ticket, Visitor, Waiting};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, SET_COOKIE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, SET_COOKIE};
 use http::{HeaderValue, Method, Response};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -16,8 +17,6 @@ use std::sync::Arc;
 
 /// What our addresses begin with.
 pub const PREFIX: &str = "/.preau/";
-
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// `/.preau/status`: the members are part of the public surface.
 #[derive(Serialize)]

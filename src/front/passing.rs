@@ -4,12 +4,11 @@
 //! A guess is turned away, for the browser asks anew when it is needed. The others pass while there is
 //! room, and are turned away while there is none: whoever says one of these names gains nothing.
 
+use super::fetch::{self, SEC_FETCH_DEST};
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, RANGE, USER_AGENT};
 use http::{HeaderValue, Method, Request};
 
 const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// Where browsers say that they only guess: today's field, that of Chromium and WebKit before, that
 /// of WebKit's pictures of pages (and of Facebook's application), that of Firefox before.
@@ -124,7 +123,7 @@ fn is_beside(path: &str, headers: &HeaderMap) -> bool {
     {
         return BESIDE.contains(&destination);
     }
-    if bytes(SEC_FETCH_MODE) == Some(b"navigate") {
+    if fetch::is_navigation(headers) {
         return false;
     }
     let accept = bytes(ACCEPT).unwrap_or_default();

@@ -3,6 +3,7 @@
 use super::body::Body;
 use super::door::{Door, House};
 use super::draw;
+pub use super::manner::Manner;
 use super::page::{CONTENT_SECURITY_POLICY, Lang, Outlook, RefusalKind, RefusalView, WaitingView};
 use crate::calendar::reading;
 use crate::host;
@@ -10,11 +11,10 @@ use crate::room::{Promise, Waiting};
 use crate::time::Span;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCEPT_LANGUAGE, ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE,
-    CONTENT_SECURITY_POLICY as CSP, CONTENT_TYPE, HeaderMap, HeaderName, REFERRER_POLICY,
-    RETRY_AFTER, SET_COOKIE, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY as CSP, CONTENT_TYPE,
+    HeaderMap, HeaderName, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 /// Whoever finds a door closed is asked to come back after this long at most, even if it opens later:
@@ -22,8 +22,6 @@ use serde::Serialize;
 const CLOSED_MAX: Span = Span::mins(24 * 60);
 /// Those who find it closed are spread over this much after it opens.
 const CLOSED_SPREAD: Span = Span::mins(2);
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
 
 /// Bytes that our JSON rarely exceeds.
@@ -31,17 +29,6 @@ const JSON_BYTES: usize = 512;
 
 /// The methods that are named to those who ask.
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-
-/// How the asker wants to be answered.
-#[derive(Clone, Copy, Debug)]
-pub struct Manner {
-    /// A page is wanted; otherwise JSON.
-    pub page: bool,
-    /// The visitor's language.
-    pub lang: Lang,
-    /// The request was not a GET or HEAD: it must not be repeated as one.
-    pub form: bool,
-}
 
 /// A promise in the public surface.
 #[derive(Serialize)]
@@ -84,67 +71,6 @@ pub fn proof(proof: String) -> Response<Body> {
     headers.insert(CONTENT_TYPE, bytes);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-impl Manner {
-    /// What the request's fields say about it.
-    pub fn of(method: &Method, headers: &HeaderMap) -> Manner {
-        let text = |name| {
-            headers
-                .get(name)
-                .and_then(|value: &HeaderValue| value.to_str().ok())
-        };
-        Manner {
-            page: wants_page(method, headers),
-            lang: Lang::from_accept_language(text(&ACCEPT_LANGUAGE)),
-            form: !matches!(*method, Method::GET | Method::HEAD),
-        }
-    }
-
-    /// The same at a door that knows `apps` by parts of their user agents: they want no page.
-    pub fn for_apps(self, apps: &[String], headers: &HeaderMap) -> Manner {
-        let agent = headers
-            .get(USER_AGENT)
-            .and_then(|value| value.to_str().ok());
-        let app = agent.is_some_and(|agent| apps.iter().any(|app| agent.contains(app)));
-        Manner {
-            page: self.page && !app,
-            ..self
-        }
-    }
-}
-
-/// Whether a page is wanted: never HTML to an app, to a script, or to a WebDAV client.
-fn wants_page(method: &Method, headers: &HeaderMap) -> bool {
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    if !matches!(*method, Method::GET | Method::HEAD | Method::POST)
-        || headers.contains_key(REQUESTED_WITH)
-    {
-        return false;
-    }
-    match text(&SEC_FETCH_DEST) {
-        Some("document" | "iframe" | "frame" | "embed" | "object") => true,
-        Some(_) => false,
-        None => {
-            let accept = text(&ACCEPT).unwrap_or("");
-            quality(accept, "text/html") > quality(accept, "application/json")
-        }
-    }
-}
-
-/// The weight that an `Accept` field gives to a type it names (RFC 9110 §12.5.1); wildcards do
-/// not count, because what sends only them is seldom a browser that wants a page.
-fn quality(accept: &str, media: &str) -> f32 {
-    accept
-        .split(',')
-        .filter_map(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            let named = parts.next()?.eq_ignore_ascii_case(media);
-            let weight = parts.find_map(|part| part.strip_prefix("q="));
-            let weight = weight.and_then(|q| q.parse().ok()).unwrap_or(1.0);
-            named.then_some(weight)
-        })
-        .fold(0.0, f32::max)
 }
 
 /// The waiting answer of the public surface.
@@ -410,44 +336,5 @@ mod tests {
         assert_eq!(retry(Span::ZERO).min(), Some(1));
         let year = Span::mins(366 * 24 * 60);
         assert_eq!(retry(year).max(), Some(24 * 3_600 + 120));
-    }
-
-    fn page(fields: &[(&'static str, &str)]) -> bool {
-        let mut headers = HeaderMap::new();
-        for (name, value) in fields {
-            headers.insert(*name, value.parse().unwrap());
-        }
-        wants_page(&Method::GET, &headers)
-    }
-
-    #[test]
-    fn a_page_for_browsers_and_json_for_everybody_else() {
-        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
-        assert!(page(&[("accept", browser)]));
-        assert!(page(&[("accept", browser), ("sec-fetch-dest", "document")]));
-        assert!(!page(&[("accept", browser), ("sec-fetch-dest", "empty")]));
-        assert!(!page(&[("accept", "*/*"), ("sec-fetch-dest", "image")]));
-        assert!(!page(&[
-            ("accept", browser),
-            ("x-requested-with", "XMLHttpRequest")
-        ]));
-        assert!(!page(&[("accept", "application/json, text/html;q=0.5")]));
-        assert!(!page(&[("accept", "*/*")]));
-        assert!(!page(&[]));
-        let dav = Method::from_bytes(b"PROPFIND").unwrap();
-        let mut headers = HeaderMap::new();
-        headers.insert("accept", browser.parse().unwrap());
-        assert!(!wants_page(&dav, &headers));
-    }
-
-    #[test]
-    fn no_page_for_the_apps_of_a_room() {
-        let mut headers = HeaderMap::new();
-        headers.insert("accept", "text/html".parse().unwrap());
-        headers.insert("user-agent", "Android X-APP=mobile 4".parse().unwrap());
-        let manner = Manner::of(&Method::GET, &headers);
-        assert!(manner.for_apps(&[], &headers).page);
-        assert!(manner.for_apps(&["mirall/".into()], &headers).page);
-        assert!(!manner.for_apps(&["X-APP=mobile".into()], &headers).page);
     }
 }
