@@ -4,7 +4,11 @@ mod support;
 
 use http::StatusCode;
 use std::collections::HashSet;
-use support::{Portal, Preau, until};
+use std::io::Write as _;
+use std::sync::{Mutex, mpsc};
+use support::{Portal, Preau, Scripted, get, one_room, until};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 /// The tables of one portal with these servers, and one room.
 fn tables(servers: &[&Portal], portal: &str) -> String {
@@ -119,6 +123,53 @@ async fn a_visitor_who_goes_frees_slot_and_server() {
         preau.visitor("bilal", "ent").get("/").await.status,
         StatusCode::OK
     );
+}
+
+#[tokio::test]
+async fn whoever_leaves_the_queue_for_a_slot_is_not_in_it_and_never_reaches_the_portal() {
+    let (let_go, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let portal = Scripted::start(move |heard, stream| {
+        if heard.path() == "/tenu" {
+            let _ = held.lock().expect("one at a time").recv();
+        }
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nbonjour";
+        stream.write_all(answer).is_ok()
+    });
+    let room = "mode = \"open\"";
+    let tables = one_room(&portal.url(), room).replace(
+        "slots = 6",
+        "slots = 1\nslot_queue = 2\nslot_wait = \"10m\"",
+    );
+    let preau = Preau::start(&tables).await;
+    let to = preau.address();
+    let slow = tokio::spawn(async move { get(to, "/tenu").await });
+    busy(&preau, 1.0, 0.0).await;
+    let mut leaving = Vec::new();
+    for (place, request) in (1..).zip([
+        "GET /parti HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /parti HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
+    ]) {
+        let mut stream = TcpStream::connect(to).await.expect("the proxy listens");
+        let sent = stream.write_all(request.as_bytes()).await;
+        sent.expect("it is taken");
+        busy(&preau, 1.0, f64::from(place)).await;
+        leaving.push(stream);
+    }
+    // There is no room for another, until they have gone.
+    let refused = get(to, "/trop").await.expect("an answer");
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    drop(leaving);
+    busy(&preau, 1.0, 0.0).await;
+    let patient = tokio::spawn(async move { get(to, "/reste").await });
+    busy(&preau, 1.0, 1.0).await;
+    let_go.send(()).expect("the portal waits for it");
+    for answer in [slow, patient] {
+        let answer = answer.await.expect("it does not panic").expect("an answer");
+        assert_eq!(answer.status, StatusCode::OK);
+    }
+    let heard: Vec<String> = portal.heard().iter().map(|heard| heard.path()).collect();
+    assert_eq!(heard, ["/tenu", "/reste"]);
 }
 
 #[tokio::test]

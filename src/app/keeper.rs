@@ -35,6 +35,7 @@ pub async fn keep(house: &Arc<House>) {
             .filter(|door| door.config.portal == index)
             .cloned()
             .collect();
+        tokio::spawn(portal.clone().free_slots());
         tokio::spawn(tell(portal.clone(), doors.clone()));
         tokio::spawn(bearing::look(portal.clone(), doors));
         for server in 0..portal.config().servers.len() {

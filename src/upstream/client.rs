@@ -83,7 +83,6 @@ impl Client {
     /// those who wait: to be called once a second.
     pub fn prune(&self) {
         self.pools.iter().for_each(|pool| pool.prune());
-        self.portal.settle();
         self.readers.look(self.portal.is_short());
     }
 
@@ -220,8 +219,8 @@ impl Client {
         wants: Wants,
     ) -> Result<Answer, Lost> {
         let progress = request.body().progress();
-        slot.works(true);
         let answer = {
+            let _working = Working(&mut slot, &progress);
             let answer = std::pin::pin!(sender.send(request));
             in_time(answer, &progress, self.portal.config.response_timeout).await
         };
@@ -305,6 +304,16 @@ impl Client {
         };
         (self.portal).request_ended(slot.server(), Outcome::Failed, || why.into());
         failure
+    }
+}
+
+/// The server works on a request, whether somebody waits for the answer or not; but on no half of
+/// one.
+struct Working<'a>(&'a mut Slot, &'a Progress);
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.0.works(self.1.ended());
     }
 }
 

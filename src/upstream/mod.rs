@@ -212,9 +212,10 @@ impl Portal {
             .await;
     }
 
-    /// Frees slots that are not needed any longer.
-    fn settle(&self) {
-        self.slots.hand_on();
+    /// Frees the slots of those who left as soon as their answers would have come, for as long as
+    /// the program runs.
+    pub async fn free_slots(self: Arc<Self>) {
+        self.slots.free_on_time().await;
     }
 
     /// Whether anybody waits for a slot.
@@ -314,8 +315,8 @@ impl Portal {
             Ok(Turn::Now(slot)) => Ok(slot),
             Ok(Turn::Later(turn)) => {
                 match tokio::time::timeout(self.config.slot_wait.into(), turn).await {
-                    Ok(Ok(slot)) => Ok(slot),
-                    Ok(Err(_)) => Err(Failure::Down),
+                    Ok(Some(slot)) => Ok(slot),
+                    Ok(None) => Err(Failure::Down),
                     Err(_) => Err(busy()),
                 }
             }

@@ -14,8 +14,10 @@
 //! last comes first. Whoever has waited for so long is about to give up; to begin with them would be
 //! work for nobody, and a queue that never gets shorter (adaptive LIFO: Maurer, "Fail at Scale", 2015).
 //!
+//! *Who leaves the queue* is out of it at once: there is nobody in it who does not wait.
+//!
 //! *Who leaves before the answer* is worked for all the same: no portal stops at once. So their slot
-//! is kept until the answer would have come.
+//! is kept until the answer would have come, and no longer ([`Slots::free_on_time`]).
 //!
 //! A slot whose visitor takes the answer slowly can be [lent](Slot::lend): the portal has done its
 //! work, and only its connection is still held.
@@ -24,12 +26,16 @@ use crate::host;
 use crate::time::{Millis, Span};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::oneshot;
+use std::task::{Context, Poll, ready};
+use tokio::sync::{Notify, oneshot};
 
 /// A portal's slots.
 pub struct Slots {
     state: Mutex<State>,
+    /// A slot of somebody who left is to be freed, sooner than all others.
+    sooner: Notify,
 }
 
 struct State {
@@ -40,8 +46,10 @@ struct State {
     in_flight: u32,
     lent: u32,
     servers: Vec<ServerState>,
-    /// In the order in which they are served; see [`Claim`].
+    /// In the order in which they are served (see [`Claim`]); each by number.
     waiting: [VecDeque<Waiter>; CLAIMS.len()],
+    /// How many have ever waited.
+    numbers: u64,
     /// Slots of those who left: the server, and until when it works on.
     left: BinaryHeap<Reverse<(Millis, usize)>>,
     /// Where the search for a server begins, so that equals take turns.
@@ -69,6 +77,7 @@ pub const CONNECTIONS_PER_SLOT: u64 = 2 + LENT_PER_SLOT as u64;
 
 /// Somebody in the queue, and since when.
 struct Waiter {
+    number: u64,
     slot: oneshot::Sender<Slot>,
     since: Millis,
 }
@@ -118,8 +127,19 @@ pub struct Usage {
 pub enum Turn {
     /// There was one free.
     Now(Slot),
-    /// It will come by this channel; dropping it leaves the queue.
-    Later(oneshot::Receiver<Slot>),
+    /// It is waited for.
+    Later(Place),
+}
+
+/// A place in the queue: it becomes the slot, or nothing when no server is up any more. Dropping it
+/// leaves the queue.
+pub struct Place {
+    slots: Arc<Slots>,
+    claim: Claim,
+    number: u64,
+    slot: oneshot::Receiver<Slot>,
+    /// It is in the queue, as far as it knows.
+    waits: bool,
 }
 
 impl Slots {
@@ -145,9 +165,11 @@ impl Slots {
                 lent: 0,
                 servers,
                 waiting: Default::default(),
+                numbers: 0,
                 left: BinaryHeap::new(),
                 turn: 0,
             }),
+            sooner: Notify::new(),
         })
     }
 
@@ -163,7 +185,12 @@ impl Slots {
     /// When no server is up or the queue is full.
     pub fn ask(self: &Arc<Slots>, claim: Claim, now: Millis) -> Result<Turn, NoSlot> {
         let mut state = self.lock();
-        state.settle(now);
+        if state.settle(now) && !state.nobody_waits() {
+            // What has become free is theirs who have waited for it.
+            drop(state);
+            self.hand_on();
+            state = self.lock();
+        }
         if state.servers.iter().all(|server| !server.up) {
             return Err(NoSlot::Down);
         }
@@ -174,18 +201,24 @@ impl Slots {
             let in_flight = state.in_flight;
             return Ok(Turn::Now(self.slot(server, in_flight)));
         }
-        let queue_max = state.queue_max;
-        let queue = &mut state.waiting[claim as usize];
-        queue.retain(|waiter| !waiter.slot.is_closed());
-        if queue.len() >= queue_max {
+        if state.waiting[claim as usize].len() >= state.queue_max {
             return Err(NoSlot::QueueFull);
         }
+        state.numbers += 1;
+        let number = state.numbers;
         let (sender, receiver) = oneshot::channel();
-        queue.push_back(Waiter {
+        state.waiting[claim as usize].push_back(Waiter {
+            number,
             slot: sender,
             since: now,
         });
-        Ok(Turn::Later(receiver))
+        Ok(Turn::Later(Place {
+            slots: self.clone(),
+            claim,
+            number,
+            slot: receiver,
+            waits: true,
+        }))
     }
 
     /// A server went down or came up. When the last one goes, those who wait are told at once.
@@ -206,9 +239,7 @@ impl Slots {
             limit: state.limit,
             in_flight: state.in_flight,
             lent: state.lent,
-            waiting: (state.waiting.iter().flatten())
-                .filter(|waiter| !waiter.slot.is_closed())
-                .count(),
+            waiting: state.waiting.iter().map(VecDeque::len).sum(),
             servers: (state.servers.iter())
                 .map(|server| (server.up, server.in_flight))
                 .collect(),
@@ -227,9 +258,26 @@ impl Slots {
         }
     }
 
-    /// Whether anybody waits, as far as is known.
+    /// Frees each slot of somebody who left at the moment when the answer would have come; never
+    /// ends.
+    pub async fn free_on_time(self: &Arc<Slots>) {
+        loop {
+            let sooner = self.sooner.notified();
+            let first = self.lock().left.peek().map(|it| it.0.0);
+            let Some(first) = first else {
+                sooner.await;
+                continue;
+            };
+            let wait = first.since(host::now());
+            if tokio::time::timeout(wait.into(), sooner).await.is_err() {
+                self.hand_on();
+            }
+        }
+    }
+
+    /// Whether anybody waits.
     pub fn is_short(&self) -> bool {
-        !self.lock().waiting.iter().all(VecDeque::is_empty)
+        !self.lock().nobody_waits()
     }
 
     fn give_back(self: &Arc<Slots>, slot: &Slot) {
@@ -239,11 +287,15 @@ impl Slots {
             return;
         }
         if slot.working && slot.expected > host::now() {
+            let first = state.left.peek().map(|it| it.0.0);
+            if first.is_none_or(|first| slot.expected < first) {
+                self.sooner.notify_one();
+            }
             state.left.push(Reverse((slot.expected, slot.server)));
             return;
         }
         state.free(slot.server);
-        let nobody = state.waiting.iter().all(VecDeque::is_empty);
+        let nobody = state.nobody_waits();
         drop(state);
         if !nobody {
             self.hand_on();
@@ -253,8 +305,7 @@ impl Slots {
     /// How long the first of those inside who wait has waited.
     pub fn head(&self, now: Millis) -> Span {
         let state = self.lock();
-        let mut queue = state.waiting[Claim::Inside as usize].iter();
-        let first = queue.find(|waiter| !waiter.slot.is_closed());
+        let first = state.waiting[Claim::Inside as usize].front();
         first.map_or(Span::ZERO, |waiter| now.since(waiter.since))
     }
 
@@ -280,11 +331,7 @@ impl State {
     fn next(&mut self, now: Millis) -> Option<(oneshot::Sender<Slot>, usize, u32)> {
         self.settle(now);
         for claim in CLAIMS {
-            let queue = &mut self.waiting[claim as usize];
-            while queue.front().is_some_and(|it| it.slot.is_closed()) {
-                queue.pop_front();
-            }
-            if !queue.is_empty()
+            if !self.waiting[claim as usize].is_empty()
                 && let Some(server) = self.take(claim)
             {
                 let queue = &mut self.waiting[claim as usize];
@@ -299,13 +346,27 @@ impl State {
         None
     }
 
-    /// Frees what need not be kept any longer.
-    fn settle(&mut self, now: Millis) {
+    fn nobody_waits(&self) -> bool {
+        self.waiting.iter().all(VecDeque::is_empty)
+    }
+
+    /// Whoever has this number waits no more.
+    fn leave(&mut self, claim: Claim, number: u64) {
+        let queue = &mut self.waiting[claim as usize];
+        if let Ok(at) = queue.binary_search_by_key(&number, |waiter| waiter.number) {
+            queue.remove(at);
+        }
+    }
+
+    /// Frees what need not be kept any longer. Returns whether there was anything.
+    fn settle(&mut self, now: Millis) -> bool {
+        let before = self.in_flight;
         while let Some(Reverse((_, server))) = self.left.peek().filter(|it| it.0.0 <= now) {
             let server = *server;
             self.left.pop();
             self.free(server);
         }
+        self.in_flight < before
     }
 
     fn free(&mut self, server: usize) {
@@ -401,6 +462,24 @@ impl Slot {
         self.server = self.slots.lock().change(self.server, self.lent)?;
         self.slots.hand_on();
         Some(self)
+    }
+}
+
+impl Future for Place {
+    type Output = Option<Slot>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Slot>> {
+        let slot = ready!(Pin::new(&mut self.slot).poll(context));
+        self.waits = false;
+        Poll::Ready(slot.ok())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.waits {
+            self.slots.lock().leave(self.claim, self.number);
+        }
     }
 }
 

@@ -1,6 +1,14 @@
 //! Who gets a slot, and when.
 
 use super::*;
+use oneshot::error::TryRecvError;
+use std::time::Duration;
+
+impl Place {
+    fn try_recv(&mut self) -> Result<Slot, TryRecvError> {
+        self.slot.try_recv()
+    }
+}
 
 fn now(slots: &Arc<Slots>) -> Slot {
     match slots.ask(Claim::Inside, host::now()) {
@@ -9,9 +17,9 @@ fn now(slots: &Arc<Slots>) -> Slot {
     }
 }
 
-fn later(slots: &Arc<Slots>) -> oneshot::Receiver<Slot> {
+fn later(slots: &Arc<Slots>) -> Place {
     match slots.ask(Claim::Inside, host::now()) {
-        Ok(Turn::Later(receiver)) => receiver,
+        Ok(Turn::Later(place)) => place,
         _ => panic!("no slot was free"),
     }
 }
@@ -131,7 +139,7 @@ fn a_long_queue_is_served_from_its_end() {
     let slots = Slots::new(1, None, 10, 1);
     let first = now(&slots);
     let ask = |at: Millis| match slots.ask(Claim::Inside, at) {
-        Ok(Turn::Later(receiver)) => receiver,
+        Ok(Turn::Later(place)) => place,
         _ => panic!("no slot was free"),
     };
     let now = host::now();
@@ -143,25 +151,91 @@ fn a_long_queue_is_served_from_its_end() {
 }
 
 #[test]
-fn whoever_left_the_queue_holds_nobody_up() {
-    let slots = Slots::new(1, Some(1), 10, 1);
+fn whoever_left_the_queue_is_not_in_it() {
+    let slots = Slots::new(1, Some(1), 6, 1);
     let first = now(&slots);
-    let gone: Vec<_> = (0..5).map(|_| later(&slots)).collect();
-    let mut last = later(&slots);
+    let mut gone: Vec<_> = (0..6).map(|_| later(&slots)).collect();
+    let mut patient = gone.remove(3);
+    assert_eq!((slots.usage().waiting, slots.is_short()), (6, true));
     drop(gone);
+    assert_eq!(slots.usage().waiting, 1);
+    // Their places are others' now.
+    let others: Vec<_> = (0..5).map(|_| later(&slots)).collect();
+    assert!(matches!(
+        slots.ask(Claim::Inside, host::now()),
+        Err(NoSlot::QueueFull)
+    ));
+    drop(others);
     drop(first);
+    assert!(patient.try_recv().is_ok());
+    assert_eq!((slots.usage().in_flight, slots.is_short()), (0, false));
+}
+
+#[test]
+fn how_long_the_first_has_waited_is_not_how_long_the_dead_would_have() {
+    let slots = Slots::new(1, None, 10, 1);
+    let _held = now(&slots);
+    let now = host::now();
+    let ask = |at: Millis| match slots.ask(Claim::Inside, at) {
+        Ok(Turn::Later(place)) => place,
+        _ => panic!("no slot was free"),
+    };
+    let old = ask(now - Span::secs(60));
+    let _fresh = ask(now - Span::secs(1));
+    assert_eq!(slots.head(now), Span::secs(60));
+    drop(old);
+    assert_eq!(slots.head(now), Span::secs(1));
+}
+
+#[test]
+fn whoever_asks_first_after_a_slot_is_free_does_not_keep_it_from_those_who_wait() {
+    let slots = Slots::new(1, None, 10, 1);
+    let mut slot = now(&slots);
+    slot.expect(host::now() + Span(20));
+    slot.works(true);
+    drop(slot);
+    let mut waiting = later(&slots);
+    std::thread::sleep(Duration::from_millis(40));
+    let mut last = later(&slots);
+    assert!(waiting.try_recv().is_ok(), "it is free, and theirs");
     assert!(last.try_recv().is_ok());
-    assert_eq!(slots.usage().in_flight, 0);
+}
+
+#[tokio::test]
+async fn the_slot_of_somebody_who_left_is_free_when_the_answer_would_have_come() {
+    let slots = Slots::new(2, None, 10, 1);
+    let left = |after: Span| {
+        let mut slot = now(&slots);
+        slot.expect(host::now() + after);
+        slot.works(true);
+        slot
+    };
+    let (late, soon) = (left(Span::mins(60)), left(Span(50)));
+    let (first, second) = (later(&slots), later(&slots));
+    let timer = slots.clone();
+    let timer = tokio::spawn(async move { timer.free_on_time().await });
+    drop(late);
+    tokio::task::yield_now().await;
+    // The timer waits for the late one by now: this one comes before.
+    drop(soon);
+    let slot = tokio::time::timeout(Duration::from_secs(30), first).await;
+    drop(
+        slot.expect("nobody else has it freed")
+            .expect("the server is up"),
+    );
+    let slot = tokio::time::timeout(Duration::from_secs(30), second).await;
+    assert!(slot.expect("it was given back").is_some());
+    timer.abort();
 }
 
 #[test]
 fn a_slot_nobody_received_comes_back() {
     let slots = Slots::new(1, Some(1), 10, 1);
     let first = now(&slots);
-    let receiver = later(&slots);
+    let place = later(&slots);
     drop(first);
     assert_eq!(slots.usage().in_flight, 1);
-    drop(receiver);
+    drop(place);
     assert_eq!(slots.usage().in_flight, 0);
 }
 
@@ -208,10 +282,7 @@ fn a_full_queue_and_a_dead_portal_say_so() {
         slots.ask(Claim::Inside, host::now()),
         Err(NoSlot::Down)
     ));
-    assert_eq!(
-        waiting.try_recv().err(),
-        Some(oneshot::error::TryRecvError::Closed)
-    );
+    assert_eq!(waiting.try_recv().err(), Some(TryRecvError::Closed));
 }
 
 #[test]
