@@ -17,7 +17,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use http::HeaderMap;
 use jiff::tz::TimeZone;
 use prometheus::IntCounter;
-use std::hash::Hash;
+use std::hash::{Hash, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -28,6 +28,9 @@ use tokio_util::task::TaskTracker;
 const CODES_PER_MINUTE: u32 = 300;
 /// … and by one visitor.
 const CODES_OF_VISITOR: u32 = 6;
+
+/// Checks of monitors a minute from one address; more are those of a newcomer.
+const CHECKS_PER_MINUTE: u32 = 240;
 
 /// The index of no rule.
 const NO_RULE: usize = usize::MAX;
@@ -52,10 +55,13 @@ pub struct House {
     pub(super) zone: TimeZone,
     pub(super) crowd: Crowd,
     pub(super) dropped: Dropped,
+    /// Tells clients apart; with a key of its own in each process.
+    pub(super) faces: RandomState,
     draining: AtomicBool,
     routes: Routes,
     newcomers: DefaultKeyedRateLimiter<u128>,
     callbacks: DefaultKeyedRateLimiter<u128>,
+    checks: DefaultKeyedRateLimiter<u128>,
     codes: DefaultKeyedRateLimiter<u128>,
     codes_of_visitors: DefaultKeyedRateLimiter<(u32, u64)>,
     rejected: Vec<IntCounter>,
@@ -147,6 +153,7 @@ impl House {
             routes: Routes::new(&config.rooms),
             newcomers: rate(limits.tickets_per_minute, limits.tickets_burst),
             callbacks: rate(limits.callbacks_per_minute, limits.callbacks_burst),
+            checks: rate(CHECKS_PER_MINUTE, CHECKS_PER_MINUTE),
             codes: rate(CODES_PER_MINUTE, CODES_PER_MINUTE),
             codes_of_visitors: rate(CODES_OF_VISITOR, CODES_OF_VISITOR),
             rejected: (Rejected::NAMES.iter())
@@ -160,6 +167,7 @@ impl House {
             zone: config.time_zone.clone(),
             crowd: Crowd::default(),
             dropped: Dropped::new(&metrics),
+            faces: RandomState::new(),
             draining: AtomicBool::new(false),
             doors,
             portals,
@@ -202,6 +210,11 @@ impl House {
         self.speaks_for_many(address, proven) || self.callbacks.check_key(&network(address)).is_ok()
     }
 
+    /// Whether one more monitor at this address may look now, beside those who come in.
+    pub(super) fn may_check(&self, address: IpAddr, proven: bool) -> bool {
+        self.speaks_for_many(address, proven) || self.checks.check_key(&network(address)).is_ok()
+    }
+
     /// Whether the visitor `number` may try one more code of a class. An address is no visitor's own:
     /// a school is one; so it is counted whoever speaks for it.
     pub(super) fn may_try_code(&self, address: IpAddr, door: &Door, number: u64) -> bool {
@@ -222,6 +235,7 @@ impl House {
     pub fn forget_quiet_addresses(&self) {
         self.newcomers.retain_recent();
         self.callbacks.retain_recent();
+        self.checks.retain_recent();
         self.codes.retain_recent();
         self.codes_of_visitors.retain_recent();
     }

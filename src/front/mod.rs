@@ -5,10 +5,10 @@
 //! request, top to bottom. Around it: `redirect` (from http to https), `canonical` (one reading of
 //! a request, or a refusal), `origin` and `proxy` (where it comes from), `sift` (what it may not
 //! say), `door` (a room and what belongs to it), `own` (`/.preau/`), `flow` (what a request is to
-//! its room), `passing` (who wants nothing there), `entering` (who is let in), `forward` (to the
-//! portal and back), `fields` (header fields on that way), `tunnel` and `lasting` (what goes on
-//! after an answer), `reply` (our own answers), `manner` (a page, or JSON), `fetch` (what browsers
-//! say of a request), `page` (words),
+//! its room), `passing` (who wants nothing there), `checks` (who only looks), `entering` (who is let
+//! in), `forward` (to the portal and back), `fields` (header fields on that way), `tunnel` and
+//! `lasting` (what goes on after an answer), `reply` (our own answers), `shared` (who may read
+//! them), `manner` (a page, or JSON), `fetch` (what browsers say of a request), `page` (words),
 //! `written` (the store), `access`, `json`, `digits` and `lines` (the log).
 //!
 //! The socket: `stream` (the bytes), `wire` (what stands between them and hyper), [`guard`] (where
@@ -19,6 +19,7 @@ mod access;
 mod awaited;
 mod body;
 mod canonical;
+mod checks;
 mod classes;
 mod clock;
 mod connection;
@@ -53,6 +54,7 @@ mod redirect;
 mod reply;
 pub mod request;
 mod serve;
+mod shared;
 mod sift;
 mod stream;
 mod taking;

@@ -7,16 +7,21 @@ use super::draw::{self, Draw};
 use super::fetch::SEC_FETCH_SITE;
 use super::page::{RefusalKind, Said};
 use super::reply::{self, Manner, WaitSeconds};
+use super::shared;
 use crate::host;
 use crate::room::{Mode, Standing, Ticket, Visitor, Waiting};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, SET_COOKIE};
-use http::{HeaderValue, Method, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, ORIGIN, RETRY_AFTER, SET_COOKIE};
+use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What our addresses begin with.
 pub const PREFIX: &str = "/.preau/";
+/// Where whoever distributes visitors asks whether we serve; on every host, also unknown ones.
+pub const HEALTH: &str = "/.preau/health";
+/// Seconds after which a server that is being left is worth another look.
+const LEFT_RETRY: u64 = 5;
 
 /// `/.preau/status`: the members are part of the public surface.
 #[derive(Serialize)]
@@ -57,7 +62,9 @@ pub fn answer(
     };
     match (name, method, door) {
         ("status", &Method::GET | &Method::HEAD, Some(door)) => {
-            status(house, door, manner, house.visitor(door, headers))
+            let mut status = status(house, door, manner, house.visitor(door, headers));
+            shared::json(&mut status, headers.get(ORIGIN).cloned());
+            status
         }
         ("pause", &Method::GET | &Method::HEAD, Some(door)) => {
             let to = parameter(query, "to");
@@ -71,6 +78,23 @@ pub fn answer(
         (_, &Method::GET | &Method::HEAD, _) => asset(house, manner, name),
         _ => reply::refusal(house, manner, RefusalKind::MethodNotAllowed, None, None),
     }
+}
+
+/// Whether we serve: 200, or 503 once a stop has begun. It takes nothing, and asks no portal.
+pub fn health(house: &House, manner: Manner, method: &Method) -> Response<Body> {
+    if !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        return reply::refusal(house, manner, RefusalKind::MethodNotAllowed, None, None);
+    }
+    let state = |state| reply::json(&serde_json::json!({ "state": state }));
+    if !house.is_draining() {
+        return state("serving");
+    }
+    let mut response = state("draining");
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, LEFT_RETRY.into());
+    response
 }
 
 fn status(house: &House, door: &Door, manner: Manner, who: Visitor) -> Response<Body> {

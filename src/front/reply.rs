@@ -5,6 +5,7 @@ use super::door::{Door, House};
 use super::draw;
 pub use super::manner::Manner;
 use super::page::{CONTENT_SECURITY_POLICY, Lang, Outlook, RefusalKind, RefusalView, WaitingView};
+use super::shared::PROBLEM;
 use crate::calendar::reading;
 use crate::host;
 use crate::room::{Promise, Waiting};
@@ -311,7 +312,7 @@ pub fn time_of_day(house: &House) -> String {
 fn problem(status: StatusCode, content: &impl Serialize) -> Response<Body> {
     let mut response = json(content);
     *response.status_mut() = status;
-    let kind = HeaderValue::from_static("application/problem+json");
+    let kind = HeaderValue::from_static(PROBLEM);
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }

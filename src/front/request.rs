@@ -17,12 +17,13 @@ use super::page::RefusalKind;
 use super::redirect;
 use super::reply::{self, Manner};
 use super::serve::Reception;
+use super::shared;
 use super::sift::sift;
 use crate::config::Speaks;
 use crate::host;
 use crate::room::{Ask, Decision, Entry, Refusal, Ticket, Visitor};
 use crate::upstream::{self, Claim};
-use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY};
+use http::header::{CONNECTION, ORIGIN, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -50,11 +51,16 @@ pub(super) async fn answer(
     let can_close = request.version() < Version::HTTP_2;
     let mut close = house.is_draining();
     let has_body = !request.body().is_end_stream();
+    let script = request.headers().get(ORIGIN).cloned();
     let asked = match upstream::came_back(request.headers()) {
         true => Err(RefusalKind::Loop),
         false => canonical(house, &origin, &mut request),
     };
     let mut response = match asked {
+        Ok(asked) if asked.path == own::HEALTH => {
+            note(&mut logged, None, "own");
+            own::health(house, manner, request.method())
+        }
         Ok(asked) if session.is_some_and(|session| !session.serves(&asked.host)) => {
             reply::refusal(house, manner, RefusalKind::OtherConnection, None, None)
         }
@@ -74,6 +80,7 @@ pub(super) async fn answer(
             reply::refusal(house, manner, kind, None, None)
         }
     };
+    shared::problem(&mut response, script);
     // Of a body that nobody has read, the rest is not read as a request (RFC 9112 §9.6).
     close |= has_body && response.body().is_ours();
     if close && can_close {
@@ -165,10 +172,13 @@ async fn admit(
     }
 
     let met = house.meet(door, request.headers());
-    let ask = flow.ask_of(met.visitor, &request);
+    let mut ask = flow.ask_of(met.visitor, &request);
     if flow.leaves_around && !door.room().holds_seat(met.visitor) {
         // Nobody has to wait to log out.
         return pass(Around::Open, errand(Claim::Outside, None), request, logged).await;
+    }
+    if met.visitor == Visitor::Newcomer && !flow.unseen {
+        house.look_at(&mut ask, origin, request.method(), request.headers());
     }
     let lane = || lanes::of(house, door, asked, request.headers(), origin);
     match decide(house, door, met.visitor, ask, origin, lane) {

@@ -21,6 +21,7 @@ pub struct Counts {
     pub callbacks_limited: u64,
     pub no_shows: u64,
     pub passed_over: u64,
+    pub faceless: u64,
     pub ghosts: u64,
     pub abandoned: u64,
     pub revived: u64,
@@ -49,7 +50,7 @@ pub type Series = (&'static str, &'static str, fn(&Counts) -> u64);
 impl Counts {
     /// Every count.
     #[rustfmt::skip]
-    pub const SERIES: [Series; 32] = [
+    pub const SERIES: [Series; 33] = [
         ("tickets", "Tickets given out", |counts| counts.tickets),
         ("straight", "Visitors who went straight in", |counts| counts.straight),
         ("calls", "Tickets called", |counts| counts.calls),
@@ -62,6 +63,7 @@ impl Counts {
         ("callbacks_limited", "Callbacks of sign-ons beyond the rate of their address, treated as newcomers", |counts| counts.callbacks_limited),
         ("no_shows", "Calls that nobody took within the claim window", |counts| counts.no_shows),
         ("passed_over", "Tickets passed over because their poll was overdue", |counts| counts.passed_over),
+        ("faceless", "Requests of clients that keep no cookie, taken for the holder of what they were given before", |counts| counts.faceless),
         ("ghosts", "Tickets never shown again", |counts| counts.ghosts),
         ("abandoned", "Tickets given up: no poll while the place was kept", |counts| counts.abandoned),
         ("revived", "Absent tickets that came back to their place", |counts| counts.revived),

@@ -22,6 +22,13 @@ impl Room {
             || self.just_lapsed(number, now)
     }
 
+    /// Somebody shows what they hold.
+    pub(super) fn see(&mut self, who: Visitor) {
+        if let Visitor::Ticket(Ticket { number, .. }) | Visitor::Pass(Pass { number, .. }) = who {
+            self.faceless.shown(number);
+        }
+    }
+
     /// Whether this visitor is inside.
     pub fn holds_seat(&self, who: Visitor) -> bool {
         match who {
@@ -48,11 +55,11 @@ impl Room {
             return self.newcomer(ask, now, wall);
         }
         if self.entered_unseen(pass, now) {
-            return self.enter_again(number, ask, now);
+            return self.enter_again(number, true, ask, now);
         }
         if ask.work && self.just_lapsed(number, now) {
             if self.committed() < self.rules.seats.saturating_add(self.rules.reserve) {
-                return self.enter_again(number, ask, now);
+                return self.enter_again(number, true, ask, now);
             }
             if !ask.callback {
                 // The work is saved; the next page waits.
@@ -65,7 +72,7 @@ impl Room {
         }
         // Given back because nobody showed the pass: the place in line is the first.
         if self.unsaturated(self.lane_of(number)) {
-            return self.enter_again(number, ask, now);
+            return self.enter_again(number, true, ask, now);
         }
         if ask.callback {
             return self.called_back(Some(number), ask, now);
@@ -97,19 +104,34 @@ impl Room {
             // Another tab came in a moment ago, or the answer with the pass was lost on its way.
             return self.forward(number, Entry::Again, ask, now);
         }
-        let Some((waiting, shown, fresh)) = self.wait(ticket, now, wall) else {
-            return self.newcomer(ask, now, wall);
-        };
+        match self.in_line(ticket, true, ask, now, wall) {
+            Some(decision) => decision,
+            None => self.newcomer(ask, now, wall),
+        }
+    }
+
+    /// The holder of `ticket`, who has no seat: waits, or is called and comes in. `shown`: they keep
+    /// cookies. `None` if the number is over.
+    pub(super) fn in_line(
+        &mut self,
+        ticket: Ticket,
+        shown: bool,
+        ask: Ask,
+        now: Millis,
+        wall: Millis,
+    ) -> Option<Decision> {
+        let number = ticket.number;
+        let (waiting, told, fresh) = self.wait(ticket, now, wall)?;
         if ask.callback && waiting.called.is_none() {
-            return self.called_back(Some(number), ask, now);
+            return Some(self.called_back(Some(number), ask, now));
         }
         let wait = Decision::Wait {
             waiting,
-            ticket: shown,
+            ticket: told,
             fresh,
         };
         if waiting.called.is_none() || ask.takes_nothing() {
-            return wait;
+            return Some(wait);
         }
         let call = self.calls.end(number);
         if self.calls.remove(number) {
@@ -119,8 +141,8 @@ impl Room {
         self.counts.called_in += 1;
         self.estimator.called_in();
         self.line.end(number);
-        self.take_seat(number, true, now);
-        self.forward(number, Entry::Called, ask, now)
+        self.take_seat(number, shown, now);
+        Some(self.forward(number, Entry::Called, ask, now))
     }
 
     pub(super) fn newcomer(&mut self, ask: Ask, now: Millis, wall: Millis) -> Decision {
@@ -134,6 +156,9 @@ impl Room {
             self.counts.guesses += 1;
             return Decision::Refuse(Refusal::Guess);
         }
+        if let Some(decision) = self.once_more(ask, now, wall) {
+            return decision;
+        }
         if ask.callback && (!goes_in || self.refusal(lane).is_some()) {
             return self.called_back(None, ask, now);
         }
@@ -146,19 +171,21 @@ impl Room {
             self.counts.straight += 1;
             self.line.count_straight(lane);
             self.take_seat(number, false, now);
+            self.note_given(ask.client, number, now);
             if !self.open() {
                 self.counts.queue_jumps += u64::from(self.lane(lane).living() > 0);
                 self.counts.seat_overshoot += u64::from(self.overshot_by(lane));
             }
             return self.forward(number, Entry::Straight, ask, now);
         }
-        self.join(lane, now, wall)
+        self.join(lane, ask.client, now, wall)
     }
 
     /// A new ticket at the end of a lane.
-    fn join(&mut self, lane: usize, now: Millis, wall: Millis) -> Decision {
+    fn join(&mut self, lane: usize, client: Option<Client>, now: Millis, wall: Millis) -> Decision {
         self.counts.tickets += 1;
         let number = self.line.push(lane, 0);
+        self.note_given(client, number, now);
         let mut ticket = Ticket {
             number,
             issued: wall,
@@ -274,7 +301,7 @@ impl Room {
     }
 
     /// Whether whoever comes into `lane` goes straight in.
-    fn unsaturated(&self, lane: usize) -> bool {
+    pub(super) fn unsaturated(&self, lane: usize) -> bool {
         let queues = self.rules.mode == Mode::Queue && !self.calendar.lots.is_due();
         self.open() || (queues && self.portal_up && self.has_room(lane))
     }
@@ -302,14 +329,20 @@ impl Room {
         }
     }
 
-    /// Takes up a seat again, within limit and reserve.
-    fn enter_again(&mut self, number: u64, ask: Ask, now: Millis) -> Decision {
+    /// Takes up a seat again, within limit and reserve. `shown`: they keep cookies.
+    pub(super) fn enter_again(
+        &mut self,
+        number: u64,
+        shown: bool,
+        ask: Ask,
+        now: Millis,
+    ) -> Decision {
         self.counts.again += 1;
         if self.calls.remove(number) {
             self.changes.push(Change::CallEnd(number));
         }
         self.line.end(number);
-        self.take_seat(number, true, now);
+        self.take_seat(number, shown, now);
         self.forward(number, Entry::Again, ask, now)
     }
 

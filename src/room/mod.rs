@@ -24,6 +24,7 @@ mod calls;
 mod capacity;
 mod counts;
 mod entry;
+mod faceless;
 mod given;
 mod habits;
 mod histogram;
@@ -74,12 +75,13 @@ pub use scores::Figures;
 pub use shadow::Observed;
 pub use shown::Shown;
 pub use view::{
-    Ask, Decision, Entry, LaneStatus, Pass, Reason, Refusal, Standing, Status, Ticket, Visitor,
-    Waiting,
+    Ask, Client, Decision, Entry, LaneStatus, Pass, Reason, Refusal, Standing, Status, Ticket,
+    Visitor, Waiting,
 };
 
 use crate::time::{Millis, Span};
 use calls::Calls;
+use faceless::Faceless;
 use hours::Clock;
 use lanes::{Lane, Lanes};
 use opening::Calendar;
@@ -127,6 +129,7 @@ pub struct Room {
     silent: Span,
     refreshed: Millis,
     learnt_saved: Millis,
+    faceless: Faceless,
     restart: Option<Restart>,
     stretch: f64,
     changes: Vec<Change>,
@@ -161,6 +164,7 @@ impl Room {
             silent: Span::ZERO,
             refreshed: now,
             learnt_saved: now,
+            faceless: Faceless::default(),
             restart: None,
             stretch: 1.0,
             changes: Vec::new(),
@@ -209,6 +213,7 @@ impl Room {
     /// Somebody stands at the door: what is to be done?
     pub fn arrive(&mut self, who: Visitor, ask: Ask, wall: Millis) -> Decision {
         let now = self.advance(wall);
+        self.see(who);
         match who {
             Visitor::Pass(pass) => self.pass_shown(pass, ask, now, wall),
             Visitor::Ticket(ticket) => self.ticket_shown(ticket, ask, now, wall),
@@ -220,6 +225,7 @@ impl Room {
     pub fn poll(&mut self, who: Visitor, wall: Millis) -> Standing {
         let now = self.advance(wall);
         self.counts.polls += 1;
+        self.see(who);
         match who {
             Visitor::Newcomer => Standing::Outside,
             Visitor::Pass(pass) if self.seats.holds(pass.number) => {

@@ -43,6 +43,15 @@ pub struct Pass {
     pub issued: Millis,
 }
 
+/// A program at an address, which may be many visitors'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Tells it from others.
+    pub key: u64,
+    /// It is a browser: there may be many alike at one address, and they are slow to ask again.
+    pub browser: bool,
+}
+
 /// What is asked, as far as it matters to the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ask {
@@ -52,12 +61,15 @@ pub struct Ask {
     pub work: bool,
     /// A browser's guess (prefetch, prerender): takes neither ticket nor seat.
     pub guess: bool,
-    /// Nobody is there who wants to come in: a picture beside a page, the preview of a link. It
-    /// takes neither ticket nor seat, but passes while there is room.
+    /// Nobody is there who wants to come in: a picture beside a page, the preview of a link, a
+    /// monitor's look. It takes neither ticket nor seat, but passes while there is room.
     pub passing: bool,
     /// A one-time answer of a sign-on: it is never held, repeated or turned away. (Not together
     /// with `guess` or `passing`, of which nothing comes.)
     pub callback: bool,
+    /// Whose request it is, as far as that can be told of somebody who shows no cookie at all, and
+    /// could; `None`: not at all.
+    pub client: Option<Client>,
     /// The lane that a newcomer belongs to: an index into [`super::Rules::lanes`].
     pub lane: usize,
 }
@@ -70,6 +82,7 @@ impl Ask {
         guess: false,
         passing: false,
         callback: false,
+        client: None,
         lane: 0,
     };
 

@@ -1,6 +1,7 @@
 //! The room as its visitors live it: promises of the design, one by one.
 
 mod callbacks;
+mod faceless;
 mod hours;
 mod invariants;
 mod lanes;

@@ -1,0 +1,152 @@
+//! Requests of monitors, which look whether the portal answers and never come in.
+//!
+//! Without a cookie they take neither a seat nor a ticket: while the room has room they pass, and
+//! while it has none they are told so. Whoever only calls themselves a monitor gains nothing: past
+//! a line nobody goes this way, and a cookie, which every portal gives, makes them a visitor.
+
+use super::crowd::network;
+use super::door::House;
+use super::origin::Origin;
+use crate::room::{Ask, Client};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, COOKIE, HeaderMap, HeaderName, USER_AGENT};
+use http::{HeaderValue, Method};
+use std::hash::BuildHasher as _;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
+/// Parts of the user agents of known monitors, as they write them. Listed in `README.md`.
+const MONITORS: [&str; 20] = [
+    "Amazon-Route53-Health-Check-Service",
+    "Azure Traffic Manager Endpoint Monitor",
+    "Better Uptime Bot",
+    "Blackbox Exporter/",
+    "Blackbox-Exporter",
+    "Consul Health Check",
+    "Datadog/Synthetics",
+    "ELB-HealthChecker/",
+    "GoogleHC/",
+    "HetrixTools",
+    "Pingdom",
+    "Prometheus/",
+    "Site24x7",
+    "StatusCake",
+    "Uptime-Kuma/",
+    "UptimeRobot/",
+    "Zabbix",
+    "check_curl/",
+    "check_http/",
+    "kube-probe/",
+];
+
+/// Whether a request is a monitor's check: a `HEAD` or `OPTIONS`, a page for a known monitor, or a
+/// page for a client that says nothing at all of itself (HAProxy); each without any cookie.
+fn is_check(method: &Method, headers: &HeaderMap) -> bool {
+    if headers.contains_key(COOKIE) {
+        return false;
+    }
+    match *method {
+        Method::HEAD | Method::OPTIONS => true,
+        Method::GET => match headers.get(USER_AGENT) {
+            Some(agent) => is_monitor(agent),
+            None => !headers.contains_key(ACCEPT),
+        },
+        _ => false,
+    }
+}
+
+impl House {
+    /// What `ask` is, if it is a monitor's or of a client that may keep no cookies; of somebody who
+    /// shows nothing of ours.
+    pub(super) fn look_at(
+        &self,
+        ask: &mut Ask,
+        origin: &Origin,
+        method: &Method,
+        headers: &HeaderMap,
+    ) {
+        if is_check(method, headers) && self.may_check(origin.address, origin.proven) {
+            ask.passing = true;
+            ask.callback = false;
+        }
+        ask.client = self.client(origin, headers);
+    }
+
+    /// Whose request this is, if it carries no cookie although its sender could have some: an
+    /// address and a program. Nobody in particular, where one address may be everybody's, or a
+    /// browser keeps its cookies back because a page of another site has asked.
+    fn client(&self, origin: &Origin, headers: &HeaderMap) -> Option<Client> {
+        let elsewhere = headers
+            .get(SEC_FETCH_SITE)
+            .is_some_and(|it| it == "cross-site")
+            && headers
+                .get(SEC_FETCH_DEST)
+                .is_none_or(|it| it != "document");
+        if headers.contains_key(COOKIE)
+            || elsewhere
+            || self.speaks_for_many(origin.address, origin.proven)
+        {
+            return None;
+        }
+        let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
+        Some(Client {
+            key: self.faces.hash_one((network(origin.address), agent)),
+            browser: headers.contains_key(ACCEPT_LANGUAGE) || headers.contains_key(SEC_FETCH_MODE),
+        })
+    }
+}
+
+fn is_monitor(agent: &HeaderValue) -> bool {
+    let agent = agent.to_str().unwrap_or_default();
+    MONITORS.iter().any(|name| agent.contains(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(method: Method, fields: &[(&'static str, &str)]) -> bool {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.insert(*name, value.parse().unwrap());
+        }
+        is_check(&method, &headers)
+    }
+
+    #[test]
+    fn monitors_and_no_visitors() {
+        let get = |agent: &str| check(Method::GET, &[("user-agent", agent), ("accept", "*/*")]);
+        for monitor in [
+            "Mozilla/5.0+(compatible; UptimeRobot/2.0; http://www.uptimerobot.com/)",
+            "check_http/v2.3.3 (nagios-plugins 2.3.3)",
+            "kube-probe/1.29",
+            "Zabbix",
+            "Blackbox Exporter/0.25.0",
+        ] {
+            assert!(get(monitor), "{monitor}");
+        }
+        let browser = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
+        assert!(!get(browser) && !get("curl/8.5.0") && !get("rclone/v1.66.0") && !get(""));
+        // HAProxy says nothing of itself; a script that wants something does.
+        assert!(check(Method::GET, &[]) && check(Method::GET, &[("host", "a")]));
+        assert!(!check(Method::GET, &[("accept", "application/json")]));
+        assert!(check(Method::HEAD, &[("user-agent", browser)]));
+        assert!(check(Method::OPTIONS, &[]) && !check(Method::POST, &[]));
+    }
+
+    #[test]
+    fn the_readme_names_them_all() {
+        let readme = include_str!("../../README.md");
+        for name in MONITORS {
+            assert!(readme.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+
+    #[test]
+    fn whoever_keeps_cookies_is_a_visitor() {
+        let kept = ("cookie", "PHPSESSID=1");
+        assert!(!check(Method::GET, &[kept, ("user-agent", "Zabbix")]));
+        assert!(!check(Method::HEAD, &[kept]));
+    }
+}
