@@ -25,7 +25,8 @@ page.
 | `apps` | parts of user agents: they get JSON, never a page |
 
 A line is a path, after its methods and before its parameters, if only those are meant: `POST
-/auth/saml/acs`, `?ticket=ST-*` (any path). `GET` means `HEAD` as well.
+/auth/saml/acs`, `?ticket=ST-*` (any path), `POST form logoutRequest` (a small form that no browser
+sends, whose first parameter this is). `GET` means `HEAD` as well.
 ";
 
 /// Show what the presets of sign-on flows say; without a name, which there are.

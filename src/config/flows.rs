@@ -2,7 +2,7 @@
 //! are read by the same reader, so that whatever a preset says an operator could write.
 
 use super::presets::{self, Preset};
-use super::requests::{RequestSet, request};
+use super::requests::{RequestSet, call, request};
 use super::table::Table;
 use super::values::{choice, list, string};
 use std::collections::BTreeSet;
@@ -64,11 +64,12 @@ pub(super) fn read(table: &mut Table<'_>) -> Flows {
 
 /// Reads the keys that a room and a preset have in common.
 pub(super) fn lists(table: &mut Table<'_>) -> Flows {
+    let calls = RequestSet::new(table.read_or("back_channels", list(call), Vec::new()));
     let mut requests = |key| RequestSet::new(table.read_or(key, list(request), Vec::new()));
     Flows {
         presets: Vec::new(),
         open: requests("open"),
-        back_channels: requests("back_channels"),
+        back_channels: calls,
         callbacks: requests("callbacks"),
         non_renewing: requests("non_renewing"),
         logout: requests("logout"),

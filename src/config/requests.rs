@@ -8,6 +8,7 @@
 //! | `path` | a path pattern; every path if it is not written |
 //! | `method` | `"POST"`, or a list; every method if it is not written; `GET` means `HEAD` as well |
 //! | `query` | parameters that must all be there, each exactly once |
+//! | `form` | (of back-channels) the first parameter of a small form that another server posts |
 //!
 //! and a parameter is one of
 //!
@@ -18,10 +19,11 @@
 //! | `ticket=ST-*` | its value begins with `ST-` and goes on |
 //!
 //! Names and values are compared as forms decode them, byte for byte. A table must name a path or
-//! a parameter: a method alone would mean far too much.
+//! a parameter: a method alone would mean far too much. A form is read only where it may be meant
+//! (see `front::forms`); it is of method POST, whether that is written or not.
 
 use super::pattern::{PathPattern, PathSet};
-use super::table::Field;
+use super::table::{Field, Table};
 use super::values::{list, parsed};
 use http::Method;
 use std::collections::HashSet;
@@ -47,6 +49,8 @@ pub struct Seen<'a> {
     pub path: &'a str,
     /// Its query string as it came, without the question mark; empty if there is none.
     pub query: &'a str,
+    /// The name of the first parameter of its form, decoded, if that was read.
+    pub form: Option<&'a str>,
 }
 
 /// Which requests are meant; see the module for the grammar.
@@ -57,6 +61,8 @@ pub struct RequestPattern {
     /// Empty: every method.
     methods: Vec<Method>,
     query: Vec<Parameter>,
+    /// The name of the first parameter of its form; `None`: whatever its body is.
+    form: Option<Box<str>>,
 }
 
 /// What one parameter of the query must be.
@@ -84,16 +90,17 @@ impl RequestPattern {
         (self.methods.is_empty() || self.methods.iter().any(method))
             && (self.path.as_ref()).is_none_or(|path| path.matches(seen.path))
             && self.query.iter().all(|wanted| wanted.is_in(seen.query))
+            && (self.form.as_deref()).is_none_or(|form| seen.form == Some(form))
     }
 
     /// The path pattern, if nothing else is asked.
     fn path_alone(&self) -> Option<&PathPattern> {
-        let alone = self.methods.is_empty() && self.query.is_empty();
+        let alone = self.methods.is_empty() && self.query.is_empty() && self.form.is_none();
         self.path.as_ref().filter(|_| alone)
     }
 }
 
-/// `POST /auth/saml/acs`, `?ticket=ST-*`, `GET,POST /login ?a&b=1`.
+/// `POST /auth/saml/acs`, `?ticket=ST-*`, `GET,POST /login ?a&b=1`, `POST form logoutRequest`.
 impl Display for RequestPattern {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let methods: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
@@ -106,6 +113,7 @@ impl Display for RequestPattern {
         if !query.is_empty() {
             parts.push(format!("?{}", query.join("&")));
         }
+        parts.extend(self.form.as_ref().map(|form| format!("form {form}")));
         f.write_str(&parts.join(" "))
     }
 }
@@ -165,6 +173,7 @@ pub struct RequestSet {
     all: Vec<RequestPattern>,
     paths: PathSet,
     narrower: Vec<RequestPattern>,
+    forms: bool,
 }
 
 impl RequestSet {
@@ -178,6 +187,7 @@ impl RequestSet {
         RequestSet {
             paths: PathSet::new(alone.cloned().collect()),
             narrower: narrower.cloned().collect(),
+            forms: all.iter().any(|one| one.form.is_some()),
             all,
         }
     }
@@ -194,6 +204,18 @@ impl RequestSet {
     /// Whether any pattern means `seen`.
     pub fn contains(&self, seen: Seen<'_>) -> bool {
         self.paths.contains(seen.path) || self.narrower.iter().any(|one| one.matches(seen))
+    }
+
+    /// Whether a pattern that names a path means `seen`: the others mean something at every path.
+    pub fn contains_there(&self, seen: Seen<'_>) -> bool {
+        let placed = |one: &&RequestPattern| one.path.is_some();
+        self.paths.contains(seen.path)
+            || (self.narrower.iter().filter(placed)).any(|one| one.matches(seen))
+    }
+
+    /// Whether a pattern asks for what is in a form.
+    pub fn reads_forms(&self) -> bool {
+        self.forms
     }
 
     /// Whether there is no pattern.
@@ -214,15 +236,25 @@ impl RequestSet {
 
 /// One request pattern: a path, or a table.
 pub(super) fn request(field: Field<'_>) -> Option<RequestPattern> {
+    pattern(field, false)
+}
+
+/// The same of another server's calls, which may be known by their forms.
+pub(super) fn call(field: Field<'_>) -> Option<RequestPattern> {
+    pattern(field, true)
+}
+
+fn pattern(field: Field<'_>, forms: bool) -> Option<RequestPattern> {
     let Some(mut table) = field.table() else {
         return path(field).map(|path| RequestPattern {
             path: Some(path),
             methods: Vec::new(),
             query: Vec::new(),
+            form: None,
         });
     };
-    let narrow = table.has("path") || table.has("query");
-    let pattern = RequestPattern {
+    let narrow = ["path", "query", "form"].iter().any(|key| table.has(key));
+    let mut pattern = RequestPattern {
         path: table.read("path", path),
         methods: table.read_or("method", list(parsed(method, METHOD_EXAMPLE)), Vec::new()),
         query: table.read_or(
@@ -230,7 +262,11 @@ pub(super) fn request(field: Field<'_>) -> Option<RequestPattern> {
             list(parsed(Parameter::parse, PARAMETER_EXAMPLE)),
             Vec::new(),
         ),
+        form: table.read("form", |field| form(field, forms)),
     };
+    if pattern.form.is_some() {
+        posted(&table, &mut pattern.methods);
+    }
     table.finish();
     if !narrow {
         return field.wrong(
@@ -244,6 +280,39 @@ pub(super) fn request(field: Field<'_>) -> Option<RequestPattern> {
 /// One path pattern.
 pub(super) fn path(field: Field<'_>) -> Option<PathPattern> {
     parsed(PathPattern::parse, PATH_EXAMPLE)(field)
+}
+
+/// The name of a form's first parameter.
+fn form(field: Field<'_>, may: bool) -> Option<Box<str>> {
+    if !may {
+        return field.wrong(
+            "forms are not read here",
+            "write it in `back_channels`: only calls of other servers are known by their forms",
+        );
+    }
+    let name = |text: &str| match Parameter::parse(text)? {
+        Parameter {
+            name,
+            value: Value::Any,
+            ..
+        } => Ok(name),
+        _ => Err("only the name of a form's first parameter is compared".to_owned()),
+    };
+    parsed(name, "write its name alone, such as \"logoutRequest\"")(field)
+}
+
+/// Forms are posted.
+fn posted(table: &Table<'_>, methods: &mut Vec<Method>) {
+    if methods.is_empty() {
+        methods.push(Method::POST);
+    } else if *methods != [Method::POST] {
+        table.sink().wrong(
+            table.span(&["method"]),
+            "a form comes by POST alone",
+            "no other method has one",
+            "write `method = \"POST\"`, or nothing",
+        );
+    }
 }
 
 fn method(text: &str) -> Result<Method, String> {
@@ -266,6 +335,7 @@ mod tests {
             path: path.map(|path| PathPattern::parse(path).unwrap()),
             methods: methods.iter().map(|text| method(text).unwrap()).collect(),
             query: (query.iter().map(|text| Parameter::parse(text).unwrap())).collect(),
+            form: None,
         }
     }
 
@@ -274,6 +344,7 @@ mod tests {
             method: &Method::from_bytes(method.as_bytes()).unwrap(),
             path,
             query,
+            form: None,
         };
         let means = pattern.matches(seen);
         assert_eq!(RequestSet::new(vec![pattern.clone()]).contains(seen), means);
@@ -341,6 +412,32 @@ mod tests {
         assert!(means(&oidc, "GET", "/", "state=1&code=2"));
         assert!(!means(&oidc, "GET", "/", "code=2"));
         assert_eq!(oidc.to_string(), "GET ?code=*&state=*");
+    }
+
+    #[test]
+    fn a_form_is_known_by_its_first_parameter_wherever_it_is_posted() {
+        let logout = RequestPattern {
+            form: Some("logoutRequest".into()),
+            ..pattern(None, &["POST"], &[])
+        };
+        let seen = |method, form| Seen {
+            method,
+            path: "/any/where",
+            query: "",
+            form,
+        };
+        let set = RequestSet::new([logout.clone()]);
+        assert!(set.reads_forms() && set.contains(seen(&Method::POST, Some("logoutRequest"))));
+        assert!(!set.contains_there(seen(&Method::POST, Some("logoutRequest"))));
+        for other in [
+            seen(&Method::POST, None),
+            seen(&Method::POST, Some("logoutrequest")),
+            seen(&Method::GET, Some("logoutRequest")),
+        ] {
+            assert!(!set.contains(other), "{other:?}");
+        }
+        assert_eq!(logout.to_string(), "POST form logoutRequest");
+        assert!(!RequestSet::new([pattern(Some("/a"), &[], &[])]).reads_forms());
     }
 
     #[test]

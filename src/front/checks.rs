@@ -6,15 +6,12 @@
 
 use super::crowd::network;
 use super::door::House;
+use super::fetch::{SEC_FETCH_SITE, is_navigation, is_told, said};
 use super::origin::Origin;
 use crate::room::{Ask, Client};
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, COOKIE, HeaderMap, HeaderName, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, COOKIE, HeaderMap, USER_AGENT};
 use http::{HeaderValue, Method};
 use std::hash::BuildHasher as _;
-
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// Parts of the user agents of known monitors, as they write them. Listed in `README.md`.
 const MONITORS: [&str; 20] = [
@@ -77,12 +74,8 @@ impl House {
     /// address and a program. Nobody in particular, where one address may be everybody's, or a
     /// browser keeps its cookies back because a page of another site has asked.
     fn client(&self, origin: &Origin, headers: &HeaderMap) -> Option<Client> {
-        let elsewhere = headers
-            .get(SEC_FETCH_SITE)
-            .is_some_and(|it| it == "cross-site")
-            && headers
-                .get(SEC_FETCH_DEST)
-                .is_none_or(|it| it != "document");
+        let elsewhere =
+            said(headers, &SEC_FETCH_SITE) == Some(b"cross-site") && !is_navigation(headers);
         if headers.contains_key(COOKIE)
             || elsewhere
             || self.speaks_for_many(origin.address, origin.proven)
@@ -92,7 +85,7 @@ impl House {
         let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
         Some(Client {
             key: self.faces.hash_one((network(origin.address), agent)),
-            browser: headers.contains_key(ACCEPT_LANGUAGE) || headers.contains_key(SEC_FETCH_MODE),
+            browser: headers.contains_key(ACCEPT_LANGUAGE) || is_told(headers),
         })
     }
 }

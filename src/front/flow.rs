@@ -37,20 +37,23 @@ pub(super) enum Around {
     Open,
     /// Another server calls.
     BackChannel,
+    /// The same, where only what it says tells it from a visitor: as rare as callbacks.
+    Stranger,
 }
 
 impl Flow {
-    /// What `request` is at `door`.
-    pub fn of<B>(door: &Door, asked: &Asked, request: &Request<B>) -> Flow {
+    /// What `request` is at `door`; `form`: the name of the first parameter of its form, if that was
+    /// read.
+    pub fn of<B>(door: &Door, asked: &Asked, request: &Request<B>, form: Option<&str>) -> Flow {
         let (method, headers) = (request.method(), request.headers());
         let query = request.uri().query().unwrap_or("");
-        let means = |set: &RequestSet, path: &str| {
-            set.contains(Seen {
-                method,
-                path,
-                query,
-            })
+        let seen = Seen {
+            method,
+            path: "",
+            query,
+            form,
         };
+        let means = |set: &RequestSet, path: &str| set.contains(Seen { path, ..seen });
         let plainly = |set| means(set, &asked.path);
         let surely = |set| asked.opens(|path| means(set, path));
         let flows = &door.config.flows;
@@ -58,13 +61,18 @@ impl Flow {
         let mut ask = ask(method, headers);
         ask.callback = !ask.takes_nothing() && surely(&flows.callbacks);
         let preflight = !asked.changes && is_preflight(method, headers);
+        let calls = &flows.back_channels;
         let around = if surely(&flows.open) || preflight {
             Some(Around::Open)
-        } else if ask.callback && ask.work && !is_of_a_browser(headers) {
-            // A single logout, say: it would hold a seat for nobody.
+        } else if asked.opens(|path| calls.contains_there(Seen { path, ..seen })) {
             Some(Around::BackChannel)
+        } else if (ask.callback && ask.work && !is_of_a_browser(headers))
+            || (surely(calls) && !is_of_a_page(headers))
+        {
+            // A single logout, say: it would hold a seat for nobody.
+            Some(Around::Stranger)
         } else {
-            surely(&flows.back_channels).then_some(Around::BackChannel)
+            None
         };
         ask.renews = ask.callback || !plainly(&flows.non_renewing);
         Flow {
@@ -92,7 +100,7 @@ impl Flow {
 
     /// Whether it works once: what a sign-on has brought, or the question whether that is good.
     pub fn works_once(&self) -> bool {
-        self.ask.callback || self.around == Some(Around::BackChannel)
+        self.ask.callback || matches!(self.around, Some(Around::BackChannel | Around::Stranger))
     }
 }
 
@@ -102,7 +110,7 @@ impl Around {
         match self {
             Around::Open if preflight || inside() => Claim::Inside,
             Around::Open => Claim::Outside,
-            Around::BackChannel => Claim::BackChannel,
+            Around::BackChannel | Around::Stranger => Claim::BackChannel,
         }
     }
 }
@@ -116,8 +124,13 @@ fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 /// Whether a form was sent by a browser. They say where it comes from, or have cookies.
-fn is_of_a_browser(headers: &HeaderMap) -> bool {
-    [ORIGIN, REFERER, COOKIE, SEC_FETCH_SITE]
+pub(super) fn is_of_a_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(COOKIE) || is_of_a_page(headers)
+}
+
+/// Whether it says where it comes from, as only browsers do. (Servers may keep cookies.)
+pub(super) fn is_of_a_page(headers: &HeaderMap) -> bool {
+    [ORIGIN, REFERER, SEC_FETCH_SITE]
         .iter()
         .any(|name| headers.contains_key(name))
 }

@@ -5,6 +5,7 @@ use super::body::{Body, Visit};
 use super::canonical::Asked;
 use super::door::{Door, House};
 use super::fields;
+use super::forms::Upload;
 use super::lasting::Lasting;
 use super::origin::Origin;
 use super::page::RefusalKind;
@@ -21,7 +22,6 @@ use http::header::{
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -56,8 +56,8 @@ pub struct Errand<'a> {
 }
 
 /// Sends the request to the portal, and its answer to the visitor.
-pub async fn run(errand: Errand<'_>, mut request: Request<Incoming>) -> Response<Body> {
-    let upgrade = upgrade_wanted(&request);
+pub async fn run(errand: Errand<'_>, mut request: Request<Upload>) -> Response<Body> {
+    let upgrade = request.body().is_empty() && upgrade_wanted(&request);
     if upgrade && errand.house.is_draining() {
         // It would only hold up the stop, to be cut at its end.
         return refused(&errand, RefusalKind::Draining);
@@ -92,14 +92,13 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Incoming>) -> Response
     }
 }
 
-/// Whether the visitor's connection is to become a WebSocket (RFC 9110 §7.8): only for a GET
-/// without a body over HTTP/1.1.
-fn upgrade_wanted<B: http_body::Body>(request: &Request<B>) -> bool {
+/// Whether the visitor's connection is to become a WebSocket (RFC 9110 §7.8), if the request has no
+/// body: only for a GET over HTTP/1.1.
+fn upgrade_wanted<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     fields::nominations(headers).any(|name| name.eq_ignore_ascii_case("upgrade"))
         && *request.method() == Method::GET
         && request.version() == Version::HTTP_11
-        && request.body().is_end_stream()
         && names_websocket(headers)
 }
 
@@ -119,14 +118,14 @@ fn names_websocket(headers: &HeaderMap) -> bool {
 /// The request as the portal gets it.
 fn outgoing(
     errand: &Errand<'_>,
-    request: Request<Incoming>,
+    request: Request<Upload>,
     upgrade: bool,
     trailers: bool,
 ) -> Request<RequestBody> {
     let (mut parts, body) = request.into_parts();
     let received = parts.version;
     let chunked = match received {
-        Version::HTTP_2 => !body.is_end_stream() && !parts.headers.contains_key(CONTENT_LENGTH),
+        Version::HTTP_2 => !body.is_empty() && !parts.headers.contains_key(CONTENT_LENGTH),
         _ => parts.headers.contains_key(TRANSFER_ENCODING),
     };
     let host = fields::host(&parts.uri, &parts.headers);
@@ -155,7 +154,7 @@ fn outgoing(
         // Without it, a body on a method that rarely has one would be dropped.
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    Request::from_parts(parts, RequestBody::streamed(body, pace(errand.house)))
+    Request::from_parts(parts, body.on_its_way(pace(errand.house)))
 }
 
 /// Patience with a visitor's body. Over HTTP/1.1 the wire has the same, and the first word.

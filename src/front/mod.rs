@@ -5,8 +5,8 @@
 //! request, top to bottom. Around it: `redirect` (from http to https), `canonical` (one reading of
 //! a request, or a refusal), `origin` and `proxy` (where it comes from), `sift` (what it may not
 //! say), `door` (a room and what belongs to it), `own` (`/.preau/`), `flow` (what a request is to
-//! its room), `passing` (who wants nothing there), `checks` (who only looks), `entering` (who is let
-//! in), `forward` (to the portal and back), `fields` (header fields on that way), `tunnel` and
+//! its room), `passing` (who wants nothing there), `checks` (who only looks), `forms` (what a
+//! form says), `entering` (who is let in), `forward` (to the portal and back), `fields` (header fields on that way), `tunnel` and
 //! `lasting` (what goes on after an answer), `reply` (our own answers), `shared` (who may read
 //! them), `manner` (a page, or JSON), `fetch` (what browsers say of a request), `page` (words),
 //! `written` (the store), `access`, `json`, `digits` and `lines` (the log).
@@ -32,6 +32,7 @@ mod farewell;
 mod fetch;
 mod fields;
 mod flow;
+mod forms;
 mod forward;
 #[cfg(fuzzing)]
 pub mod fuzz;

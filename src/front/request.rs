@@ -7,6 +7,7 @@ use super::classes;
 use super::door::{Door, House, Thread};
 use super::entering::Entering;
 use super::flow::{Around, Flow};
+use super::forms::{self, Upload};
 use super::forward::{self, Errand};
 use super::handshake::Session;
 use super::lanes::{self, Learning};
@@ -152,8 +153,13 @@ async fn admit(
     let Some(door) = door else {
         return reply::refusal(house, manner, RefusalKind::Misdirected, None, None);
     };
-    let manner = manner.for_apps(&door.config.flows.apps, request.headers());
-    let flow = Flow::of(door, asked, &request);
+    let flows = &door.config.flows;
+    let manner = manner.for_apps(&flows.apps, request.headers());
+    let request = match forms::read(&flows.back_channels, request, &house.config.limits).await {
+        Ok(request) => request,
+        Err(kind) => return refused(house, door, manner, kind, asked),
+    };
+    let flow = Flow::of(door, asked, &request, request.body().first().as_deref());
     let errand = |claim, visit| Errand {
         house: &thread.house,
         door,
@@ -166,7 +172,9 @@ async fn admit(
         claim,
         visit,
     };
-    if let Some(around) = flow.around {
+    let limited = flow.around == Some(Around::Stranger)
+        && !house.may_call_back(origin.address, origin.proven);
+    if let Some(around) = flow.around.filter(|_| !limited) {
         let claim = around.claim(flow.preflight, || is_inside(house, door, request.headers()));
         return pass(around, errand(claim, None), request, logged).await;
     }
@@ -251,13 +259,13 @@ fn ticket_cookie(door: &Door, ticket: Ticket, shown: Visitor, unseen: bool) -> H
 async fn pass(
     around: Around,
     errand: Errand<'_>,
-    request: Request<Incoming>,
+    request: Request<Upload>,
     logged: &mut Option<Logged>,
 ) -> Response<Body> {
     let meters = &errand.door.meters;
     let (outcome, meter) = match around {
         Around::Open => ("open", &meters.open),
-        Around::BackChannel => ("back_channel", &meters.back_channel),
+        Around::BackChannel | Around::Stranger => ("back_channel", &meters.back_channel),
     };
     note(logged, Some(errand.door), outcome);
     meter.inc();

@@ -12,9 +12,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// A request's body: the visitor's, streamed, or none.
+/// A request's body: the visitor's, streamed; one that was read already; or none.
 pub struct RequestBody {
     incoming: Option<Incoming>,
+    read: Option<Bytes>,
     progress: Arc<Progress>,
 }
 
@@ -24,6 +25,16 @@ impl RequestBody {
         RequestBody {
             progress: Arc::new(Progress::new(incoming.is_end_stream(), pace)),
             incoming: Some(incoming),
+            read: None,
+        }
+    }
+
+    /// A body that was read already, to be sent as it came.
+    pub fn read(bytes: Bytes) -> RequestBody {
+        RequestBody {
+            progress: Arc::new(Progress::new(bytes.is_empty(), Pace::new(Span::ZERO, 1))),
+            incoming: None,
+            read: Some(bytes).filter(|bytes| !bytes.is_empty()),
         }
     }
 
@@ -31,13 +42,14 @@ impl RequestBody {
     pub fn none() -> RequestBody {
         RequestBody {
             incoming: None,
+            read: None,
             progress: Arc::new(Progress::new(true, Pace::new(Span::ZERO, 1))),
         }
     }
 
     /// Whether it carries nothing, so that the request could be sent again.
     pub fn is_none(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        self.read.is_none() && self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     /// How far it has come, also after it was handed on.
@@ -170,6 +182,12 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(read) = self.read.take() {
+            let (polled, bytes) = (Poll::Ready(Some(())), read.len());
+            let wanted = (self.progress).polled(&polled, bytes, true, context, host::now);
+            let read = wanted.then(|| Frame::data(read));
+            return Poll::Ready(Some(read.ok_or(BodyError::NotWanted)));
+        }
         let Some(incoming) = self.incoming.as_mut() else {
             return Poll::Ready(None);
         };
@@ -189,13 +207,13 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        self.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.incoming {
-            Some(incoming) => incoming.size_hint(),
-            None => SizeHint::with_exact(0),
+        match (&self.incoming, &self.read) {
+            (Some(incoming), _) => incoming.size_hint(),
+            (None, read) => SizeHint::with_exact(read.as_ref().map_or(0, Bytes::len) as u64),
         }
     }
 }

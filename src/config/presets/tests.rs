@@ -4,7 +4,7 @@ use super::*;
 use crate::config::Seen;
 use http::Method;
 
-/// A preset, a request (`METHOD /path?query`), and the lists that mean it.
+/// A preset, a request (`METHOD /path?query form name`), and the lists that mean it.
 type Row = (&'static str, &'static str, &'static [&'static str]);
 
 #[rustfmt::skip]
@@ -23,6 +23,8 @@ const TABLE: &[Row] = &[
     ("cas", "GET /espace?ticket=", &[]),
     ("cas", "GET /espace?ticket=12", &[]),
     ("cas", "GET /espace?ticket=ST-1&ticket=ST-2", &[]),
+    ("cas", "POST /espace form logoutRequest", &["back_channels"]),
+    ("cas", "POST /espace form prenom", &[]),
     ("cas", "GET /cas/logout?service=x", &["logout"]),
     ("cas", "GET /cas/logout/x", &[]),
     ("saml", "POST /Shibboleth.sso/SAML2/POST", &["callbacks"]),
@@ -41,6 +43,7 @@ const TABLE: &[Row] = &[
     ("oidc", "GET /openid/authenticate?code=1", &[]),
     ("oidc", "POST /openid/authenticate?code=1&state=2", &[]),
     ("oidc", "GET /cas/oidc/jwks", &["back_channels"]),
+    ("oidc", "POST /application/logout form logout_token", &["back_channels"]),
     ("oidc", "GET /cas/oidc/oidcAuthorize?client_id=a&state=b", &[]),
     ("oidc", "POST /idp/profile/oidc/token", &["back_channels"]),
     ("oidc", "POST /realms/ent/protocol/openid-connect/token", &["back_channels"]),
@@ -56,6 +59,8 @@ const TABLE: &[Row] = &[
     ("lemonldap", "GET /?logout=0", &[]),
     ("lemonldap", "GET /static/common/js/portal.js", &["open"]),
     ("lemonldap", "POST /oauth2/token", &["back_channels"]),
+    ("lemonldap", "POST /oauth2/backchannellogout", &["back_channels"]),
+    ("lemonldap", "POST /application form logoutRequest", &["back_channels"]),
     ("lemonldap", "GET /oauth2/authorize?client_id=a", &[]),
     ("lemonldap", "POST /saml/proxySingleSignOnPost", &["callbacks"]),
     ("lemonldap", "GET /?openidconnectcallback=1&code=2&state=3", &["callbacks"]),
@@ -76,24 +81,28 @@ const TABLE: &[Row] = &[
     ("skolengo", "GET /sg.do?PROC=A&ticket=ST-1", &["callbacks"]),
     ("skolengo", "GET /serviceValidate?service=x&ticket=ST-1", &["back_channels", "callbacks"]),
     ("skolengo", "GET /oidc/.well-known", &["back_channels"]),
+    ("skolengo", "POST /sg.do?PROC=A form logoutRequest", &["back_channels"]),
     ("skolengo", "GET /logout", &["logout"]),
     ("pronote", "GET /pronote/eleve.html", &[]),
     ("pronote", "GET /pronote/eleve.html?ticket=ST-1", &["callbacks"]),
     ("pronote", "GET /pronote/mobile.eleve.html?fd=1&ticket=ST-1", &["callbacks"]),
     ("pronote", "GET /pronote/infoMobileApp.json?id=0D", &["open"]),
     ("pronote", "GET /pronote/ical/Edt.ics?icalsecurise=1", &["back_channels"]),
+    ("pronote", "POST /pronote/eleve.html form logoutRequest", &["back_channels"]),
     ("pronote", "POST /pronote/appelfonction/3/1/2", &[]),
     ("uportal", "GET /uPortal/Login?ticket=ST-1", &["callbacks"]),
     ("uportal", "POST /uPortal/Login", &["callbacks"]),
     ("uportal", "GET /uPortal/Login", &[]),
     ("uportal", "GET /uPortal/CasProxyServlet?pgtIou=1&pgtId=2", &["back_channels"]),
     ("uportal", "GET /uPortal/media/skins/respondr/x.css", &["open"]),
+    ("uportal", "POST /uPortal/p/x form logoutRequest", &["back_channels"]),
     ("uportal", "GET /uPortal/Logout", &["logout"]),
     ("moodle", "GET /login/index.php", &[]),
     ("moodle", "POST /login/index.php", &["callbacks"]),
     ("moodle", "GET /login/index.php?authCAS=CAS&ticket=ST-1", &["callbacks"]),
     ("moodle", "GET /admin/oauth2callback.php?code=1&state=2", &["callbacks"]),
     ("moodle", "GET /theme/styles.php/boost/1/all", &["open"]),
+    ("moodle", "POST /course/view.php?id=2 form logoutRequest", &["back_channels"]),
     ("moodle", "GET /pluginfile.php/1/x.png", &[]),
     ("moodle", "POST /lib/ajax/service-nologin.php?info=tool_mobile_get_public_config", &["open"]),
     ("moodle", "POST /lib/ajax/service-nologin.php?info=core_course_get", &[]),
@@ -112,6 +121,7 @@ const TABLE: &[Row] = &[
     ("nextcloud", "PROPFIND /remote.php/dav/files/zoe/", &[]),
     ("nextcloud", "POST /login/v2/poll", &["back_channels"]),
     ("nextcloud", "GET /remote.php/dav/public-calendars/abc?export", &["back_channels"]),
+    ("nextcloud", "POST /index.php/apps/user_oidc/backchannel-logout/idp", &["back_channels"]),
     ("nextcloud", "GET /remote.php/dav/calendars/zoe/x?export", &[]),
     ("nextcloud", "GET /index.php/csrftoken", &["non_renewing"]),
     ("nextcloud", "PUT /ocs/v2.php/apps/user_status/api/v1/heartbeat", &["non_renewing"]),
@@ -122,12 +132,17 @@ const TABLE: &[Row] = &[
 /// The lists of `flows` that mean `request`.
 fn lists(flows: &Flows, request: &str) -> Vec<&'static str> {
     let (method, target) = request.split_once(' ').unwrap();
+    let (target, form) = match target.split_once(" form ") {
+        Some((target, form)) => (target, Some(form)),
+        None => (target, None),
+    };
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let seen = Seen {
         method: &method,
         path,
         query,
+        form,
     };
     let means = Flows::LISTS
         .iter()

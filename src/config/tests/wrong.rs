@@ -183,6 +183,21 @@ fn each_problem_of_a_room_stands_at_its_place() {
             ["names neither a path nor a parameter", "query = "],
         ),
         (
+            "open = [{ form = \"logoutRequest\" }]",
+            "4:18",
+            ["forms are not read here", "write it in `back_channels`"],
+        ),
+        (
+            "back_channels = { form = \"a=1\" }",
+            "4:26",
+            ["only the name", "\"logoutRequest\""],
+        ),
+        (
+            "back_channels = { form = \"a\", method = \"GET\" }",
+            "4:40",
+            ["no other method has one", "method = \"POST\""],
+        ),
+        (
             "back_channels = [5]",
             "4:18",
             ["expected a string, found a whole number", "double quotes"],

@@ -31,6 +31,7 @@ fuzz_target!(|text: &str| {
                     method: &Method::POST,
                     path,
                     query,
+                    form: None,
                 };
                 for (_, list) in Flows::LISTS {
                     list(&room.flows).contains(seen);
