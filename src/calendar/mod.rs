@@ -7,10 +7,13 @@
 //! it would have been after its beginning if there is none (as jiff and RFC 5545 do).
 
 mod days;
+mod meant;
 mod rule;
 mod start;
 #[cfg(test)]
 mod tests;
+
+use meant::plain;
 
 pub use days::Days;
 pub use rule::Rule;

@@ -1,6 +1,6 @@
 //! When something holds: days, and the hours of these days.
 
-use super::Days;
+use super::{Days, plain};
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Span, Timestamp};
@@ -26,6 +26,15 @@ impl Rule {
     /// # Errors
     /// What is wrong, in words that follow the value.
     pub fn parse(text: &str) -> Result<Rule, String> {
+        Rule::read(text).map_err(|wrong| {
+            let meant = plain(text).filter(|meant| Rule::read(meant).is_ok());
+            meant.map_or(wrong.clone(), |meant| {
+                format!("{wrong}; did you mean \"{meant}\"?")
+            })
+        })
+    }
+
+    fn read(text: &str) -> Result<Rule, String> {
         let (days, hours) = text.split_once(' ').unwrap_or((text, "00:00-24:00"));
         let days = Days::parse(days)?;
         let Some((from, to)) = hours.trim().split_once('-') else {

@@ -1,7 +1,7 @@
 //! When something begins: days, and a time of these days.
 
 use super::rule::{minute, moment};
-use super::{Days, millis, timestamp};
+use super::{Days, millis, plain, timestamp};
 use crate::time::{Millis, Span};
 use jiff::tz::TimeZone;
 use std::fmt;
@@ -20,6 +20,15 @@ impl Start {
     /// # Errors
     /// What is wrong, in words that follow the value.
     pub fn parse(text: &str) -> Result<Start, String> {
+        Start::read(text).map_err(|wrong| {
+            let meant = plain(text).filter(|meant| Start::read(meant).is_ok());
+            meant.map_or(wrong.clone(), |meant| {
+                format!("{wrong}; did you mean \"{meant}\"?")
+            })
+        })
+    }
+
+    fn read(text: &str) -> Result<Start, String> {
         let Some((days, time)) = text.split_once([' ', 'T']) else {
             return Err("it needs a day and a time".to_owned());
         };

@@ -91,12 +91,13 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Config, LoadError> {
 /// The text of the file at `path`.
 ///
 /// # Errors
-/// The file cannot be read.
+/// The file cannot be read, or is no text.
 pub fn text(path: &Path) -> Result<String, LoadError> {
-    read(path).map_err(|error| LoadError::Unreadable {
-        name: path.display().to_string(),
-        error,
-    })
+    let name = path.display().to_string();
+    match read(path) {
+        Ok(bytes) => config::decode(&name, bytes).map_err(LoadError::Wrong),
+        Err(error) => Err(LoadError::Unreadable { name, error }),
+    }
 }
 
 /// Why there is no configuration.
@@ -161,12 +162,13 @@ pub fn color() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
+/// The bytes of a file of configuration.
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
     // One byte more than allowed is enough for `parse` to say that it is too long.
     let bound = MAX_FILE_BYTES as u64 + 1;
-    File::open(path)?.take(bound).read_to_string(&mut text)?;
-    Ok(text)
+    File::open(path)?.take(bound).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// What is in the file; what holds by the calendar, holds at `clock` on the wall.
@@ -401,8 +403,10 @@ mod tests {
         assert_eq!(missing.status(), UNREADABLE);
         assert!(missing.to_string().contains("cannot read"), "{missing}");
 
-        std::fs::write(&path, [0xff, 0xfe]).unwrap();
-        assert_eq!(load(&path, &[]).unwrap_err().status(), UNREADABLE);
+        std::fs::write(&path, b"# caf\xe9\n").unwrap();
+        let latin = load(&path, &[]).unwrap_err();
+        assert_eq!(latin.status(), INVALID);
+        assert!(latin.to_string().contains("proxy.toml:1:6\n"), "{latin}");
 
         std::fs::write(&path, "lisen = 1").unwrap();
         assert_eq!(load(&path, &[]).unwrap_err().status(), INVALID);

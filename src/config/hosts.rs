@@ -3,7 +3,7 @@
 //! A host pattern is `*` (any host), a host (`ent.example.fr`), `*.example.fr` (any
 //! subdomain, at any depth), or another glob. Case, port and a final dot do not matter.
 
-use super::pattern::{Specificity, WILDCARDS, glob, glob_set, spelled_out};
+use super::pattern::{Specificity, WILDCARDS, behind_commas, glob, glob_set, spelled_out};
 use globset::GlobSet;
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
@@ -52,6 +52,7 @@ impl HostPattern {
             HostKind::Exact
         } else {
             check_host(text)?;
+            check_labels(text)?;
             match text.strip_prefix('*') {
                 Some(rest) if rest.starts_with('.') && !rest.contains(WILDCARDS) => {
                     HostKind::Suffix(rest.into())
@@ -128,6 +129,11 @@ pub(super) fn domain(text: &str) -> Result<String, String> {
     if text.contains(WILDCARDS) || text.contains(',') {
         return Err("a domain has no wildcards".into());
     }
+    if let Some(rest) = text.strip_prefix('.') {
+        return Err(format!(
+            "write it without the dot: \"{rest}\" is for its hosts, too"
+        ));
+    }
     if text.split('.').any(str::is_empty) {
         return Err("a domain begins and ends with a name".into());
     }
@@ -194,6 +200,21 @@ fn check_host(text: &str) -> Result<(), String> {
     }
 }
 
+/// Refuses a pattern that would be valid, and match no host there is.
+fn check_labels(text: &str) -> Result<(), String> {
+    if behind_commas(text).next().is_some() {
+        return Err("a host has no comma".into());
+    }
+    match text.strip_prefix('.') {
+        Some(rest) => Err(format!(
+            "no host begins with a dot: `*.{rest}` means every host below `{rest}`, and `{rest}` itself \
+             is another one"
+        )),
+        None if text.contains("..") => Err("two dots without a name between them".into()),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,7 +256,19 @@ mod tests {
     #[test]
     fn what_is_no_host_is_refused() {
         for text in [
-            "", "a:80", "http://a", "a/b", "é.fr", "a b", "[::zz]", "a{b", ".",
+            "",
+            "a:80",
+            "http://a",
+            "a/b",
+            "é.fr",
+            "a b",
+            "[::zz]",
+            "a{b",
+            ".",
+            ".a.fr",
+            "a.fr,b.fr",
+            "{a,b}.fr,c.fr",
+            "a..fr",
         ] {
             assert!(HostPattern::parse(text).is_err(), "{text:?}");
         }

@@ -5,7 +5,7 @@ use super::report::Sink;
 use super::requests::path;
 use super::table::{Field, Table};
 use super::trust::{NETWORK_EXAMPLE, network};
-use super::values::{boolean, list, name, number, parsed, span};
+use super::values::{boolean, list, name, number, parsed, prose, span};
 use super::{Trust, within};
 use crate::calendar::Rule;
 use crate::room::{LANES_MAX, LaneRules, Limit, Rules};
@@ -325,7 +325,10 @@ fn lane(table: &mut Table<'_>, trust: &Trust) -> (LaneConfig, LaneRules) {
 /// One text, or one in each language.
 fn title(field: Field<'_>) -> Option<Title> {
     let help = "write a text, or { fr = \"Enseignants\", en = \"Teachers\" }";
-    let text = parsed(plain_title, help);
+    let text = |field: Field<'_>| match plain_title(&prose(field)?) {
+        Ok(title) => Some(title),
+        Err(wrong) => field.wrong(wrong, help),
+    };
     let Some(mut table) = field.table() else {
         let text = text(field)?;
         return Some(Title {
@@ -333,8 +336,8 @@ fn title(field: Field<'_>) -> Option<Title> {
             en: text,
         });
     };
-    let fr = table.required("fr", &text, "\"Enseignants\"");
-    let en = table.required("en", &text, "\"Teachers\"");
+    let fr = table.required("fr", text, "\"Enseignants\"");
+    let en = table.required("en", text, "\"Teachers\"");
     table.finish();
     Some(Title { fr: fr?, en: en? })
 }

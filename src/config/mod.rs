@@ -8,6 +8,7 @@ mod acme;
 mod capacity;
 mod flows;
 mod hosts;
+mod keys;
 mod lanes;
 mod limits;
 mod listeners;
@@ -23,12 +24,16 @@ mod requests;
 mod rooms;
 mod routes;
 pub mod scene;
+mod signs;
+mod syntax;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 mod tls;
 mod trust;
 mod values;
+mod written;
 
 pub use flows::{FlowList, Flows};
 pub use hosts::HostPattern;
@@ -41,8 +46,10 @@ pub use presets::Preset;
 pub use report::{Problem, Problems};
 pub use requests::{RequestPattern, RequestSet, Seen};
 pub use routes::Routes;
+pub use text::decode;
 pub use trust::{Fate, within};
 pub use values::show;
+pub use written::{Complaint, Written};
 
 use crate::room::{Limit, Plan, Rules};
 use crate::time::Span;
@@ -87,6 +94,8 @@ pub struct Config {
     pub portals: Vec<Portal>,
     /// The rooms; at least one; names are unique.
     pub rooms: Vec<RoomConfig>,
+    /// Where all this stands, for what is found wrong only when it is used.
+    pub written: Written,
 }
 
 /// A place where visitors connect.

@@ -4,6 +4,7 @@
 //! `ent`). The value is TOML, or else is taken as a string, so that `30s` needs no quotes.
 
 use super::report::{Sink, Texts};
+use super::signs;
 use super::table::Item;
 use std::ops::Range;
 use toml::Spanned;
@@ -63,6 +64,7 @@ fn read<'a>(text: &'a str, start: usize, sink: &Sink) -> Option<(Vec<Key<'a>>, I
     if value.is_empty() {
         return wrong(all, "a value is missing after the `=`");
     }
+    signs::look_in_value(value, at, sink);
     let item = match DeValue::parse(value) {
         Ok(item) => shift(item, at),
         Err(_) => Spanned::new(at..at + value.len(), DeValue::String(value.into())),

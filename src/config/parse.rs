@@ -5,8 +5,8 @@ use super::report::{Problems, Sink, Texts};
 use super::table::Table;
 use super::values::{boolean, choice, number, parsed, span, string};
 use super::{
-    AccessFormat, Addresses, Config, CookieConfig, Listener, LogConfig, LogFormat, Speaks, acme,
-    limits, listeners, overrides, plans, portals, rooms, tls, trust,
+    AccessFormat, Addresses, Config, CookieConfig, Listener, LogConfig, LogFormat, Speaks, Written,
+    acme, keys, limits, listeners, overrides, plans, portals, rooms, signs, syntax, tls, trust,
 };
 use crate::time::Span;
 use std::net::SocketAddr;
@@ -42,12 +42,17 @@ pub struct Source<'a> {
 /// Everything that is wrong with it, at once.
 pub fn parse(source: Source<'_>) -> Result<Config, Problems> {
     let sink = Sink::default();
+    sink.knows(keys::of_config());
     let mut texts = Texts::default();
     texts.push(source.name, source.text);
     let config = read_text(source, &mut texts, &sink);
+    let written = Written::new(texts.clone(), sink.take_values());
     match sink.problems(texts) {
         Some(problems) => Err(problems),
-        None => Ok(config.expect("what cannot be read was reported")),
+        None => Ok(Config {
+            written,
+            ..config.expect("what cannot be read was reported")
+        }),
     }
 }
 
@@ -64,40 +69,17 @@ pub(super) fn document<'a>(text: &'a str, sink: &Sink) -> Option<DeTable<'a>> {
         sink.wrong(0..0, "the file is too long", "", help);
         return None;
     }
+    signs::look(text, 0, sink);
     let (doc, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let span = error.span().unwrap_or(text.len()..text.len());
-        let help = syntax_help(error.message());
-        sink.syntax(span, error.message().to_owned(), help.to_owned());
+        let (label, help) = syntax::words(text, span.clone(), error.message());
+        sink.syntax(span, label, help);
     }
     Some(doc.into_inner())
 }
 
-/// What would be right, as far as the parser's message tells.
-fn syntax_help(message: &str) -> &'static str {
-    const LINE: &str = "a line is `key = value`, `[table]` or `[[room]]`; a comment begins with #";
-    // The first that is found in the message counts.
-    const HELP: [(&str, &str); 5] = [
-        ("duplicate", "write each key once, and each `[table]` once"),
-        ("array table", LINE),
-        (
-            "array",
-            "a list is `[\"a\", \"b\"]`: commas between, `]` at the end",
-        ),
-        (
-            "inline table",
-            "a table is `{ a = 1, b = 2 }`: commas between, `}` at the end",
-        ),
-        (
-            "string",
-            "texts and lengths of time stand in double quotes, such as \"10m\"",
-        ),
-    ];
-    let known = HELP.iter().find(|(word, _)| message.contains(word));
-    known.map_or(LINE, |(_, help)| help)
-}
-
-fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
+pub(super) fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
     let mut top = Table::top(doc, sink);
     let listeners = listeners::read(&mut top);
     let listen: Vec<SocketAddr> = listeners.iter().map(|it| it.address).collect();
@@ -131,6 +113,7 @@ fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
     }
     top.finish();
     Some(Config {
+        written: Written::default(),
         listeners,
         admin,
         state: PathBuf::from(state),

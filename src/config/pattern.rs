@@ -23,6 +23,19 @@ const MAX_PATH_BYTES: usize = 1024;
 /// What makes a pattern a glob.
 pub(super) const WILDCARDS: [char; 6] = ['*', '?', '{', '}', '[', ']'];
 
+/// What stands behind each comma of a pattern that is not one between two spellings in braces.
+pub(super) fn behind_commas(text: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_usize;
+    text.char_indices().filter_map(move |(at, c)| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        (c == ',' && depth == 0).then(|| &text[at + 1..])
+    })
+}
+
 /// How narrow a pattern is; the greater one wins where two match.
 ///
 /// An exact pattern is narrower than any other; of two others, the one that spells out more

@@ -2,7 +2,7 @@
 
 use super::report::LINE;
 use super::table::{Field, Table};
-use super::values::{choice, list, parsed, span, string};
+use super::values::{choice, list, parsed, prose, span};
 use crate::calendar::{Rule, Start};
 use crate::room::{Mode, Opening, Plan};
 use crate::time::Span;
@@ -100,7 +100,7 @@ fn notice(field: Field<'_>) -> Option<Notice> {
 }
 
 fn short(field: Field<'_>) -> Option<String> {
-    let text = string(field)?;
+    let text = prose(field)?;
     if text.chars().count() > NOTICE_MAX || text.chars().any(char::is_control) {
         let help = format!("one line of at most {NOTICE_MAX} characters");
         return field.wrong("too long, or more than one line", help);

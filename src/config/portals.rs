@@ -83,6 +83,7 @@ pub(super) fn read(top: &mut Table<'_>, listen: &[SocketAddr]) -> Vec<Read> {
             "",
             "say what to protect: a [[portal]] with `servers = [\"http://127.0.0.1:9000\"]`",
         );
+        top.sink().about_missing("portal");
     } else if tables.is_empty() {
         let message = "there is no [[portal]]";
         let sink = top.sink();

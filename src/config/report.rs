@@ -1,7 +1,8 @@
 //! What is wrong with a file, and how it is shown: place, line, caret, and what would be right.
 
+use super::keys::Tables;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::fmt::{self, Display, Formatter};
 use std::ops::Range;
 
@@ -22,9 +23,9 @@ pub struct Problems {
 pub struct Problem {
     /// Name of the file, or the `--set` option.
     pub source: String,
-    /// Line in that source, from 1.
+    /// Line in that source, from 1; 0 if it is about what the source does not say.
     pub line: usize,
-    /// Column in that line in characters, from 1.
+    /// Column in that line in characters, from 1; 0 beside line 0.
     pub column: usize,
     /// Bytes of that source that are meant.
     pub span: Range<usize>,
@@ -70,6 +71,11 @@ impl Problems {
     }
 
     fn render_one(&self, renderer: &Renderer, problem: &Problem) -> String {
+        let title = Level::ERROR.primary_title(problem.message.as_str());
+        let help = Level::HELP.message(problem.help.as_str());
+        if problem.line == 0 {
+            return renderer.render(&[title.element(help)]);
+        }
         let text = self.texts.list[problem.text].text.as_str();
         let line = line_around(text, problem.span.start);
         let end = problem.span.end.min(line.end).max(problem.span.start);
@@ -82,11 +88,9 @@ impl Problems {
                     .span(caret)
                     .label(problem.label.as_str()),
             );
-        let mut group = Level::ERROR
-            .primary_title(problem.message.as_str())
-            .element(snippet);
+        let mut group = title.element(snippet);
         if !problem.help.is_empty() {
-            group = group.element(Level::HELP.message(problem.help.as_str()));
+            group = group.element(help);
         }
         renderer.render(&[group])
     }
@@ -140,8 +144,23 @@ impl Texts {
 
     fn locate(&self, fault: Fault) -> Problem {
         let at = self.list.partition_point(|t| t.start <= fault.span.start);
-        let at = at.saturating_sub(1);
+        let at = match fault.kind {
+            Kind::Nowhere => 0,
+            _ => at.saturating_sub(1),
+        };
         let Text { name, text, start } = &self.list[at];
+        if fault.kind == Kind::Nowhere {
+            return Problem {
+                source: name.clone(),
+                line: 0,
+                column: 0,
+                span: 0..0,
+                message: fault.message,
+                label: fault.label,
+                help: fault.help,
+                text: at,
+            };
+        }
         let from = text.floor_char_boundary(fault.span.start - start);
         let to = text.ceil_char_boundary(fault.span.end - start).max(from);
         let line = line_around(text, from);
@@ -178,6 +197,14 @@ fn line_around(text: &str, at: usize) -> Range<usize> {
 #[derive(Debug, Default)]
 pub(super) struct Sink {
     faults: RefCell<Vec<Fault>>,
+    /// Characters in strings that cannot be seen, with their names.
+    unseen: RefCell<Vec<(Range<usize>, &'static str)>>,
+    /// Where values stand that were read, by their keys.
+    values: RefCell<Vec<(String, Range<usize>)>>,
+    /// The tables that were read to their ends.
+    read: RefCell<Tables>,
+    /// All tables of files of this kind.
+    tables: OnceCell<&'static Tables>,
 }
 
 /// A problem before its place in the texts is known.
@@ -191,10 +218,25 @@ struct Fault {
     help: String,
     /// Offset of what it is at odds with.
     other: Option<usize>,
+    /// The key that it is about.
+    key: About,
+}
+
+/// What a problem is to others about the same key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum About {
+    #[default]
+    Nothing,
+    /// This key is missing.
+    Missing(String),
+    /// This key is meant by what stands there.
+    Meant(String),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
+    /// A character that has no place in TOML: whatever else is wrong with its line comes of it.
+    Sign,
     /// The text is not TOML.
     Syntax,
     /// A value is wrong.
@@ -202,12 +244,96 @@ enum Kind {
     /// Something is missing, or in the wrong place: if a part of the text could not be read,
     /// that may only seem so.
     Doubtful,
+    /// What the file does not say is wrong.
+    Nowhere,
 }
 
 impl Sink {
     /// The text is not TOML at `span`.
     pub(super) fn syntax(&self, span: Range<usize>, label: String, help: String) {
         self.add(Kind::Syntax, span, "this is not TOML".into(), label, help);
+    }
+
+    /// The character at `span` has no place in TOML.
+    pub(super) fn sign(&self, span: Range<usize>, label: String, help: String) {
+        self.add(Kind::Sign, span, "this is not TOML".into(), label, help);
+    }
+
+    /// In a string stands, at `span`, a character called `name` that cannot be seen.
+    pub(super) fn note_unseen(&self, span: Range<usize>, name: &'static str) {
+        self.unseen.borrow_mut().push((span, name));
+    }
+
+    /// The first character within `span` that cannot be seen, and its name.
+    pub(super) fn unseen(&self, span: &Range<usize>) -> Option<(Range<usize>, &'static str)> {
+        let unseen = self.unseen.borrow();
+        let within = |at: &Range<usize>| span.start <= at.start && at.end <= span.end;
+        unseen.iter().find(|(at, _)| within(at)).cloned()
+    }
+
+    /// The value of `key` stands at `span`.
+    pub(super) fn note_value(&self, key: &str, span: Range<usize>) {
+        self.values.borrow_mut().push((key.to_owned(), span));
+    }
+
+    /// Where values stand, by their keys, in the order in which they were read.
+    pub(super) fn take_values(&self) -> Vec<(String, Range<usize>)> {
+        self.values.take()
+    }
+
+    /// The table `heading` was read; it has the keys `known`.
+    pub(super) fn note_table(&self, heading: &str, known: &[&'static str]) {
+        let table = (heading.to_owned(), known.to_vec());
+        self.read.borrow_mut().push(table);
+    }
+
+    /// The tables that were read, with their keys.
+    pub(super) fn take_tables(&self) -> Tables {
+        self.read.take()
+    }
+
+    /// From now on an unknown key is looked for in `tables`.
+    pub(super) fn knows(&self, tables: &'static Tables) {
+        let _ = self.tables.set(tables);
+    }
+
+    /// The tables in which an unknown key may belong.
+    pub(super) fn tables(&self) -> &'static Tables {
+        static NONE: Tables = Vec::new();
+        self.tables.get().copied().unwrap_or(&NONE)
+    }
+
+    /// A value that the file does not say is wrong.
+    pub(super) fn nowhere(&self, message: String, help: String) {
+        self.add(Kind::Nowhere, 0..0, message, String::new(), help);
+    }
+
+    /// The newest problem is that `key` is missing: left out if something stands there that means it.
+    pub(super) fn about_missing(&self, key: &str) {
+        self.about(About::Missing(key.to_owned()));
+    }
+
+    /// The newest problem is that something else stands where `key` is meant.
+    pub(super) fn about_meant(&self, key: &str) {
+        self.about(About::Meant(key.to_owned()));
+    }
+
+    fn about(&self, about: About) {
+        if let Some(fault) = self.faults.borrow_mut().last_mut() {
+            fault.key = about;
+        }
+    }
+
+    /// How many problems there are so far.
+    pub(super) fn count(&self) -> usize {
+        self.faults.borrow().len()
+    }
+
+    /// Puts `help` before what would help the newest problem.
+    pub(super) fn help_first(&self, help: &str) {
+        if let Some(fault) = self.faults.borrow_mut().last_mut() {
+            fault.help = format!("{help}; {}", fault.help);
+        }
     }
 
     /// What stands at `span` is wrong.
@@ -262,22 +388,42 @@ impl Sink {
             label,
             help,
             other: None,
+            key: About::Nothing,
         });
     }
 
     /// The problems with their places; none if all is well.
     ///
     /// Next to a syntax error, what else seems wrong on its line, or seems missing or
-    /// misplaced, is most often its echo: it is left out until the file can be read.
+    /// misplaced, is most often its echo: it is left out until the file can be read. So is a
+    /// missing key beside something that means it.
     pub(super) fn problems(self, texts: Texts) -> Option<Problems> {
         let faults = self.faults.into_inner();
-        let broken = faults.iter().any(|f| f.kind == Kind::Syntax);
+        let unreadable = |kind| matches!(kind, Kind::Sign | Kind::Syntax);
+        let broken = faults.iter().any(|f| unreadable(f.kind));
+        let meant: Vec<About> = (faults.iter())
+            .filter_map(|fault| match &fault.key {
+                About::Meant(key) => Some(About::Missing(key.clone())),
+                _ => None,
+            })
+            .collect();
+        // The parser puts a value without a place where it could read none.
+        let echo = |f: &Fault| match f.kind {
+            Kind::Doubtful => broken || meant.contains(&f.key),
+            Kind::Value => broken && f.span == (0..0),
+            _ => false,
+        };
         let mut found: Vec<(Kind, Problem)> = faults
             .into_iter()
-            .filter(|f| !(broken && f.kind == Kind::Doubtful))
+            .filter(|f| !echo(f))
             .map(|f| (f.kind, texts.locate(f)))
             .collect();
-        found.sort_by_key(|(kind, p)| (p.text, p.line, *kind != Kind::Syntax, p.span.start));
+        let rank = |kind: Kind| match kind {
+            Kind::Sign => 0,
+            Kind::Syntax => 1,
+            _ => 2,
+        };
+        found.sort_by_key(|(kind, p)| (p.text, p.line, rank(*kind), p.span.start));
         let mut list: Vec<Problem> = Vec::new();
         let mut syntax_line = None;
         for (kind, problem) in found {
@@ -285,7 +431,7 @@ impl Sink {
             if syntax_line == line {
                 continue;
             }
-            if kind == Kind::Syntax {
+            if unreadable(kind) {
                 syntax_line = line;
             }
             // An override that is wrong in one room is as wrong in the next.

@@ -22,7 +22,7 @@
 //! a parameter: a method alone would mean far too much. A form is read only where it may be meant
 //! (see `front::forms`); it is of method POST, whether that is written or not.
 
-use super::pattern::{PathPattern, PathSet};
+use super::pattern::{PathPattern, PathSet, behind_commas};
 use super::table::{Field, Table};
 use super::values::{list, parsed};
 use http::Method;
@@ -279,7 +279,15 @@ fn pattern(field: Field<'_>, forms: bool) -> Option<RequestPattern> {
 
 /// One path pattern.
 pub(super) fn path(field: Field<'_>) -> Option<PathPattern> {
-    parsed(PathPattern::parse, PATH_EXAMPLE)(field)
+    parsed(one_path, PATH_EXAMPLE)(field)
+}
+
+/// Reads a pattern, and refuses several paths in one: valid, and no path of a portal.
+fn one_path(text: &str) -> Result<PathPattern, String> {
+    match behind_commas(text).any(|rest| rest.trim_start().starts_with('/')) {
+        true => Err("a second path stands behind a comma".into()),
+        false => PathPattern::parse(text),
+    }
 }
 
 /// The name of a form's first parameter.

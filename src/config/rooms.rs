@@ -1,9 +1,10 @@
 //! `[[room]]`: what is guarded, for whom it is open, and the rules.
 
 use super::hosts::{self, HostPattern};
+use super::keys::nearest;
 use super::pattern::PathPattern;
 use super::requests::path;
-use super::table::{Table, nearest};
+use super::table::Table;
 use super::values::{choice, list, name, number, parsed, show, span};
 use super::{RoomConfig, Trust, capacity, flows, lanes, plans, portals};
 use crate::room::{Limit, Mode, Rules};
@@ -61,6 +62,7 @@ pub(super) fn read(
                 "",
                 "write a [[room]] with `portal = \"…\"` for each portal to guard",
             );
+            sink.about_missing("room");
         }
         return None;
     }
@@ -182,6 +184,9 @@ fn portal(table: &mut Table<'_>, portals: &[portals::Read]) -> Option<usize> {
             format!("no portal is named `{wanted}`"),
             format!("{near}the portals are: {known}"),
         );
+        if names.is_empty() {
+            table.sink().about_missing("portal");
+        }
     }
     found
 }

@@ -1,6 +1,7 @@
 //! A table of the file, read key by key: what is read is noted, so that what is left over at
 //! the end is unknown, and says so with the nearest key that exists.
 
+use super::keys;
 use super::report::Sink;
 use std::ops::Range;
 use toml::Spanned;
@@ -8,9 +9,6 @@ use toml::de::{DeTable, DeValue};
 
 /// A value and where it stands.
 pub(super) type Item<'a> = Spanned<DeValue<'a>>;
-
-/// How alike an unknown key must be to a known one to be taken for a slip (0 to 1).
-const SLIP: f64 = 0.75;
 
 /// A table that is being read.
 pub(super) struct Table<'a> {
@@ -86,8 +84,10 @@ impl<'a> Table<'a> {
     ) -> Option<T> {
         self.known.push(key);
         let item = self.entries.get(key)?;
+        let key = format!("{}{key}", self.prefix);
+        self.sink.note_value(&key, item.span());
         read(Field {
-            key: &format!("{}{key}", self.prefix),
+            key: &key,
             item,
             sink: self.sink,
         })
@@ -117,6 +117,7 @@ impl<'a> Table<'a> {
                 format!("needs `{key}`"),
                 format!("write `{key} = {example}`"),
             );
+            self.sink.about_missing(&format!("{}{key}", self.prefix));
         }
         self.read(key, read)
     }
@@ -144,6 +145,12 @@ impl<'a> Table<'a> {
         };
         let heading = format!("[[{}{key}]]", self.prefix);
         let help = format!("write `{heading}`, with two brackets, above each one");
+        if let DeValue::Table(entries) = item.get_ref() {
+            // Read all the same: what else is wrong with it is said at once.
+            self.field(key, item)
+                .wrong_type::<()>("a list of tables", help);
+            return vec![self.child(key, heading, item.span(), entries)];
+        }
         let DeValue::Array(array) = item.get_ref() else {
             self.field(key, item)
                 .wrong_type::<()>("a list of tables", help);
@@ -180,22 +187,24 @@ impl<'a> Table<'a> {
 
     /// Reports every key that was not read.
     pub(super) fn finish(self) {
+        self.sink.note_table(self.place(), &self.known);
         let left = self.entries.keys();
         for key in left.filter(|key| !self.known.contains(&key.get_ref().as_ref())) {
             let name = key.get_ref().as_ref();
-            let nearest = nearest(name, &self.known)
-                .map(|near| format!("did you mean `{near}`? "))
-                .unwrap_or_default();
+            let hint = keys::meant(name, self.place(), &self.known, self.sink.tables());
             let mut known = self.known.clone();
             known.sort_unstable();
             let message = format!("unknown key `{}` in {}", name.escape_debug(), self.place());
-            let help = format!("{nearest}the keys here are: {}", known.join(", "));
+            let help = format!("{}the keys here are: {}", hint.words, known.join(", "));
             let label = "not known here";
             // Below a header that could not be read, keys seem to stand at the top.
             if self.heading.is_empty() {
                 self.sink.doubtful(key.span(), message, label, help);
             } else {
                 self.sink.wrong(key.span(), message, label, help);
+            }
+            if let Some(key) = hint.key.filter(|key| !self.has(key)) {
+                self.sink.about_meant(&format!("{}{key}", self.prefix));
             }
         }
     }
@@ -232,16 +241,6 @@ impl<'a> Table<'a> {
             &self.heading
         }
     }
-}
-
-/// The name most like `name`, if one is like it enough to be meant.
-pub(super) fn nearest<'n>(name: &str, names: &[&'n str]) -> Option<&'n str> {
-    names
-        .iter()
-        .map(|known| (strsim::jaro_winkler(name, known), *known))
-        .filter(|(likeness, _)| *likeness >= SLIP)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known)
 }
 
 /// What a value is, in words.

@@ -1,7 +1,8 @@
 //! Readers of single values: each takes a field and gives a value within its bounds, or
 //! reports what is wrong and what would be right.
 
-use super::table::{Field, nearest};
+use super::table::Field;
+use super::{keys, syntax};
 use crate::time::Span;
 use jiff::fmt::friendly::{SpanParser, SpanPrinter};
 use std::ops::RangeInclusive;
@@ -33,6 +34,11 @@ pub(super) fn number(range: RangeInclusive<u32>) -> impl Fn(Field<'_>) -> Option
                 "a whole number",
                 format!("write it without quotes: `{} = {text}`", last(field.key)),
             ),
+            DeValue::Float(number) if syntax::joined(number.as_str()).is_some() => {
+                let joined = syntax::joined(number.as_str()).unwrap_or_default();
+                let wanted = format!("if {joined} is meant, write it without a dot; {help}");
+                field.wrong_type("a whole number", wanted)
+            }
             _ => field.wrong_type("a whole number", help),
         }
     }
@@ -50,7 +56,13 @@ pub(super) fn span(range: RangeInclusive<Span>) -> impl Fn(Field<'_>) -> Option<
                     format!("must be from {min} to {max}"),
                     format!("write a length of time from \"{min}\" to \"{max}\""),
                 ),
-                None => field.wrong("not a length of time", help),
+                None => match syntax::length(text) {
+                    Some(meant) => field.wrong(
+                        "not a length of time",
+                        format!("did you mean \"{meant}\"? {help}"),
+                    ),
+                    None => field.wrong("not a length of time", help),
+                },
             },
             DeValue::Integer(n) => field.wrong(
                 "a length of time needs a unit",
@@ -85,12 +97,29 @@ pub(super) fn bytes(range: RangeInclusive<u32>) -> impl Fn(Field<'_>) -> Option<
 pub(super) fn boolean(field: Field<'_>) -> Option<bool> {
     match field.item.get_ref() {
         DeValue::Boolean(value) => Some(*value),
+        DeValue::String(text) if syntax::truth(text).is_some() => {
+            let truth = syntax::truth(text).unwrap_or_default();
+            let help = format!("write `{} = {truth}`, without quotes", last(field.key));
+            field.wrong_type("true or false", help)
+        }
         _ => field.wrong_type("true or false", "write true or false, without quotes"),
     }
 }
 
-/// A string that is not empty.
+/// A string that is not empty, and all of which can be seen.
 pub(super) fn string(field: Field<'_>) -> Option<String> {
+    let text = prose(field)?;
+    let Some((at, name)) = field.sink.unseen(&field.item.span()) else {
+        return Some(text);
+    };
+    let message = format!("invalid value for `{}`", field.key);
+    let label = format!("{name} stands here, and cannot be seen");
+    field.sink.wrong(at, message, label, "remove it");
+    None
+}
+
+/// A string for people that is not empty: they may want a space that does not break.
+pub(super) fn prose(field: Field<'_>) -> Option<String> {
     match field.item.get_ref() {
         DeValue::String(text) if text.is_empty() => {
             field.wrong("is empty", "write a text, or remove the line")
@@ -135,7 +164,7 @@ pub(super) fn choice<T: Copy>(words: &[(&str, T)]) -> impl Fn(Field<'_>) -> Opti
             return Some(*value);
         }
         let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let near = nearest(&text, &words)
+        let near = keys::word(&text, &words)
             .map(|near| format!("did you mean \"{near}\"? "))
             .unwrap_or_default();
         let words = words.join("\", \"");
@@ -152,7 +181,12 @@ pub(super) fn list<T>(
 ) -> impl Fn(Field<'_>) -> Option<Vec<T>> {
     move |field| {
         let DeValue::Array(array) = field.item.get_ref() else {
-            return read(field).map(|value| vec![value]);
+            let before = field.sink.count();
+            let value = read(field);
+            if let (None, DeValue::String(text)) = (&value, field.item.get_ref()) {
+                hint_list(field, text, before);
+            }
+            return value.map(|value| vec![value]);
         };
         if array.is_empty() {
             return field.wrong(
@@ -171,6 +205,16 @@ pub(super) fn list<T>(
     }
 }
 
+/// Says how a list is written, if several values stand in one string and that was just reported.
+fn hint_list(field: Field<'_>, text: &str, before: usize) {
+    let parts = text.split([',', ';']).flat_map(str::split_ascii_whitespace);
+    let parts: Vec<String> = parts.map(|part| format!("\"{part}\"")).collect();
+    if parts.len() > 1 && field.sink.count() > before {
+        let list = parts.join(", ");
+        (field.sink).help_first(&format!("if these are several, write a list: [{list}]"));
+    }
+}
+
 /// A length of time as an operator writes it.
 pub fn show(span: Span) -> String {
     if span > DAY && span.0.is_multiple_of(DAY.0) {
@@ -182,7 +226,7 @@ pub fn show(span: Span) -> String {
 }
 
 /// Reads a length of time: whole days, or what has hours and less.
-fn length(text: &str) -> Option<Span> {
+pub(super) fn length(text: &str) -> Option<Span> {
     let days = text.strip_suffix('d').and_then(|days| days.parse().ok());
     match days {
         Some(days) => DAY.0.checked_mul(days).map(Span),

@@ -110,7 +110,9 @@ impl Keys {
         if metadata.len() > FILE_MAX {
             return Err(malformed(format!("over {FILE_MAX} bytes")));
         }
-        parse(&fs::read_to_string(path).map_err(io)?).map_err(malformed)
+        let text = String::from_utf8(fs::read(path).map_err(io)?)
+            .map_err(|_| malformed("not a text in UTF-8".to_owned()))?;
+        parse(text.trim_start_matches('\u{feff}')).map_err(malformed)
     }
 
     /// The id of the key that signs.

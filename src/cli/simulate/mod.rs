@@ -5,13 +5,13 @@ mod show;
 
 use super::check;
 use crate::config::scene::{self, Scene};
-use crate::config::{MAX_FILE_BYTES, Problems, Source};
+use crate::config::{self, Problems, Source};
 use crate::sim::{self, Outcome};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -166,13 +166,10 @@ fn progress(length: u64, what: &str) -> ProgressBar {
 }
 
 fn read(path: &Path, overrides: &[String]) -> Result<Scene, Failure> {
-    let mut text = String::new();
-    // One byte more than allowed is enough to say that it is too long.
-    let bound = MAX_FILE_BYTES as u64 + 1;
-    File::open(path)
-        .and_then(|file| file.take(bound).read_to_string(&mut text))
-        .map_err(|error| Failure::Unreadable(path.to_owned(), error))?;
-    parse(&path.display().to_string(), &text, overrides)
+    let bytes = check::read(path).map_err(|error| Failure::Unreadable(path.to_owned(), error))?;
+    let name = path.display().to_string();
+    let text = config::decode(&name, bytes).map_err(Failure::Wrong)?;
+    parse(&name, &text, overrides)
 }
 
 fn parse(name: &str, text: &str, overrides: &[String]) -> Result<Scene, Failure> {

@@ -4,7 +4,9 @@ mod acme;
 mod lanes;
 mod overrides;
 mod plans;
+mod signs;
 mod tls;
+mod words;
 mod wrong;
 
 use super::*;

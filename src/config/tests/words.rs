@@ -1,0 +1,220 @@
+//! What an operator means, and how it is told.
+
+use super::wrong::one_wrong;
+use super::{PORTAL, read};
+
+#[test]
+fn a_value_without_quotes_is_shown_as_it_would_be_right() {
+    for (line, at, words) in [
+        (
+            "seats = NEUF",
+            "4:9",
+            [
+                "`NEUF` is neither a number nor in quotes",
+                "number in digits",
+            ],
+        ),
+        (
+            "seats = auto",
+            "4:9",
+            ["neither a number nor in quotes", "`seats = \"auto\"`"],
+        ),
+        ("idle = 10m", "4:8", ["nor in quotes", "`idle = \"10m\"`"]),
+        ("idle = 10 mn", "4:8", ["nor in quotes", "`idle = \"10m\"`"]),
+        (
+            "mode = queue",
+            "4:8",
+            ["nor in quotes", "`mode = \"queue\"`"],
+        ),
+        (
+            "host = ent.fr # x",
+            "4:8",
+            ["`ent.fr` is neither", "`host = \"ent.fr\"`"],
+        ),
+        (
+            "host = [a.fr, \"b.fr\"]",
+            "4:9",
+            ["`a.fr` is neither", "write `\"a.fr\"`"],
+        ),
+        (
+            "poll = { max = 30s }",
+            "4:16",
+            ["`30s` is neither", "write `max = \"30s\"`"],
+        ),
+        (
+            "seats = 1 000",
+            "4:9",
+            ["no spaces, dots or commas", "`seats = 1000`"],
+        ),
+        (
+            "seats = 5 // five",
+            "4:9",
+            ["more than one value", "`seats = 5`"],
+        ),
+        (
+            "seats = Oui",
+            "4:9",
+            ["not how true is written", "`seats = true`"],
+        ),
+        (
+            "seats = True",
+            "4:9",
+            ["not how true is written", "`seats = true`"],
+        ),
+        ("seats: 5", "4:6", ["`:` stands here", "`seats = 5`"]),
+        ("seats := 5", "4:7", ["`:=` stands here", "`seats = 5`"]),
+        ("seats == 5", "4:8", ["`=` stands here", "`seats = 5`"]),
+        (
+            "seats : \"auto\"",
+            "4:7",
+            ["`:` stands here", "`seats = \"auto\"`"],
+        ),
+        ("path = \"C:\\dir\"", "4:12", ["escape", "single quotes"]),
+        (
+            "seats = 1.000",
+            "4:9",
+            ["a number with a fraction", "if 1000 is meant"],
+        ),
+        (
+            "idle = \"2 jours\"",
+            "4:8",
+            ["not a length of time", "did you mean \"2d\"?"],
+        ),
+    ] {
+        one_wrong(&format!("[[room]]\n{line}\n"), at, &words);
+    }
+}
+
+#[test]
+fn the_wrong_name_of_a_table_is_the_one_error() {
+    let servers = "servers = \"http://10.0.0.5\"\n";
+    for (text, at, words) in [
+        (
+            format!("[[portail]]\n{servers}[[room]]\nportal = \"ent\"\n"),
+            "1:3",
+            "did you mean `portal`?",
+        ),
+        (
+            format!("[portail]\n{servers}"),
+            "1:2",
+            "did you mean `portal`?",
+        ),
+        (
+            format!("[portal]\n{servers}"),
+            "1:1",
+            "`[[portal]]`, with two brackets",
+        ),
+        (
+            format!("{PORTAL}[room]\nseats = 5\n"),
+            "3:1",
+            "`[[room]]`, with two brackets",
+        ),
+        (
+            format!("{PORTAL}[[salle]]\nseats = 5\n"),
+            "3:3",
+            "did you mean `room`?",
+        ),
+        (
+            "[[portal]]\nserveurs = \"http://a\"\n".to_owned(),
+            "2:1",
+            "did you mean `servers`?",
+        ),
+    ] {
+        let problems = read(&text, &[]).unwrap_err();
+        let shown = problems.to_string();
+        assert_eq!(problems.len(), 1, "{shown}");
+        assert!(shown.contains(&format!("--> proxy.toml:{at}\n")), "{shown}");
+        assert!(shown.contains(words), "{shown}");
+    }
+    // What else is wrong with it is said at once.
+    let both = format!("{PORTAL}[room]\nseats = 0\n");
+    assert_eq!(read(&both, &[]).unwrap_err().len(), 2);
+}
+
+#[test]
+fn a_key_in_the_wrong_table_is_told_where_it_belongs() {
+    for (text, words) in [
+        (
+            format!("seats = 5\n{PORTAL}"),
+            "`seats` belongs in [[room]]",
+        ),
+        (
+            format!("{PORTAL}idle = \"5m\"\n"),
+            "`idle` belongs in [[room]]",
+        ),
+        (
+            format!("{PORTAL}[[room]]\nslots = 5\n"),
+            "`slots` belongs in [[portal]]",
+        ),
+        (
+            format!("{PORTAL}[log]\nstreams = 5\n"),
+            "`streams` belongs in [limits]",
+        ),
+        (
+            format!("{PORTAL}interval = \"5s\"\n"),
+            "`interval` belongs in [portal.health]",
+        ),
+        (
+            format!("places = 5\n{PORTAL}"),
+            "did you mean `seats`, in [[room]] or",
+        ),
+        (
+            format!("{PORTAL}[[room]]\nhosts = \"a.fr\"\n"),
+            "did you mean `host`?",
+        ),
+        (
+            format!("{PORTAL}[[room]]\nplaces = 5\n"),
+            "did you mean `seats`?",
+        ),
+    ] {
+        let shown = read(&text, &[]).unwrap_err().to_string();
+        assert!(shown.contains(words), "{shown}");
+        assert!(shown.contains("1 error in"), "{shown}");
+    }
+}
+
+#[test]
+fn words_of_another_language_are_understood_enough_to_say_ours() {
+    for (line, words) in [
+        (
+            "mode = \"fermé\"",
+            ["not one of the words", "did you mean \"closed\"?"],
+        ),
+        (
+            "mode = \"file\"",
+            ["not one of the words", "did you mean \"queue\"?"],
+        ),
+        (
+            "mode = \"Queue\"",
+            ["not one of the words", "did you mean \"queue\"?"],
+        ),
+        (
+            "schedule = [{ when = \"lun-ven\", mode = \"hold\" }]",
+            [
+                "mon, tue, wed, thu, fri, sat, sun, daily",
+                "did you mean \"mon-fri\"?",
+            ],
+        ),
+        (
+            "schedule = [{ when = \"lun-ven 8h-17h30\", mode = \"hold\" }]",
+            ["not a day", "did you mean \"mon-fri 08:00-17:30\"?"],
+        ),
+        (
+            "opening = { at = \"1/9/2026 8h\" }",
+            ["2026", "did you mean \"2026-09-01 08:00\"?"],
+        ),
+    ] {
+        let text = format!("{PORTAL}[[room]]\n{line}\n");
+        let shown = read(&text, &[]).unwrap_err().to_string();
+        assert!(shown.contains("1 error in"), "{shown}");
+        for word in words {
+            assert!(shown.contains(word), "{word}: {shown}");
+        }
+    }
+    let text = format!("cookie.secure = \"oui\"\n{PORTAL}");
+    let shown = read(&text, &[]).unwrap_err().to_string();
+    assert!(
+        shown.contains("write `secure = true`, without quotes"),
+        "{shown}"
+    );
+}
