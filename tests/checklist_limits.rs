@@ -131,26 +131,6 @@ async fn point_23_a_visitor_who_goes_frees_slot_and_server() {
 }
 
 #[tokio::test]
-async fn point_23_more_behind_a_request_than_can_be_looked_over_is_leaving() {
-    let (portal, left) = portal();
-    let preau = with_limits(&portal, "").await;
-    let mut visitor = connect(&preau).await;
-    let request = b"GET /muet HTTP/1.1\r\nHost: x\r\n\r\n";
-    visitor.write_all(request).await.expect("it is taken");
-    until("the portal works on it", async || {
-        (portal.heard().len() == 1).then_some(())
-    })
-    .await;
-    // As much as it takes: the sockets' buffers hold some of it.
-    let chunk = GET.repeat(1_000);
-    let pour = async { while visitor.write_all(&chunk).await.is_ok() {} };
-    timeout(PATIENCE, pour)
-        .await
-        .expect("it is not taken for ever");
-    until_left(&left, &preau, 1).await;
-}
-
-#[tokio::test]
 async fn point_23_requests_behind_a_request_are_answered_in_order() {
     let (portal, _) = portal();
     let preau = with_limits(&portal, "").await;

@@ -13,6 +13,7 @@ use super::proxy;
 use super::request;
 use super::serve::{Phase, Reception};
 use super::stream::Stream;
+use super::tunnel;
 use super::wire::Wire;
 use crate::config::Speaks;
 use crate::host::Seldom;
@@ -27,7 +28,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -225,8 +226,13 @@ async fn requests(
 ) -> Option<Wire> {
     let limits = &reception.thread.house.config.limits;
     let mark = wire.mark();
-    let service = service_fn(|request: Request<Incoming>| {
+    let becoming = Mutex::new(None);
+    let service = service_fn(|mut request: Request<Incoming>| {
         let busy = mark.begin(request.version());
+        if mark.offers_websocket() {
+            let waits = tunnel::offer(&mut request);
+            *becoming.lock().unwrap_or_else(PoisonError::into_inner) = Some(waits);
+        }
         // A box: hyper moves what it is given several times for each request.
         Box::pin(async move {
             let response = request::answer(reception, peer, session, request, Some(busy)).await;
@@ -238,24 +244,37 @@ async fn requests(
         .header_read_timeout(None)
         .max_buf_size((LINE_MAX + limits.header_bytes).max(BUFFER_MAX))
         .half_close(false)
-        .serve_connection(wire, service)
-        .with_upgrades();
+        .serve_connection(wire, service);
     let mut phase = reception.phase.clone();
     let mut asked_to_close = false;
-    loop {
+    let ended = loop {
         tokio::select! {
-            ended = &mut connection => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "a visitor's connection broke");
-                }
-                // Of a tunnel there is nothing left to give back.
-                let mut wire = connection.into_parts()?.io;
-                return wire.rests().then_some(wire);
-            }
+            ended = &mut connection => break ended,
             _ = phase.wait_for(|phase| *phase == Phase::Closing), if !asked_to_close => {
                 asked_to_close = true;
                 Pin::new(&mut connection).graceful_shutdown();
             }
         }
+    };
+    let mut wire = connection.into_parts().io;
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a visitor's connection broke");
+        return None;
     }
+    if wire.rests() {
+        return Some(wire);
+    }
+    if wire.tunnels() {
+        let waits = becoming
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(waits) = waits {
+            // Either side may be gone before the tunnel exists: then nobody waits for it.
+            let _ = waits.send(wire);
+        }
+        return None;
+    }
+    // hyper does not close a connection on which somebody asked for a tunnel (CONNECT).
+    let _ = poll_fn(|context| Pin::new(&mut wire).poll_shutdown(context)).await;
+    None
 }

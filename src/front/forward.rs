@@ -10,7 +10,7 @@ use super::lasting::Lasting;
 use super::origin::Origin;
 use super::page::RefusalKind;
 use super::reply::{self, Manner};
-use super::tunnel;
+use super::tunnel::{self, WEBSOCKET};
 use crate::config::ErrorPages;
 use crate::cookie;
 use crate::host;
@@ -31,9 +31,6 @@ use tokio_util::task::TaskTracker;
 /// How long we look whether an error of the portal has a body.
 const FIRST_BYTES_MAX: Duration = Duration::from_secs(5);
 
-/// The one protocol that connections may become. A tunnel of requests (h2c) would go around the
-/// room.
-const WEBSOCKET: &str = "websocket";
 /// By how much a wire, which has words for it, is the first to lose patience with a body.
 const WIRE_FIRST: Span = Span::secs(1);
 
@@ -67,7 +64,7 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Upload>) -> Response<B
         Some(lasting) => lasting,
         None => None,
     };
-    let on_upgrade = lasting.map(|lasting| (lasting, hyper::upgrade::on(&mut request)));
+    let on_upgrade = lasting.map(|lasting| (lasting, tunnel::wire_of(&mut request)));
     let trailers = fields::takes_trailers(request.headers());
     let outgoing = outgoing(&errand, request, upgrade, trailers);
     let wants = Wants {

@@ -18,9 +18,14 @@
 //! Everything else is refused with words and the connection ends, because two servers could
 //! read it differently: 400; 501 for a coding that we do not carry; 431 and 414 for what is too
 //! long. What the fields *mean* (Host, Expect, the path) is `canonical`'s, for HTTP/2 as well.
+//!
+//! One field does not go on: `Upgrade`. With it hyper takes a connection for one that is to become
+//! something else, and at its end lets go of it without a last flush and without closing it,
+//! whatever was answered. Whether it named a WebSocket is remembered beside the head.
 
 use super::page::RefusalKind;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 /// Fields of one head; hyper's own bound.
 pub const FIELDS_MAX: usize = 100;
@@ -32,6 +37,7 @@ pub const CHUNK_WORDS_MAX: usize = 8 * 1024;
 const CHUNK_DIGITS_MAX: u8 = 15;
 /// Digits of a Content-Length.
 const LENGTH_DIGITS_MAX: usize = 18;
+const UPGRADE: &str = "upgrade";
 /// How a TLS connection begins: a handshake record. No method begins so.
 const TLS_HANDSHAKE: u8 = 0x16;
 
@@ -42,6 +48,8 @@ pub struct Guard {
     head_max: usize,
     /// An empty line may still come before the head.
     blank: bool,
+    /// An `Upgrade` field of the last head named a WebSocket.
+    websocket: bool,
 }
 
 /// What is to be done with the bytes at hand.
@@ -49,6 +57,8 @@ pub struct Guard {
 pub enum Verdict {
     /// They do not tell yet: keep them, and ask again with more behind them.
     More,
+    /// These of them, in this order, do not go on: take them out, and ask again.
+    Cut(Vec<Range<usize>>),
     /// So many of them mean nothing: take them away.
     Skip(usize),
     /// So many of them go on. They never reach beyond the end of the request.
@@ -109,12 +119,18 @@ impl Guard {
             place: Place::Head { searched: 0 },
             head_max: LINE_MAX + fields_max,
             blank: true,
+            websocket: false,
         }
     }
 
     /// Whether the next byte belongs to a body; otherwise it belongs to a head.
     pub fn in_body(&self) -> bool {
         !matches!(self.place, Place::Head { .. })
+    }
+
+    /// Whether the head that passed last offered to become a WebSocket; told once.
+    pub fn offers_websocket(&mut self) -> bool {
+        std::mem::take(&mut self.websocket)
     }
 
     /// Judges `bytes`: those that did not go on yet, and what has come behind them.
@@ -169,9 +185,15 @@ impl Guard {
 
     fn head(&mut self, bytes: &[u8]) -> Result<Verdict, RefusalKind> {
         match head(bytes)? {
-            Some((length, _)) if length > self.head_max => Err(too_long(bytes)),
-            Some((length, framing)) => {
-                match framing {
+            Some(head) if head.length > self.head_max => Err(too_long(bytes)),
+            Some(head) => {
+                if !head.upgrades.is_empty() {
+                    self.place = Place::Head { searched: 0 };
+                    let mut lines = head.upgrades.iter().cloned().map(|line| &bytes[line]);
+                    self.websocket = lines.any(names_websocket);
+                    return Ok(Verdict::Cut(head.upgrades));
+                }
+                match head.framing {
                     Framing::None | Framing::Length(0) => self.ended(),
                     Framing::Length(left) => self.place = Place::Length(left),
                     Framing::Chunked => {
@@ -181,7 +203,7 @@ impl Guard {
                         };
                     }
                 }
-                Ok(Verdict::Pass(length))
+                Ok(Verdict::Pass(head.length))
             }
             None => {
                 self.place = Place::Head {
@@ -220,8 +242,18 @@ fn too_long(bytes: &[u8]) -> RefusalKind {
     }
 }
 
-/// Reads a head: its length and the framing of what follows; nothing if it is not complete.
-fn head(bytes: &[u8]) -> Result<Option<(usize, Framing)>, RefusalKind> {
+/// A head, as far as it matters here.
+struct Head {
+    /// Bytes.
+    length: usize,
+    /// Of what follows.
+    framing: Framing,
+    /// Where the lines of `Upgrade` fields are.
+    upgrades: Vec<Range<usize>>,
+}
+
+/// Reads a head; nothing if it is not complete.
+fn head(bytes: &[u8]) -> Result<Option<Head>, RefusalKind> {
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut []);
     let length = match request.parse_with_uninit_headers(bytes, &mut fields) {
@@ -234,8 +266,30 @@ fn head(bytes: &[u8]) -> Result<Option<(usize, Framing)>, RefusalKind> {
     if !is_as_read(&bytes[..length], &request) {
         return Err(RefusalKind::BadRequest);
     }
-    let framing = framing(request.headers, request.version == Some(1))?;
-    Ok(Some((length, framing)))
+    let is_upgrade = |field: &&httparse::Header<'_>| {
+        field.name.len() == UPGRADE.len() && field.name.eq_ignore_ascii_case(UPGRADE)
+    };
+    let upgrades = request.headers.iter().filter(is_upgrade);
+    Ok(Some(Head {
+        length,
+        framing: framing(request.headers, request.version == Some(1))?,
+        upgrades: upgrades.filter_map(|it| line_of(bytes, it)).collect(),
+    }))
+}
+
+/// Where the line of `field` is in the head that it was read from.
+fn line_of(head: &[u8], field: &httparse::Header<'_>) -> Option<Range<usize>> {
+    let from = (field.name.as_ptr() as usize).checked_sub(head.as_ptr() as usize)?;
+    let line = head.get(from..)?.windows(2);
+    let length = line.enumerate().find(|(_, end)| *end == b"\r\n")?.0 + 2;
+    Some(from..from + length)
+}
+
+/// Whether a line names a WebSocket among other protocols.
+fn names_websocket(line: &[u8]) -> bool {
+    let value = line.splitn(2, |byte| *byte == b':').nth(1);
+    let mut protocols = value.unwrap_or_default().split(|byte| *byte == b',');
+    protocols.any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Whether the head is what was read in it and nothing else: the reader forgives bare line feeds

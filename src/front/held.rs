@@ -6,6 +6,7 @@
 use hyper::rt::ReadBufCursor;
 use std::cell::Cell;
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::AsyncRead;
@@ -50,6 +51,13 @@ impl Held {
     pub fn skip(&mut self, bytes: usize) {
         self.gone += bytes.min(self.len());
         self.give_back();
+    }
+
+    /// Takes these, which are in order, out of what has not gone on.
+    pub fn cut(&mut self, ranges: &[Range<usize>]) {
+        for range in ranges.iter().rev() {
+            (self.bytes).drain(self.gone + range.start..self.gone + range.end);
+        }
     }
 
     /// Hands over what may go on, as far as there is room. Returns whether that was anything.

@@ -19,6 +19,8 @@ pub struct State {
     pub phase: AtomicU8,
     /// The next bytes are the beginning of an answer to a request by HTTP/1.0.
     pub old: AtomicBool,
+    /// The head that went on last offered to become a WebSocket.
+    pub websocket: AtomicBool,
     /// The answer may end with the connection, as HTTP/1.0 has it.
     open_end: AtomicBool,
 }
@@ -42,6 +44,11 @@ impl Mark {
     /// The mark of a wire in this state.
     pub fn on(state: Arc<State>) -> Mark {
         Mark(state)
+    }
+
+    /// Whether the request that has just come offers to become a WebSocket; told once.
+    pub fn offers_websocket(&self) -> bool {
+        self.0.websocket.swap(false, Ordering::Relaxed)
     }
 
     /// An answer begins, to a request by `version`.

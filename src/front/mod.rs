@@ -11,9 +11,9 @@
 //! them), `manner` (a page, or JSON), `fetch` (what browsers say of a request), `page` (words),
 //! `written` (the store), `access`, `json`, `digits` and `lines` (the log).
 //!
-//! The socket: `stream` (the bytes), `wire` (what stands between them and hyper), [`guard`] (where
+//! The socket: `stream` (the bytes), `known` (what the kernel knows of it), `wire` (what stands between them and hyper), [`guard`] (where
 //! requests begin and end), `held`, `mark` and `clock` (bytes, state and timer of a wire), `crowd`
-//! (how many there are), `farewell` (answers that end a connection).
+//! (how many there are), `farewell` (answers that end a connection), `lingering` (a soft close).
 
 mod access;
 mod awaited;
@@ -41,9 +41,11 @@ mod handshake;
 mod held;
 mod http2;
 mod json;
+mod known;
 mod lanes;
 mod lasting;
 mod lines;
+mod lingering;
 mod manner;
 mod mark;
 mod origin;

@@ -1,5 +1,6 @@
 //! What a visitor's bytes come over.
 
+use super::known::{self, Known};
 use socket2::SockRef;
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
@@ -41,6 +42,11 @@ impl Stream {
 }
 
 impl Stream {
+    /// What the kernel knows of it, if it says so.
+    pub fn known(&self) -> Option<Known> {
+        known::ask(&*self.socket())
+    }
+
     /// Has the kernel end the connection when data stays untaken for `most` (RFC 5482), and tell
     /// us early how much it has sent.
     pub fn bound_stalls(&self, most: Duration) {

@@ -1,25 +1,52 @@
 //! Tunnels: after an upgrade (WebSocket), bytes both ways until both sides have ended or both are
-//! silent for too long. What either side sent together with its head comes first: hyper keeps it.
-//! A stop waits for tunnels until its deadline.
+//! silent for too long. What either side sent together with its head comes first: the visitor's
+//! wire keeps it, and hyper for the portal. A stop waits for tunnels until its deadline.
 
 use super::body::{Body, Visit};
 use super::connection::Guest;
 use super::fields;
 use super::forward::Errand;
 use super::lasting::Lasting;
+use super::wire::Wire;
 use crate::upstream::ResponseBody;
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Response};
-use hyper::upgrade::OnUpgrade;
+use http::{HeaderValue, Request, Response};
 use hyper_util::rt::TokioIo;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::oneshot;
 
+/// The one protocol that connections may become. A tunnel of requests (h2c) would go around the
+/// room.
+pub const WEBSOCKET: &str = "websocket";
 /// Bytes that one direction buffers.
 const BUFFER: usize = 8 * 1024;
+
+/// A visitor's wire, as soon as hyper has let go of it. A request that offers to become a WebSocket
+/// carries it.
+#[derive(Clone)]
+struct Coming(Arc<Mutex<Option<oneshot::Receiver<Wire>>>>);
+
+/// `request` offers to become a WebSocket: it says so from here on, whatever else it offered.
+/// Returns whom to send the wire to, should that be taken up.
+pub fn offer<B>(request: &mut Request<B>) -> oneshot::Sender<Wire> {
+    let (waits, wire) = oneshot::channel();
+    let coming = Coming(Arc::new(Mutex::new(Some(wire))));
+    let websocket = HeaderValue::from_static(WEBSOCKET);
+    request.headers_mut().insert(UPGRADE, websocket);
+    request.extensions_mut().insert(coming);
+    waits
+}
+
+/// The wire that comes with `request`, if that offers to become a WebSocket.
+pub fn wire_of<B>(request: &mut Request<B>) -> Option<oneshot::Receiver<Wire>> {
+    let coming: Coming = request.extensions_mut().remove()?;
+    let mut wire = coming.0.lock().unwrap_or_else(PoisonError::into_inner);
+    wire.take()
+}
 
 /// What a tunnel holds: it is still a connection, though hyper has let go of it, and the visit
 /// lasts as long as it does.
@@ -34,7 +61,7 @@ struct Held {
 pub fn open(
     mut errand: Errand<'_>,
     mut response: Response<ResponseBody>,
-    visitor: OnUpgrade,
+    visitor: Option<oneshot::Receiver<Wire>>,
     lasting: Lasting,
 ) -> Response<Body> {
     let portal = hyper::upgrade::on(&mut response);
@@ -60,7 +87,8 @@ pub fn open(
     let idle = errand.house.config.limits.tunnel_idle.into();
     errand.tunnels.spawn(async move {
         // Either side may be gone before the tunnel exists: then there is none.
-        if let (Ok(visitor), Ok(portal)) = tokio::join!(visitor, portal) {
+        let visitor = async { visitor?.await.ok() };
+        if let (Some(visitor), Ok(portal)) = tokio::join!(visitor, portal) {
             carry(TokioIo::new(visitor), TokioIo::new(portal), idle).await;
         }
         drop(held);

@@ -4,8 +4,8 @@
 //! part of a head, nor a byte of the next request while an answer is under way. Until then what
 //! comes is read ahead, up to [`READ_AHEAD`], so that a visitor who leaves is seen to leave:
 //! the answer is dropped, slot and server are free. Whoever sends more than that behind a request
-//! (no browser does) could not be seen to leave, and is taken to have left. So is who closes
-//! their sending side: browsers do not, and it looks like leaving.
+//! has the rest of it wait in the kernel, which is asked now and then whether they are still there.
+//! Who closes their sending side is taken to have left: browsers do not, and it looks like leaving.
 //!
 //! *Words*: what the guard refuses or what comes too slowly is told why, with a page, before the
 //! connection ends; as long as nothing of another answer has gone out. So are hyper's own bare
@@ -17,10 +17,6 @@
 //! *Rest*: hyper holds 17 KiB for a connection, whether it is used or not, and a browser keeps
 //! its connections for minutes. So a wire is without hyper until the whole head of a request is
 //! here, and takes leave of it again when it has been idle for [`REST_AFTER`].
-//!
-//! *A soft close*: closing a socket while bytes of the visitor are unread makes the kernel send
-//! a reset, which can destroy the answer that is still on its way (RFC 9112 §9.6). So after our
-//! last byte we read on for a moment.
 //!
 //! *Our version*: to a request by HTTP/1.0 hyper answers as HTTP/1.0, which we are not (RFC 9112
 //! §2.3). The first bytes of such an answer are its version; they are written anew. hyper sends
@@ -36,6 +32,7 @@ use super::clock::Clock;
 use super::farewell::Farewells;
 use super::guard::{Guard, Verdict};
 use super::held::Held;
+use super::lingering::Lingering;
 use super::mark::{self, ENDED, IDLE, Mark, State, TUNNEL};
 use super::page::RefusalKind;
 use super::stream::Stream;
@@ -45,15 +42,13 @@ use crate::time::Span;
 use crate::upstream::Pace;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use tokio::io::AsyncWrite;
 
 /// Bytes read ahead behind a request whose answer is under way.
 pub const READ_AHEAD: usize = 64 * 1024;
@@ -61,10 +56,8 @@ pub const READ_AHEAD: usize = 64 * 1024;
 const SEALED_MAX: u64 = 64 * 1024;
 /// A connection that has been idle for so long rests.
 const REST_AFTER: Span = Span::secs(1);
-/// How long we read on after our last byte.
-const LINGER: Duration = Duration::from_secs(5);
-/// Bytes read on at most: a refused upload is to hear why.
-const LINGER_BYTES: usize = 16 * 1024 * 1024;
+/// How often the kernel is asked what it does not say by itself.
+const LOOK_EVERY: Span = Span::secs(1);
 /// What hyper asks for a body with.
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Bytes of hyper's bare answers at most.
@@ -84,14 +77,17 @@ pub struct Wire {
     /// Patience until the last of what was written is out. Over TLS up to [`SEALED_MAX`] bytes of
     /// it are still on our side.
     last: Pace,
+    /// hyper has let go of a tunnel.
+    tunnels: bool,
+    /// Its end has been said, and what still came has been read.
+    shut: bool,
     /// Something of the answer to the current request has gone out.
     begun: bool,
     /// No more requests, and how that is told.
     end: Option<End>,
     /// Words that go out before anything else.
     words: Option<(bytes::Bytes, usize)>,
-    lingering: Option<Pin<Box<Sleep>>>,
-    lingered: usize,
+    lingering: Lingering,
 }
 
 /// How a connection ends that we end, as hyper sees it.
@@ -125,11 +121,12 @@ impl Wire {
             body: Pace::new(limits.body_timeout, limits.body_rate),
             take: Pace::new(limits.take_timeout, limits.take_rate),
             last: Pace::new(last, 1),
+            tunnels: false,
+            shut: false,
             begun: false,
             end: None,
             words: None,
-            lingering: None,
-            lingered: 0,
+            lingering: Lingering::default(),
         }
     }
 
@@ -142,16 +139,12 @@ impl Wire {
     /// say about that is said while the wire is shut down.
     pub fn poll_begun(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         loop {
-            match self.guard.judge(self.held.bytes()) {
-                Ok(Verdict::Pass(bytes)) => {
+            match self.sift() {
+                Ok(Some(bytes)) => {
                     self.pass(bytes, true);
                     return Poll::Ready(true);
                 }
-                Ok(Verdict::Skip(bytes)) => {
-                    self.held.skip(bytes);
-                    continue;
-                }
-                Ok(Verdict::More) => {}
+                Ok(None) => {}
                 Err(kind) => return self.refuse(kind).map(|_| false),
             }
             match self.held.fill(&mut self.stream, context) {
@@ -182,8 +175,28 @@ impl Wire {
         self.end.take_if(|end| *end == End::Rest).is_some()
     }
 
+    /// Whether it became a tunnel, now that hyper has let go of it; then bytes go both ways as
+    /// they come.
+    pub fn tunnels(&mut self) -> bool {
+        self.tunnels = self.state() == TUNNEL;
+        self.tunnels
+    }
+
     fn state(&self) -> u8 {
         self.state.phase.load(Ordering::Relaxed)
+    }
+
+    /// Takes out of what is held what does not go on, and tells how much of it may; nothing if it
+    /// does not tell yet.
+    fn sift(&mut self) -> Result<Option<usize>, RefusalKind> {
+        loop {
+            match self.guard.judge(self.held.bytes())? {
+                Verdict::More => return Ok(None),
+                Verdict::Skip(bytes) => self.held.skip(bytes),
+                Verdict::Cut(ranges) => self.held.cut(&ranges),
+                Verdict::Pass(bytes) => return Ok(Some(bytes)),
+            }
+        }
     }
 
     /// A part of a request may go on to hyper.
@@ -194,6 +207,8 @@ impl Wire {
             self.body.renew();
             self.take.renew();
             self.head.stage = Stage::Next;
+            let offers = self.guard.offers_websocket();
+            self.state.websocket.store(offers, Ordering::Relaxed);
         } else {
             self.body.moved(bytes, host::now);
         }
@@ -224,6 +239,17 @@ impl Wire {
             return Poll::Pending;
         };
         self.clock.wake_by(until, now, context);
+        Poll::Pending
+    }
+
+    /// No more is read while an answer is under way: whether the visitor is still there, the
+    /// kernel knows.
+    fn watch(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.stream.known().is_some_and(|known| known.left) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        let now = host::now();
+        self.clock.wake_by(now + LOOK_EVERY, now, context);
         Poll::Pending
     }
 
@@ -318,26 +344,6 @@ impl Wire {
         }
         wrote
     }
-
-    fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let sleep = self
-            .lingering
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
-        if sleep.as_mut().poll(context).is_ready() {
-            return Poll::Ready(());
-        }
-        let mut space = [0; 4096];
-        loop {
-            let mut buffer = ReadBuf::new(&mut space);
-            match ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer)) {
-                Ok(()) if !buffer.filled().is_empty() => self.lingered += buffer.filled().len(),
-                _ => return Poll::Ready(()),
-            }
-            if self.lingered > LINGER_BYTES {
-                return Poll::Ready(());
-            }
-        }
-    }
 }
 
 impl Drop for Wire {
@@ -357,7 +363,7 @@ impl Read for Wire {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
-        if wire.state() == TUNNEL {
+        if wire.tunnels {
             wire.held.pass(wire.held.len());
         }
         loop {
@@ -365,25 +371,25 @@ impl Read for Wire {
                 return Poll::Ready(Ok(()));
             }
             let state = wire.state();
-            if state == TUNNEL {
+            if wire.tunnels {
                 return Pin::new(&mut TokioIo::new(&mut wire.stream)).poll_read(context, buffer);
+            }
+            if state == TUNNEL {
+                // What comes now is for the tunnel, once hyper has said that it is one.
+                return Poll::Pending;
             }
             let in_body = wire.guard.in_body();
             if in_body || state == IDLE {
-                match wire.guard.judge(wire.held.bytes()) {
-                    Ok(Verdict::Pass(bytes)) => {
+                match wire.sift() {
+                    Ok(Some(bytes)) => {
                         wire.pass(bytes, !in_body);
                         continue;
                     }
-                    Ok(Verdict::Skip(bytes)) => {
-                        wire.held.skip(bytes);
-                        continue;
-                    }
-                    Ok(Verdict::More) => {}
+                    Ok(None) => {}
                     Err(kind) => return wire.refuse(kind),
                 }
             } else if wire.held.len() >= READ_AHEAD {
-                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+                return wire.watch(context);
             }
             match wire.held.fill(&mut wire.stream, context) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
@@ -430,18 +436,21 @@ impl Write for Wire {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.end == Some(End::Rest) {
+        let handed_on = self.state() == TUNNEL && !self.tunnels;
+        if self.shut || handed_on || self.end == Some(End::Rest) {
             return Poll::Ready(Ok(()));
         }
-        if self.lingering.is_none() {
+        if !self.lingering.has_begun() {
             ready!(self.poll_words(context))?;
             let shut = Pin::new(&mut self.stream).poll_shutdown(context);
             ready!(self.out(shut, context))?;
         }
         // In a tunnel the other direction goes on: what still comes is not ours to throw away.
         if self.end != Some(End::Silent) && self.state() != TUNNEL {
-            ready!(self.poll_linger(context));
+            let wire = &mut *self;
+            ready!(wire.lingering.poll(&mut wire.stream, context));
         }
+        self.shut = true;
         Poll::Ready(Ok(()))
     }
 

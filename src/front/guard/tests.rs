@@ -19,6 +19,11 @@ fn requests(bytes: &[u8], piece: usize) -> Result<Vec<Vec<u8>>, RefusalKind> {
             match guard.judge(&held)? {
                 Verdict::More => break,
                 Verdict::Skip(bytes) => drop(held.drain(..bytes)),
+                Verdict::Cut(ranges) => {
+                    for range in ranges.into_iter().rev() {
+                        held.drain(range);
+                    }
+                }
                 Verdict::Pass(bytes) => {
                     assert!(bytes > 0);
                     current.extend(held.drain(..bytes));
@@ -44,6 +49,39 @@ fn one_request_at_a_time() {
     for piece in [1, 2, 3, 7, 50, 10_000] {
         let found = requests(&text, piece).unwrap();
         assert_eq!(found, all.map(|one| one.as_bytes().to_vec()), "{piece}");
+    }
+}
+
+#[test]
+fn an_upgrade_does_not_go_on_and_a_websocket_is_remembered() {
+    for (fields, offers) in [
+        ("Upgrade: websocket\r\n", true),
+        ("x: 1\r\nUPGRADE:h2c ,\t WebSocket  \r\ny: 2\r\n", true),
+        (
+            "upgrade: h2c\r\nx: Upgrade: a\r\nupgrade: websocket\r\n",
+            true,
+        ),
+        ("Upgrade: TLS/1.0, h2c\r\n", false),
+        ("Upgrade:\r\nUpgrades: websocket\r\n", false),
+        ("x: websocket\r\n", false),
+    ] {
+        let is_kept = |line: &&str| !line.to_lowercase().starts_with("upgrade:");
+        let kept: String = fields.split_inclusive("\r\n").filter(is_kept).collect();
+        let text = format!("{POST}{fields}Content-Length: 3\r\n\r\nabc{HOST}\r\n");
+        let whole = [
+            format!("{POST}{kept}Content-Length: 3\r\n\r\nabc"),
+            format!("{HOST}\r\n"),
+        ];
+        for piece in [1, 10, 1_000] {
+            let found = requests(text.as_bytes(), piece).unwrap();
+            let found: Vec<_> = found.iter().map(|it| String::from_utf8_lossy(it)).collect();
+            assert_eq!(found, whole, "{fields:?} by {piece}");
+        }
+        let mut guard = Guard::new(FIELDS_BYTES);
+        let cut = matches!(guard.judge(text.as_bytes()), Ok(Verdict::Cut(_)));
+        assert_eq!(cut, kept != fields, "{fields:?}");
+        assert_eq!(guard.offers_websocket(), offers, "{fields:?}");
+        assert!(!guard.offers_websocket(), "told once");
     }
 }
 
@@ -230,6 +268,7 @@ fn pieces() -> impl Strategy<Value = String> {
         "Content-Length: 0\r\n",
         "Transfer-Encoding: chunked\r\n",
         "X: y\r\n",
+        "Upgrade: websocket\r\n",
         "\r\n",
         "\n",
         "\r",

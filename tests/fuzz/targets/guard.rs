@@ -16,6 +16,11 @@ fn requests(bytes: &[u8], piece: usize) -> Option<Vec<Vec<u8>>> {
             match guard.judge(&held).ok()? {
                 Verdict::More => break,
                 Verdict::Skip(bytes) => drop(held.drain(..bytes)),
+                Verdict::Cut(ranges) => {
+                    for range in ranges.into_iter().rev() {
+                        held.drain(range);
+                    }
+                }
                 Verdict::Pass(bytes) => {
                     assert!(bytes > 0 && bytes <= held.len());
                     current.extend(held.drain(..bytes));
