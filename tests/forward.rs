@@ -413,7 +413,7 @@ async fn a_refused_upload_hears_why() {
     let preau = Preau::start(&one_room(&format!("http://{portal}"), "seats = 5")).await;
     let size = 10 * MIB;
     let mut upload =
-        format!("POST /espace/../x HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n")
+        format!("POST /espace/%00 HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n")
             .into_bytes();
     upload.resize(upload.len() + size, b'a');
     let answer = raw(preau.address(), &upload).await;

@@ -101,7 +101,8 @@ const TABLE: &[(&str, &str, Fate)] = &[
     ("cas", "GET /espace?x=?ticket=ST-1", Waits),
     ("entcore", "POST /auth;x/saml/acs", Waits),
     ("entcore", "PUT /auth/saml/acs", Waits),
-    ("moodle", "GET /theme/styles.php;x/../course", Nothing),
+    ("moodle", "GET /theme/styles.php;x/../course", Waits),
+    ("moodle", "GET /theme/styles.php/%252e%252e/%252e%252e/course", Waits),
 ];
 
 /// The address that gives the seat back, for presets that have one.

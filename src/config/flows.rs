@@ -54,6 +54,20 @@ impl Flows {
     }
 }
 
+impl Flows {
+    /// The same with paths in whatever case.
+    pub(super) fn ignoring_case(self) -> Flows {
+        Flows {
+            open: self.open.ignoring_case(),
+            back_channels: self.back_channels.ignoring_case(),
+            callbacks: self.callbacks.ignoring_case(),
+            non_renewing: self.non_renewing.ignoring_case(),
+            logout: self.logout.ignoring_case(),
+            ..self
+        }
+    }
+}
+
 /// Reads the keys of a room: what its presets say, and what it says itself beside them.
 pub(super) fn read(table: &mut Table<'_>) -> Flows {
     let presets = table.read_or("presets", list(choice(&presets::by_name())), Vec::new());

@@ -47,19 +47,20 @@ impl HostPattern {
         if text == "*" {
             return Ok(HostPattern::any());
         }
-        let ipv6 = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
-        let kind = if ipv6.is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok()) {
-            HostKind::Exact
-        } else {
-            check_host(text)?;
-            check_labels(text)?;
-            match text.strip_prefix('*') {
-                Some(rest) if rest.starts_with('.') && !rest.contains(WILDCARDS) => {
-                    HostKind::Suffix(rest.into())
-                }
-                _ if text.contains(WILDCARDS) => HostKind::Glob(glob_set([glob(text)?])?),
-                _ => HostKind::Exact,
+        if let Some(address) = ipv6_host(text) {
+            return Ok(HostPattern {
+                text: address.into(),
+                kind: HostKind::Exact,
+            });
+        }
+        check_host(text)?;
+        check_labels(text)?;
+        let kind = match text.strip_prefix('*') {
+            Some(rest) if rest.starts_with('.') && !rest.contains(WILDCARDS) => {
+                HostKind::Suffix(rest.into())
             }
+            _ if text.contains(WILDCARDS) => HostKind::Glob(glob_set([glob(text)?])?),
+            _ => HostKind::Exact,
         };
         Ok(HostPattern {
             text: text.into(),
@@ -144,6 +145,14 @@ pub(super) fn domain(text: &str) -> Result<String, String> {
         return Err("an address has no domain".into());
     }
     Ok(text)
+}
+
+/// An IPv6 address in brackets, in its one canonical form (RFC 5952); nothing if it is none. Zones are
+/// for one machine, and never part of a host (RFC 3986 §3.2.2).
+pub fn ipv6_host(host: &str) -> Option<String> {
+    let address = host.strip_prefix('[')?.strip_suffix(']')?;
+    let address: Ipv6Addr = address.parse().ok()?;
+    Some(format!("[{address}]"))
 }
 
 /// A `Host` header as patterns want it: lower case, no port, no final dot. It allocates only
@@ -240,7 +249,7 @@ mod tests {
                 &["ent.x.fr", "x.fr"],
             ),
             ("lycee-?.x.fr", &["lycee-1.x.fr"], &["lycee-12.x.fr"]),
-            ("[::1]", &["[::1]"], &["::1", "1"]),
+            ("[0:0::1]", &["[::1]"], &["::1", "1", "[::2]"]),
         ];
         for (text, yes, no) in table {
             let pattern = HostPattern::parse(text).unwrap();

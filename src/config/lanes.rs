@@ -322,6 +322,16 @@ fn lane(table: &mut Table<'_>, trust: &Trust) -> (LaneConfig, LaneRules) {
     (lane, rules)
 }
 
+impl LaneConfig {
+    /// Case does not matter in its paths.
+    pub(super) fn ignore_case(&mut self) {
+        self.members.paths = self.members.paths.ignoring_case();
+        if let Some(hint) = &mut self.hint {
+            hint.paths = hint.paths.ignoring_case();
+        }
+    }
+}
+
 /// One text, or one in each language.
 fn title(field: Field<'_>) -> Option<Title> {
     let help = "write a text, or { fr = \"Enseignants\", en = \"Teachers\" }";

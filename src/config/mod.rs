@@ -36,7 +36,7 @@ mod values;
 mod written;
 
 pub use flows::{FlowList, Flows};
-pub use hosts::HostPattern;
+pub use hosts::{HostPattern, ipv6_host};
 pub use lanes::{Header, Hint, LaneConfig, Members, Newcomer, Title};
 pub use names::{FieldName, FieldNames, GUARDED, Guarded, GuardedRow};
 pub use parse::{MAX_FILE_BYTES, Source, parse};

@@ -11,10 +11,11 @@
 //!
 //! In a glob, `*` is any text within one segment, `?` one character of it, `{a,b}` one of the
 //! alternatives, `[a-z]` one of the characters, and `**` as a whole segment any number of
-//! segments. A query string is never looked at. Paths are compared byte for byte: whoever asks
-//! gives them in one canonical form, without `.` and `..` segments.
+//! segments. A query string is never looked at. Paths are compared byte for byte, or without regard
+//! to case (of ASCII letters) where a pattern is made so.
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::{self, Display, Formatter};
 
@@ -52,6 +53,8 @@ pub struct Specificity {
 pub struct PathPattern {
     text: Box<str>,
     kind: PathKind,
+    /// Case does not matter: the text is in lower case, and so are paths made.
+    folds: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +71,7 @@ impl PathPattern {
         PathPattern {
             text: "/**".into(),
             kind: PathKind::Prefix("".into()),
+            folds: false,
         }
     }
 
@@ -96,15 +100,27 @@ impl PathPattern {
         Ok(PathPattern {
             text: text.into(),
             kind,
+            folds: false,
         })
+    }
+
+    /// The same in whatever case.
+    #[must_use]
+    pub fn ignoring_case(&self) -> PathPattern {
+        let lower = PathPattern::parse(&self.text.to_ascii_lowercase());
+        PathPattern {
+            folds: true,
+            ..lower.expect("a pattern in lower case is one")
+        }
     }
 
     /// Whether `path` (without a query string) is meant.
     pub fn matches(&self, path: &str) -> bool {
+        let path = folded(path, self.folds);
         match &self.kind {
             PathKind::Exact => *self.text == *path,
-            PathKind::Prefix(prefix) => is_below(path, prefix),
-            PathKind::Glob(globs) => globs.is_match(path),
+            PathKind::Prefix(prefix) => is_below(&path, prefix),
+            PathKind::Glob(globs) => globs.is_match(&*path),
         }
     }
 
@@ -121,9 +137,9 @@ impl PathPattern {
         }
     }
 
-    /// The path itself, if the pattern is exactly one.
+    /// The path itself, if the pattern is exactly one, byte for byte.
     pub(super) fn exact(&self) -> Option<&str> {
-        matches!(self.kind, PathKind::Exact).then_some(&*self.text)
+        (matches!(self.kind, PathKind::Exact) && !self.folds).then_some(&*self.text)
     }
 }
 
@@ -140,34 +156,44 @@ pub struct PathSet {
     exact: HashSet<Box<str>>,
     prefixes: Vec<Box<str>>,
     globs: Option<GlobSet>,
-    len: usize,
+    patterns: Vec<PathPattern>,
+    folds: bool,
 }
 
 impl PathSet {
-    /// The set of what any of `patterns` matches.
+    /// The set of what any of `patterns` matches; all of them regard case, or none.
     pub fn new(patterns: Vec<PathPattern>) -> PathSet {
         let mut set = PathSet {
-            len: patterns.len(),
+            folds: patterns.iter().any(|pattern| pattern.folds),
             ..PathSet::default()
         };
         let mut globs = Vec::new();
-        for PathPattern { text, kind } in patterns {
+        for PathPattern { text, kind, .. } in &patterns {
             match kind {
                 PathKind::Exact => {
-                    set.exact.insert(text);
+                    set.exact.insert(text.clone());
                 }
-                PathKind::Prefix(prefix) => set.prefixes.push(prefix),
+                PathKind::Prefix(prefix) => set.prefixes.push(prefix.clone()),
                 PathKind::Glob(_) => {
-                    globs.extend(path_globs(&text).expect("a parsed pattern compiles"));
+                    globs.extend(path_globs(text).expect("a parsed pattern compiles"));
                 }
             }
         }
         set.globs = (!globs.is_empty()).then(|| glob_set(globs).expect("parsed patterns compile"));
+        set.patterns = patterns;
         set
+    }
+
+    /// The same in whatever case.
+    #[must_use]
+    pub fn ignoring_case(&self) -> PathSet {
+        let patterns = self.patterns.iter();
+        PathSet::new(patterns.map(PathPattern::ignoring_case).collect())
     }
 
     /// Whether any pattern means `path` (without a query string).
     pub fn contains(&self, path: &str) -> bool {
+        let path = &*folded(path, self.folds);
         self.exact.contains(path)
             || self.prefixes.iter().any(|prefix| is_below(path, prefix))
             || self
@@ -178,12 +204,20 @@ impl PathSet {
 
     /// Whether there is no pattern.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.patterns.is_empty()
     }
 
     /// The number of patterns.
     pub fn len(&self) -> usize {
-        self.len
+        self.patterns.len()
+    }
+}
+
+/// A path as patterns compare it; it allocates only where case does not matter and there is some.
+fn folded(path: &str, folds: bool) -> Cow<'_, str> {
+    match folds && path.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(path.to_ascii_lowercase()),
+        false => Cow::Borrowed(path),
     }
 }
 
@@ -282,6 +316,24 @@ mod tests {
                 assert!(!pattern.matches(path), "{text} does not mean {path}");
                 assert!(!set.contains(path), "the set of {text} has no {path}");
             }
+        }
+    }
+
+    #[test]
+    fn case_matters_or_does_not() {
+        for (text, path) in [
+            ("/Connexion", "/connexion"),
+            ("/assets/**", "/ASSETS/a/B"),
+            ("/{Fr,en}/aide", "/fR/Aide"),
+            ("/[A-C]", "/b"),
+        ] {
+            let exactly = PathPattern::parse(text).unwrap();
+            assert!(!exactly.matches(path), "{text} does not mean {path}");
+            let folding = exactly.ignoring_case();
+            assert!(folding.matches(path), "{text} means {path} in any case");
+            assert_eq!(folding.specificity(), exactly.specificity());
+            let set = PathSet::new(vec![exactly]);
+            assert!(!set.contains(path) && set.ignoring_case().contains(path));
         }
     }
 

@@ -93,6 +93,14 @@ impl RequestPattern {
             && (self.form.as_deref()).is_none_or(|form| seen.form == Some(form))
     }
 
+    /// The same with a path in whatever case.
+    fn ignoring_case(&self) -> RequestPattern {
+        RequestPattern {
+            path: self.path.as_ref().map(PathPattern::ignoring_case),
+            ..self.clone()
+        }
+    }
+
     /// The path pattern, if nothing else is asked.
     fn path_alone(&self) -> Option<&PathPattern> {
         let alone = self.methods.is_empty() && self.query.is_empty() && self.form.is_none();
@@ -199,6 +207,12 @@ impl RequestSet {
             (_, true) => self,
             _ => RequestSet::new(self.all.into_iter().chain(other.all)),
         }
+    }
+
+    /// The same with paths in whatever case.
+    #[must_use]
+    pub fn ignoring_case(&self) -> RequestSet {
+        RequestSet::new(self.all.iter().map(RequestPattern::ignoring_case))
     }
 
     /// Whether any pattern means `seen`.

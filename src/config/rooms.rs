@@ -6,7 +6,7 @@ use super::pattern::PathPattern;
 use super::requests::path;
 use super::table::Table;
 use super::values::{choice, list, name, number, parsed, show, span};
-use super::{RoomConfig, Trust, capacity, flows, lanes, plans, portals};
+use super::{LaneConfig, RoomConfig, Trust, capacity, flows, lanes, plans, portals};
 use crate::room::{Limit, Mode, Rules};
 use crate::time::Span;
 use jiff::tz::TimeZone;
@@ -35,6 +35,9 @@ const POLL: RangeInclusive<Span> = Span::secs(1)..=Span::mins(60);
 const POLL_BUDGET: RangeInclusive<u32> = 1..=1_000_000;
 /// A place must outlive the longest wait between two polls with its jitter.
 const KEEP_PER_POLL: f64 = 1.25;
+
+/// Whether the servers behind a room tell `/A` from `/a`.
+const CASES: [(&str, bool); 2] = [("sensitive", false), ("insensitive", true)];
 
 const DOMAIN_EXAMPLE: &str = "write the domain that the hosts share, such as \"example.fr\"";
 const HOST_EXAMPLE: &str = "write a host such as \"ent.example.fr\", \"*.example.fr\" or \"*\"";
@@ -134,13 +137,19 @@ fn room(
     };
     let hosts = list(parsed(HostPattern::parse, HOST_EXAMPLE));
     let hosts = table.read_or("host", hosts, vec![HostPattern::any()]);
-    let paths = table.read_or("path", list(path), vec![PathPattern::everything()]);
+    let mut paths = table.read_or("path", list(path), vec![PathPattern::everything()]);
+    let ignores_case = table.read_or("case", choice(&CASES), false);
     let cookie_domain = cookie_domain(&mut table, &hosts);
-    let flows = flows::read(&mut table);
+    let mut flows = flows::read(&mut table);
     let seats = capacity::seats(&mut table);
     let weight = table.read_or("weight", number(WEIGHT), 1);
     let mut rules = rules(&mut table, seats);
-    let lanes = lanes::read(&mut table, &mut rules, seats, trust);
+    let mut lanes = lanes::read(&mut table, &mut rules, seats, trust);
+    if ignores_case {
+        paths = paths.iter().map(PathPattern::ignoring_case).collect();
+        flows = flows.ignoring_case();
+        lanes.iter_mut().for_each(LaneConfig::ignore_case);
+    }
     let (plan, notices) = plans::read(&mut table, zone);
     table.finish();
     Some(RoomConfig {

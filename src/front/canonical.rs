@@ -1,16 +1,20 @@
-//! One reading of a request, or a clear refusal.
+//! One canonical request, or a clear refusal.
 //!
-//! What the rules match must be what the portal understands. So the path is matched decoded,
-//! without the `;parameters` of its segments and with runs of slashes as one, and forwarded as
-//! it came; what two servers could read differently (dot segments, also with parameters behind
-//! them, encoded slashes, backslashes, control bytes) is refused.
+//! What the rules match must be what the portal understands. Where servers would understand a path
+//! differently, all its [readings](super::readings) are matched: what goes around the room must be
+//! that in each of them, and a path whose readings lead to different rooms is refused. Everything
+//! else is forwarded as it came, byte for byte: escaped slashes, a bare `%`, dot segments. Only
+//! control bytes, and NUL however it is written, are no part of any address.
 //!
-//! How bodies are framed is not seen here any more: [`super::guard`] sees to that.
+//! How bodies are framed is not seen here any more: [`super::guard`] sees to that; what the fields
+//! of a request may say, [`super::sift`].
 
 use super::page::RefusalKind;
-use http::header::{EXPECT, HOST};
-use http::uri::Authority;
-use http::{HeaderMap, Method, Request, Uri, Version};
+use super::readings::{Reading, Readings, Unreadable, readings, without_parameters};
+use crate::config::ipv6_host;
+use http::header::{EXPECT, HOST, MAX_FORWARDS};
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use std::borrow::Cow;
 
 /// Bytes of path and query at most.
@@ -21,301 +25,325 @@ const SERVER: &str = "*";
 
 /// What the rules need to know of a request.
 pub struct Asked {
-    /// Lower case, without port.
+    /// Lower case, without port; an IPv6 address in its shortest form.
     pub host: String,
-    /// Decoded, without `;parameters`, slashes collapsed: for matching only.
+    /// As most servers read it: decoded, without `;parameters`, slashes collapsed, dots walked. For
+    /// matching only.
     pub path: String,
-    /// The same with its parameters, if it has any.
-    spelled: Option<String>,
+    /// Other readings of the path; hardly ever any.
+    others: Vec<Reading>,
+    /// The path is the same text to everybody.
+    clear: bool,
     /// Path and query as they came: what is forwarded, and where a visitor comes back to.
     pub target: String,
     /// A field that the operator lets pass asks for another method or address.
     pub changes: bool,
-}
-
-/// A path in the forms that portals may match.
-#[derive(Debug, PartialEq, Eq)]
-struct Forms {
-    path: String,
-    spelled: Option<String>,
+    /// It goes no further than to us (RFC 9110 §7.6.2).
+    ends_here: bool,
 }
 
 impl Asked {
-    /// Whether it is a question about the server itself: `OPTIONS *` (RFC 9110 §9.3.7).
+    /// Whether it is a question about the server itself: `OPTIONS *` (RFC 9110 §9.3.7), or one that
+    /// may not go on.
     pub fn is_about_server(&self) -> bool {
-        self.target == SERVER
+        self.target == SERVER || self.ends_here
     }
 
-    /// Whether the path is meant for every portal: for those that read parameters (Tomcat) and
-    /// for those that take them as part of the name (PHP), and no field changes it. What goes
-    /// around the room asks this.
+    /// Whether the path is meant in every reading, and no field changes it. What goes around the
+    /// room asks this.
     pub fn opens(&self, means: impl Fn(&str) -> bool) -> bool {
-        !self.changes && means(&self.path) && self.spelled.as_deref().is_none_or(means)
+        let mut others = self.others.iter();
+        !self.changes && self.clear && means(&self.path) && others.all(|other| means(&other.path))
+    }
+
+    /// The same but for parameters: what only says how somebody inside behaves asks this.
+    pub fn says(&self, means: impl Fn(&str) -> bool) -> bool {
+        let mut others = self.others.iter();
+        means(&self.path) && others.all(|other| means(&without_parameters(&other.path)))
+    }
+
+    /// Where the path leads, if that is the same in every reading that tells rooms apart.
+    pub fn leads<T: PartialEq>(&self, to: impl Fn(&str) -> T) -> Option<T> {
+        let place = to(&self.path);
+        let mut others = self.others.iter().filter(|other| other.tells_rooms);
+        others
+            .all(|other| to(&other.path) == place)
+            .then_some(place)
     }
 }
 
-/// Reads a request.
+/// Reads a request. `secure`: whoever sends it came over HTTPS, as far as we can know.
 ///
 /// # Errors
 /// The refusal, if it is not a request that we carry.
-pub fn read<B>(request: &Request<B>) -> Result<Asked, RefusalKind> {
+pub fn read<B>(request: &Request<B>, secure: bool) -> Result<Asked, RefusalKind> {
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(RefusalKind::MethodNotAllowed);
     }
     expectation(request.headers())?;
+    scheme(request.uri(), secure)?;
     let host = host(request)?;
-    if *request.method() == Method::OPTIONS && request.uri().path() == SERVER {
-        return Ok(Asked {
-            host,
-            path: SERVER.to_owned(),
-            spelled: None,
-            target: SERVER.to_owned(),
-            changes: false,
-        });
-    }
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or("/", |target| target.as_str());
+    let ends_here = match *request.method() {
+        Method::OPTIONS => forwards_left(request.headers())? == Some(0),
+        _ => false,
+    };
+    let target = target(request.uri());
     if target.len() > TARGET_MAX {
         return Err(RefusalKind::UriTooLong);
     }
-    if !target.starts_with('/') {
+    let about_server = target == SERVER && *request.method() == Method::OPTIONS;
+    if !about_server && !target.starts_with('/') {
         return Err(RefusalKind::BadRequest);
     }
-    let Forms { path, spelled } = forms(request.uri().path()).ok_or(RefusalKind::BadRequest)?;
+    let Readings {
+        plain,
+        others,
+        clear,
+    } = readings(request.uri().path()).map_err(|why| match why {
+        Unreadable::Control => RefusalKind::BadRequest,
+        Unreadable::TooMany => RefusalKind::Ambiguous,
+    })?;
     Ok(Asked {
         host,
-        path,
-        spelled,
-        target: target.to_owned(),
+        path: plain,
+        others,
+        clear,
+        target: target.into_owned(),
         changes: false,
+        ends_here,
     })
+}
+
+/// Path and query; an absolute target may have a query without a path (RFC 3986 §3.3).
+pub fn target(uri: &Uri) -> Cow<'_, str> {
+    match uri.path_and_query().map_or("", |target| target.as_str()) {
+        "" => Cow::Borrowed("/"),
+        query if query.starts_with('?') => Cow::Owned(format!("/{query}")),
+        target => Cow::Borrowed(target),
+    }
 }
 
 /// RFC 9110 §10.1.1.
 fn expectation(headers: &HeaderMap) -> Result<(), RefusalKind> {
-    let known = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    let known = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
     match headers.get_all(EXPECT).iter().all(known) {
         true => Ok(()),
         false => Err(RefusalKind::ExpectationFailed),
     }
 }
 
+/// RFC 9110 §7.4: an `https` address over a connection that is not secure is not ours to answer.
+fn scheme(target: &Uri, secure: bool) -> Result<(), RefusalKind> {
+    match target.scheme() {
+        Some(scheme) if *scheme == Scheme::HTTPS && !secure => Err(RefusalKind::OtherConnection),
+        Some(scheme) if *scheme != Scheme::HTTPS && *scheme != Scheme::HTTP => {
+            Err(RefusalKind::BadRequest)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Through how many more an OPTIONS may go (RFC 9110 §7.6.2), if it says so.
+///
+/// # Errors
+/// If it says so in another way than by one number.
+pub fn forwards_left(headers: &HeaderMap) -> Result<Option<u32>, RefusalKind> {
+    let mut fields = headers.get_all(MAX_FORWARDS).iter();
+    let Some(field) = fields.next() else {
+        return Ok(None);
+    };
+    let digits = field.as_bytes();
+    if fields.next().is_some() || digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(RefusalKind::BadRequest);
+    }
+    let step = |number: u32, digit: &u8| {
+        let tens = number.saturating_mul(10);
+        tens.saturating_add(u32::from(digit - b'0'))
+    };
+    Ok(Some(digits.iter().fold(0, step)))
+}
+
 /// RFC 9112 §3.2: exactly one valid Host; an absolute target overrides it. In HTTP/2 `:authority`
-/// stands for it, and if both are there they must be the same (RFC 9113 §8.3.1).
+/// stands for it, and if both are there they must be the same (RFC 9113 §8.3.1). HTTP/1.0 knows
+/// none, and may leave it empty; everybody else names a host (RFC 9110 §4.2.1).
 fn host<B>(request: &Request<B>) -> Result<String, RefusalKind> {
+    let (version, absolute) = (request.version(), request.uri().authority());
     let mut fields = request.headers().get_all(HOST).iter();
     let field = match (fields.next(), fields.next()) {
         (Some(field), None) => Some(field),
-        (None, _) if request.version() < Version::HTTP_11 => None,
-        (None, _) if request.version() == Version::HTTP_2 && request.uri().host().is_some() => None,
+        (None, _) if version < Version::HTTP_11 => None,
+        (None, _) if version == Version::HTTP_2 && absolute.is_some() => None,
         _ => return Err(RefusalKind::BadRequest),
     };
-    let named = match field {
-        Some(field) => Some(authority(field.as_bytes()).ok_or(RefusalKind::BadRequest)?),
+    let may_be_empty = version < Version::HTTP_11 || absolute.is_some();
+    let named = match field.map(HeaderValue::as_bytes) {
         None => None,
+        Some(b"") if may_be_empty => None,
+        Some(field) => {
+            let authority = Authority::try_from(field).map_err(|_| RefusalKind::BadRequest)?;
+            Some(host_of(&authority).ok_or(RefusalKind::BadRequest)?)
+        }
     };
-    let authority = request.uri().authority();
-    if authority.is_some_and(|it| it.host().is_empty() || !is_host(it)) {
-        return Err(RefusalKind::BadRequest);
-    }
+    let Some(absolute) = absolute else {
+        return Ok(named.unwrap_or_default());
+    };
     // `GET host:80` is for CONNECT alone (RFC 9112 §3.2.3); read as `/` it would be anything.
-    if authority.is_some() && request.uri().scheme().is_none() {
+    if request.uri().scheme().is_none() {
         return Err(RefusalKind::BadRequest);
     }
-    let both = field.zip(authority);
-    if request.version() == Version::HTTP_2
-        && both.is_some_and(|(field, it)| {
-            !field
-                .as_bytes()
-                .eq_ignore_ascii_case(it.as_str().as_bytes())
-        })
-    {
-        return Err(RefusalKind::BadRequest);
-    }
-    let absolute = authority.map(|authority| authority.host());
-    let host = absolute.or(named.as_deref()).unwrap_or("");
-    Ok(host.trim_end_matches('.').to_ascii_lowercase())
-}
-
-/// The host of a `Host` field; `None` if it is not one.
-fn authority(field: &[u8]) -> Option<String> {
-    if field.is_empty() {
-        return Some(String::new());
-    }
-    let text = std::str::from_utf8(field).ok()?;
-    let uri: Uri = text.parse().ok()?;
-    let authority = uri.authority()?;
-    (authority.as_str() == text && is_host(authority)).then(|| authority.host().to_owned())
-}
-
-/// Host and port and no more: no user, and the port a number if it is there.
-fn is_host(authority: &Authority) -> bool {
-    let rest = authority.as_str().strip_prefix(authority.host());
-    rest.is_some_and(|rest| match rest.strip_prefix(':') {
-        Some(port) => port.bytes().all(|byte| byte.is_ascii_digit()),
-        None => rest.is_empty(),
-    })
-}
-
-/// The path as rules match it; `None` if it could be read in two ways.
-fn forms(raw: &str) -> Option<Forms> {
-    let plain = |byte: u8| byte > b' ' && byte != 0x7f && !matches!(byte, b'\\' | b'%' | b'#');
-    let decoded = if raw.bytes().all(plain) {
-        Cow::Borrowed(raw)
-    } else {
-        Cow::Owned(decode(raw)?)
+    let as_field = |field: &HeaderValue| {
+        let field = field.as_bytes();
+        field.eq_ignore_ascii_case(absolute.as_str().as_bytes())
     };
-    // Tomcat takes parameters off before it walks the dots: to it, `..;` is `..`.
-    if (decoded.split('/').map(bare)).any(|segment| matches!(segment, "." | "..")) {
+    if version == Version::HTTP_2 && !field.is_none_or(as_field) {
+        return Err(RefusalKind::BadRequest);
+    }
+    host_of(absolute).ok_or(RefusalKind::BadRequest)
+}
+
+/// The host of an authority that is host and port and no more (RFC 3986 §3.2): no user, and the port
+/// a number if it is there.
+fn host_of(authority: &Authority) -> Option<String> {
+    let host = authority.host();
+    let rest = authority.as_str().strip_prefix(host)?;
+    let is_port = |port: &str| port.is_empty() || is_number(port);
+    if host.is_empty() || !(rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port)) {
         return None;
     }
-    if !decoded.contains(';') {
-        return Some(Forms {
-            path: collapsed(&decoded),
-            spelled: None,
-        });
+    match host.starts_with('[') {
+        true => ipv6_host(host),
+        false => Some(host.trim_end_matches('.').to_ascii_lowercase()),
     }
-    let stripped: Vec<&str> = decoded.split('/').map(bare).collect();
-    Some(Forms {
-        path: collapsed(&stripped.join("/")),
-        spelled: Some(collapsed(&decoded)),
-    })
 }
 
-/// A segment without its parameters (RFC 3986 §3.3).
-fn bare(segment: &str) -> &str {
-    segment.split(';').next().unwrap_or("")
-}
-
-/// The path with runs of slashes as one.
-fn collapsed(path: &str) -> String {
-    let mut collapsed = String::with_capacity(path.len());
-    for character in path.chars() {
-        if character != '/' || !collapsed.ends_with('/') {
-            collapsed.push(character);
-        }
-    }
-    collapsed
-}
-
-fn decode(raw: &str) -> Option<String> {
-    let bytes = raw.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let byte = match bytes[at] {
-            b'%' => {
-                let digits = bytes.get(at + 1..at + 3)?;
-                at += 2;
-                let [high, low] = [digits[0], digits[1]].map(|digit| (digit as char).to_digit(16));
-                let byte = (high? * 16 + low?) as u8;
-                // Encoded, these would be one thing to us and another to the portal.
-                if matches!(byte, b'/' | b'\\') {
-                    return None;
-                }
-                byte
-            }
-            b'\\' => return None,
-            byte => byte,
-        };
-        if byte < b' ' || byte == 0x7f {
-            return None;
-        }
-        decoded.push(byte);
-        at += 1;
-    }
-    Some(String::from_utf8_lossy(&decoded).into_owned())
+fn is_number(port: &str) -> bool {
+    port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use crate::config::{PathPattern, PathSet};
 
     fn asked(build: http::request::Builder) -> Result<Asked, RefusalKind> {
-        read(&build.body(()).unwrap())
+        read(&build.body(()).unwrap(), false)
+    }
+
+    fn path(path: &str) -> Asked {
+        asked(Request::get(path).header(HOST, "a")).unwrap()
     }
 
     #[test]
-    fn the_path_is_matched_as_the_portal_will_read_it() {
-        let cases = [
-            ("/espace", Some("/espace")),
-            ("/esp%61ce", Some("/espace")),
-            ("//espace///notes", Some("/espace/notes")),
-            ("/caf%C3%A9", Some("/café")),
-            ("/a%20b", Some("/a b")),
-            ("/assets/../espace", None),
-            ("/assets/%2e%2e/espace", None),
-            ("/assets/.%2E/espace", None),
-            ("/a%2fb", None),
-            ("/a\\b", None),
-            ("/a%5cb", None),
-            ("/a%00", None),
-            ("/a%", None),
-            ("/a%zz", None),
-            ("/a%+1", None),
-            ("/assets/..;/espace/x", None),
-            ("/assets/..;a=1/espace/x", None),
-            ("/assets/%2e%2e%3b/espace/x", None),
-            ("/assets/.;/x", None),
-            ("/logout;jsessionid=1", Some("/logout")),
-            ("/cours;x/y;z=1;t", Some("/cours/y")),
-            ("/;x/espace", Some("/espace")),
-            ("/cours/", Some("/cours/")),
-        ];
-        for (raw, expected) in cases {
-            let path = forms(raw).map(|forms| forms.path);
-            assert_eq!(path.as_deref(), expected, "{raw}");
-        }
-    }
-
-    #[test]
-    fn open_is_what_every_portal_reads_as_open() {
-        let set = ["/assets/**", "/logo.png"]
-            .map(|pattern| crate::config::PathPattern::parse(pattern).unwrap());
-        let set = crate::config::PathSet::new(set.into());
-        let cases = [
+    fn point_08_open_is_what_every_portal_reads_as_open() {
+        let set = ["/assets/**", "/logo.png"].map(|it| PathPattern::parse(it).unwrap());
+        let set = PathSet::new(set.into());
+        for (raw, expected) in [
             ("/assets/a.css", true),
+            ("/assets/a%20b.css", true),
+            ("/assets/caf%C3%A9.css", true),
             ("/assets/a.css;v=2", true),
+            ("/assets/x%2Fy", true),
+            ("/assets/./a.css", true),
+            ("/assets//a.css", true),
+            ("/%61ssets/a.css", true),
             ("/assets;x/a.css", false),
             ("/espace;/assets/a.css", false),
             ("/logo.png", true),
             ("/logo.png;x", false),
-        ];
-        for (path, expected) in cases {
-            let asked = asked(Request::get(path).header(HOST, "a")).unwrap();
-            assert_eq!(asked.opens(|path| set.contains(path)), expected, "{path}");
+            ("//assets/a.css", false),
+            ("/assets/%252e%252e/espace", false),
+            ("/assets/..%2fespace", false),
+            ("/assets/%c0%ae%c0%ae/espace", false),
+            ("/assets/..;/espace", false),
+            ("/assets/..\\espace", false),
+            ("/assets/..%5cespace", false),
+            ("/espace/../assets/a.css", false),
+            ("/assets/a%", false),
+            ("/assets/a%0A", false),
+            ("/assets/%E9.css", false),
+        ] {
+            let asked = path(raw);
+            assert_eq!(asked.opens(|path| set.contains(path)), expected, "{raw}");
+            assert_eq!(asked.target, raw, "it is forwarded as it came");
         }
+    }
+
+    #[test]
+    fn parameters_do_not_hide_what_a_request_says() {
+        let says = |raw| path(raw).says(|path| path == "/logout");
+        assert!(says("/logout") && says("/logout;jsessionid=1"));
+        assert!(!says("/logout/%252e%252e/x") && !says("/x/%252e%252e/logout"));
+    }
+
+    #[test]
+    fn a_path_leads_to_one_place_or_to_none() {
+        let leads = |raw| path(raw).leads(|path| path.starts_with("/cours"));
+        assert_eq!(leads("/cours/a%2Fb"), Some(true));
+        assert_eq!(leads("/notes/a%2Fb"), Some(false));
+        assert_eq!(leads("/notes/..%2Fcours"), None);
+        assert_eq!(leads("/notes/%252e%252e/cours"), None);
+        assert_eq!(leads("//cours//x"), Some(true), "two slashes are one");
     }
 
     #[test]
     fn exactly_one_valid_host() {
         let host = |build: http::request::Builder| asked(build).map(|asked| asked.host);
         let get = || Request::get("/");
-        assert_eq!(
-            host(get().header(HOST, "ENT.example.fr:8080")),
-            Ok("ent.example.fr".into())
-        );
+        for (field, expected) in [
+            ("ENT.example.fr:8080", Some("ent.example.fr")),
+            ("ent.example.fr.", Some("ent.example.fr")),
+            ("ent:", Some("ent")),
+            ("ent:65535", Some("ent")),
+            ("[0:0:0:0:0:0:0:1]:80", Some("[::1]")),
+            ("[2001:DB8::A]", Some("[2001:db8::a]")),
+            ("", None),
+            (":80", None),
+            ("a/b", None),
+            ("u@a", None),
+            ("a:65536", None),
+            ("a:b", None),
+            ("[xyz]", None),
+            ("[1:2:3:4:5:6:7:8:9]", None),
+            ("[fe80::1%25eth0]", None),
+            ("[v1.x]", None),
+            ("::1", None),
+        ] {
+            let read = host(get().header(HOST, field));
+            let expected = expected.map(str::to_owned);
+            assert_eq!(read, expected.ok_or(RefusalKind::BadRequest), "{field:?}");
+        }
         assert_eq!(host(get()), Err(RefusalKind::BadRequest));
+        let twice = get().header(HOST, "a").header(HOST, "a");
+        assert_eq!(host(twice), Err(RefusalKind::BadRequest));
+        let old = || get().version(Version::HTTP_10);
+        assert_eq!(host(old()), Ok(String::new()));
+        assert_eq!(host(old().header(HOST, "")), Ok(String::new()));
         assert_eq!(
-            host(get().header(HOST, "a").header(HOST, "a")),
+            host(old().header(HOST, "[xyz]")),
             Err(RefusalKind::BadRequest)
         );
-        assert_eq!(
-            host(get().header(HOST, "a/b")),
-            Err(RefusalKind::BadRequest)
-        );
-        assert_eq!(
-            host(get().header(HOST, "u@a")),
-            Err(RefusalKind::BadRequest)
-        );
-        let absolute = Request::get("http://other.fr/x").header(HOST, "a");
-        assert_eq!(host(absolute), Ok("other.fr".into()));
-        let named = Request::get("http://u@other.fr/x").header(HOST, "a");
-        assert_eq!(host(named), Err(RefusalKind::BadRequest));
-        assert_eq!(host(get().version(Version::HTTP_10)), Ok(String::new()));
+    }
+
+    #[test]
+    fn an_absolute_target_names_host_and_path() {
+        let cases = [
+            ("http://other.fr/x", Ok(("other.fr", "/x"))),
+            ("http://other.fr", Ok(("other.fr", "/"))),
+            ("http://other.fr?x=1", Ok(("other.fr", "/?x=1"))),
+            ("http://[0::1]:80/x", Ok(("[::1]", "/x"))),
+            ("http://u@other.fr/x", Err(RefusalKind::BadRequest)),
+            ("http://other.fr:65536/x", Err(RefusalKind::BadRequest)),
+            ("ftp://other.fr/x", Err(RefusalKind::BadRequest)),
+            ("https://other.fr/x", Err(RefusalKind::OtherConnection)),
+        ];
+        for (target, expected) in cases {
+            let read = asked(Request::get(target).header(HOST, "a"));
+            let read = read.map(|asked| (asked.host, asked.target));
+            let expected = expected.map(|(host, path)| (host.to_owned(), path.to_owned()));
+            assert_eq!(read, expected, "{target}");
+        }
+        let secure = Request::get("https://other.fr/x").header(HOST, "a");
+        assert!(read(&secure.body(()).unwrap(), true).is_ok());
     }
 
     #[test]
@@ -330,6 +358,10 @@ mod tests {
             ),
             (Request::get("*").header(HOST, "a"), RefusalKind::BadRequest),
             (
+                Request::get("/a%00").header(HOST, "a"),
+                RefusalKind::BadRequest,
+            ),
+            (
                 Request::get("a:80").header(HOST, "a"),
                 RefusalKind::BadRequest,
             ),
@@ -339,14 +371,30 @@ mod tests {
         }
     }
 
-    proptest! {
-        #[test]
-        fn no_path_makes_it_panic_and_none_keeps_dots(raw in "[/.;%a-f0-9\\\\é]{0,40}") {
-            if let Some(forms) = forms(&raw) {
-                let spelled = forms.spelled.iter().flat_map(|path| path.split('/'));
-                let mut segments = forms.path.split('/').chain(spelled.map(bare));
-                prop_assert!(!segments.any(|segment| matches!(segment, "." | "..")));
-            }
+    #[test]
+    fn options_goes_as_far_as_it_says() {
+        let options = |values: &[&str]| {
+            let build = Request::options("/x").header(HOST, "a");
+            let build = values
+                .iter()
+                .fold(build, |build, it| build.header(MAX_FORWARDS, *it));
+            asked(build).map(|asked| asked.is_about_server())
+        };
+        assert_eq!(options(&[]), Ok(false));
+        assert_eq!(options(&["1"]), Ok(false));
+        assert_eq!(options(&["99999999999999999999"]), Ok(false));
+        assert_eq!(options(&["0"]), Ok(true));
+        for wrong in [&["-1"][..], &["x"], &[""], &["1", "1"]] {
+            assert_eq!(options(wrong), Err(RefusalKind::BadRequest), "{wrong:?}");
         }
+        let get = asked(
+            Request::get("/")
+                .header(HOST, "a")
+                .header(MAX_FORWARDS, "0"),
+        );
+        assert!(
+            !get.unwrap().is_about_server(),
+            "for OPTIONS and TRACE alone"
+        );
     }
 }

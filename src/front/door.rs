@@ -180,9 +180,12 @@ impl House {
 
     /// The door for an address; `None` if no room covers it.
     pub fn door(&self, host: &str, path: &str) -> Option<&Arc<Door>> {
-        self.routes
-            .room_for(host, path)
-            .map(|room| &self.doors[room])
+        self.room_at(host, path).map(|room| &self.doors[room])
+    }
+
+    /// The same as an index into [`House::doors`].
+    pub fn room_at(&self, host: &str, path: &str) -> Option<usize> {
+        self.routes.room_for(host, path)
     }
 
     /// The door of the room `name`.

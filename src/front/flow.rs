@@ -1,7 +1,7 @@
 //! What a request is in the flows of its room (see `config::Flows`).
 //!
-//! What goes around the room, or past its line, must be meant in every form in which a portal may
-//! read the path; what only says how somebody inside behaves, in the plain one.
+//! What goes around the room, or past its line, must be meant in every reading of the path; what
+//! only says how somebody inside behaves, in every reading without parameters.
 
 use super::canonical::Asked;
 use super::door::Door;
@@ -54,7 +54,7 @@ impl Flow {
             form,
         };
         let means = |set: &RequestSet, path: &str| set.contains(Seen { path, ..seen });
-        let plainly = |set| means(set, &asked.path);
+        let plainly = |set| asked.says(|path| means(set, path));
         let surely = |set| asked.opens(|path| means(set, path));
         let flows = &door.config.flows;
         let leaves = plainly(&flows.logout);

@@ -2,7 +2,7 @@
 //! portal fails.
 
 use super::body::{Body, Visit};
-use super::canonical::Asked;
+use super::canonical::{self, Asked};
 use super::door::{Door, House};
 use super::fields;
 use super::forms::Upload;
@@ -17,9 +17,10 @@ use crate::host;
 use crate::time::Span;
 use crate::upstream::{self, Claim, Client, Failure, Pace, RequestBody, ResponseBody, Wants};
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, TE, TRAILER,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, MAX_FORWARDS, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use std::future::poll_fn;
@@ -126,14 +127,14 @@ fn outgoing(
         _ => parts.headers.contains_key(TRANSFER_ENCODING),
     };
     let host = fields::host(&parts.uri, &parts.headers);
-    let target = parts.uri.path_and_query().cloned();
-    parts.uri = target.map_or_else(|| Uri::from_static("/"), Uri::from);
+    parts.uri = origin_form(&parts.uri);
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     let headers = &mut parts.headers;
     let names = &errand.house.config.trust.names;
     fields::strip_hop_by_hop(headers, |name| names.listed(name).is_some());
     headers.remove(EXPECT);
+    count_down(&parts.method, headers);
     cookie::strip_request(headers);
     if let Some(host) = host {
         headers.insert(HOST, host);
@@ -152,6 +153,25 @@ fn outgoing(
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     Request::from_parts(parts, body.on_its_way(pace(errand.house)))
+}
+
+/// What is asked of the portal, whoever else the visitor named.
+fn origin_form(target: &Uri) -> Uri {
+    let origin_form = match target.path_and_query() {
+        Some(origin_form) if origin_form.as_str().starts_with('/') => Some(origin_form.clone()),
+        _ => PathAndQuery::try_from(&*canonical::target(target)).ok(),
+    };
+    origin_form.map_or_else(|| Uri::from_static("/"), Uri::from)
+}
+
+/// One fewer may follow behind us (RFC 9110 §7.6.2).
+fn count_down(method: &Method, headers: &mut HeaderMap) {
+    if *method != Method::OPTIONS {
+        return;
+    }
+    if let Ok(Some(left)) = canonical::forwards_left(headers) {
+        headers.insert(MAX_FORWARDS, HeaderValue::from(left.saturating_sub(1)));
+    }
 }
 
 /// Patience with a visitor's body. Over HTTP/1.1 the wire has the same, and the first word.

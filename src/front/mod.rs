@@ -2,8 +2,8 @@
 //!
 //! [`serve`] accepts connections on one thread; `connection` is what happens on one of them, after
 //! its `handshake` over TLS, and `http2` if that is spoken (with `taking`, how an answer is taken); [`request::answer`] is the way of a
-//! request, top to bottom. Around it: `redirect` (from http to https), `canonical` (one reading of
-//! a request, or a refusal), `origin` and `proxy` (where it comes from), `sift` (what it may not
+//! request, top to bottom. Around it: `redirect` (from http to https), `canonical` (one canonical
+//! request, or a refusal) with `readings` (what a path may be), `origin` and `proxy` (where it comes from), `sift` (what it may not
 //! say), `door` (a room and what belongs to it), `own` (`/.preau/`), `flow` (what a request is to
 //! its room), `passing` (who wants nothing there), `checks` (who only looks), `forms` (what a
 //! form says), `entering` (who is let in), `forward` (to the portal and back), `fields` (header fields on that way), `tunnel` and
@@ -53,6 +53,7 @@ mod own;
 pub mod page;
 mod passing;
 mod proxy;
+mod readings;
 mod redirect;
 mod reply;
 pub mod request;

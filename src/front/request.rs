@@ -117,7 +117,7 @@ fn canonical(
     } = house;
     let trust = (&config.trust, origin.vouched);
     let changes = sift(request.headers_mut(), trust, &config.limits, dropped)?;
-    let mut asked = canonical::read(request)?;
+    let mut asked = canonical::read(request, origin.secure || origin.vouched)?;
     asked.changes = changes;
     Ok(asked)
 }
@@ -145,13 +145,12 @@ async fn admit(
     logged: &mut Option<Logged>,
 ) -> Response<Body> {
     let house = &*thread.house;
-    let door = house.door(&asked.host, &asked.path);
-    if let Some(name) = asked.path.strip_prefix(own::PREFIX) {
-        note(logged, door, "own");
-        return in_our_corner(house, door, manner, origin, name, request).await;
+    if asked.path.starts_with(own::PREFIX) {
+        return in_our_corner(house, asked, manner, origin, request, logged).await;
     }
-    let Some(door) = door else {
-        return reply::refusal(house, manner, RefusalKind::Misdirected, None, None);
+    let door = match door_of(house, asked) {
+        Ok(door) => door,
+        Err(kind) => return reply::refusal(house, manner, kind, None, None),
     };
     let flows = &door.config.flows;
     let manner = manner.for_apps(&flows.apps, request.headers());
@@ -217,15 +216,25 @@ async fn admit(
     }
 }
 
+/// Where the request leads, whoever reads its path.
+fn door_of<'h>(house: &'h House, asked: &Asked) -> Result<&'h Arc<Door>, RefusalKind> {
+    let room = asked.leads(|path| house.room_at(&asked.host, path));
+    let room = room.ok_or(RefusalKind::Ambiguous)?;
+    (room.map(|room| &house.doors[room])).ok_or(RefusalKind::Misdirected)
+}
+
 /// Answers a request to our own corner.
 async fn in_our_corner(
     house: &House,
-    door: Option<&Arc<Door>>,
+    asked: &Asked,
     manner: Manner,
     origin: &Origin,
-    name: &str,
     request: Request<Incoming>,
+    logged: &mut Option<Logged>,
 ) -> Response<Body> {
+    let door = house.door(&asked.host, &asked.path);
+    note(logged, door, "own");
+    let name = asked.path.strip_prefix(own::PREFIX).unwrap_or_default();
     if classes::takes(name, request.method()) {
         return classes::answer(house, door, manner, origin, name, request).await;
     }

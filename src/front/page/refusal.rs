@@ -17,6 +17,8 @@ pub enum RefusalKind {
     NotImplemented,
     /// An `Expect` other than `100-continue`.
     ExpectationFailed,
+    /// The address can be read in ways that lead to different rooms.
+    Ambiguous,
     /// No room covers this address.
     Misdirected,
     /// The host is one that the certificate of this connection is not for.
@@ -130,6 +132,8 @@ static TABLE: &[Row] = &[
         "Not implemented", "This server does not carry this method or transfer coding."),
     row(RefusalKind::ExpectationFailed, "expectation-failed", StatusCode::EXPECTATION_FAILED, None,
         "Expectation failed", "The only expectation understood is 100-continue."),
+    row(RefusalKind::Ambiguous, "ambiguous", StatusCode::BAD_REQUEST, None,
+        "Ambiguous address", "The address can be read in several ways, which lead to different places. Write it without encoded slashes, dots and semicolons."),
     row(RefusalKind::Misdirected, "misdirected", StatusCode::NOT_FOUND, None,
         "Nothing here", "No portal is served at this address."),
     row(RefusalKind::OtherConnection, "other-connection", StatusCode::MISDIRECTED_REQUEST, None,
