@@ -5,9 +5,9 @@ use super::digits;
 use super::origin::Origin;
 use crate::upstream::is_trailer;
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, COOKIE, DATE, FORWARDED, HOST, HeaderMap, HeaderName, LOCATION, ORIGIN,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RETRY_AFTER, SET_COOKIE, TE, TRAILER,
+    ALT_SVC, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH,
+    CONTENT_RANGE, CONTENT_TYPE, COOKIE, DATE, FORWARDED, HOST, HeaderMap, HeaderName, LOCATION,
+    ORIGIN, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RETRY_AFTER, SET_COOKIE, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE, VIA, WWW_AUTHENTICATE,
 };
 use http::{HeaderValue, Uri};
@@ -18,8 +18,9 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// Fields that belong to one connection (RFC 9110 §7.6.1), whether it names them or not.
-static HOP_BY_HOP: [HeaderName; 10] = [
+/// Fields that belong to one connection (RFC 9110 §7.6.1), whether it names them or not; behind them
+/// [`ELSEWHERE`], for answers alone.
+static NOT_ONWARDS: [HeaderName; HOP_BY_HOP + ELSEWHERE] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -30,7 +31,15 @@ static HOP_BY_HOP: [HeaderName; 10] = [
     TRAILER,
     TRANSFER_ENCODING,
     UPGRADE,
+    ALT_SVC,
+    HeaderName::from_static("alternate-protocol"),
 ];
+const HOP_BY_HOP: usize = 10;
+/// Fields by which a portal tells browsers to come to it by another way, for days: around us. (In
+/// HTTP/2 the frames ALTSVC and ORIGIN say the same; those end with a connection.) What sends a
+/// visitor to another *address* is the portal's to say: `Location`, `Refresh`, `Link`. So is what its
+/// pages may do in a browser, such as `Service-Worker-Allowed`: whatever they fetch comes to us.
+const ELSEWHERE: usize = 2;
 
 /// Fields that are meant for whoever is at the end, so that a `Connection` field cannot have them
 /// taken out on the way: an attacker could take away what the portal decides by.
@@ -59,9 +68,18 @@ static END_TO_END: [HeaderName; 19] = [
 /// Bytes that a field of ours rarely exceeds.
 const FIELD_BYTES: usize = 96;
 
-/// Takes out what belongs to the connection and what its `Connection` field names, unless it is
-/// `kept`: what a proxy says of its visitor, a visitor must not take away.
-pub fn strip_hop_by_hop(headers: &mut HeaderMap, kept: impl Fn(&str) -> bool) {
+/// Takes out of a request what belongs to the connection and what its `Connection` field names,
+/// unless it is `kept`: what a proxy says of its visitor, a visitor must not take away.
+pub fn strip_request(headers: &mut HeaderMap, kept: impl Fn(&str) -> bool) {
+    strip(headers, &NOT_ONWARDS[..HOP_BY_HOP], kept);
+}
+
+/// The same of an answer, and what would lead visitors around us.
+pub fn strip_answer(headers: &mut HeaderMap) {
+    strip(headers, &NOT_ONWARDS, |_| false);
+}
+
+fn strip(headers: &mut HeaderMap, names: &[HeaderName], kept: impl Fn(&str) -> bool) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = nominations(headers)
             .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
@@ -69,7 +87,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap, kept: impl Fn(&str) -> bool) {
             .collect();
         named.iter().for_each(|name| drop(headers.remove(name)));
     }
-    take_out(headers, &HOP_BY_HOP);
+    take_out(headers, names);
 }
 
 /// Takes out the fields of these names. Most heads have none of them, and few fields: to look at
@@ -213,10 +231,24 @@ mod tests {
             ("x-kept", "2"),
             ("x-remote-user", "zoe"),
         ]);
-        strip_hop_by_hop(&mut headers, |name| name == "x-remote-user");
+        strip_request(&mut headers, |name| name == "x-remote-user");
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["cookie", "host", "x-kept", "x-remote-user"]);
+    }
+
+    #[test]
+    fn an_answer_leads_nobody_around_us() {
+        let mut headers = headers(&[
+            ("alt-svc", "h3=\":443\""),
+            ("alternate-protocol", "443:quic"),
+            ("keep-alive", "timeout=5"),
+            ("location", "https://portal.internal/"),
+            ("service-worker-allowed", "/"),
+        ]);
+        strip_answer(&mut headers);
+        let left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(left, ["location", "service-worker-allowed"]);
     }
 
     #[test]

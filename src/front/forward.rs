@@ -132,7 +132,7 @@ fn outgoing(
     parts.extensions.clear();
     let headers = &mut parts.headers;
     let names = &errand.house.config.trust.names;
-    fields::strip_hop_by_hop(headers, |name| names.listed(name).is_some());
+    fields::strip_request(headers, |name| names.listed(name).is_some());
     headers.remove(EXPECT);
     count_down(&parts.method, headers);
     cookie::strip_request(headers);
@@ -212,7 +212,7 @@ async fn returned(
     let Some(mut body) = begun else {
         return worded(&errand, parts.status);
     };
-    fields::strip_hop_by_hop(&mut parts.headers, |_| false);
+    fields::strip_answer(&mut parts.headers);
     cookie::strip_response(&mut parts.headers);
     if let Some(announced) = announced {
         parts.headers.insert(TRAILER, announced);

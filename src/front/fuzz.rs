@@ -3,6 +3,6 @@
 //! Only in builds for fuzzing: nothing of this is public otherwise.
 
 pub use super::canonical::{Asked, read};
-pub use super::fields::strip_hop_by_hop;
+pub use super::fields::strip_request;
 pub use super::origin::{Origin, Peer};
 pub use super::proxy::look;

@@ -68,7 +68,7 @@ pub fn open(
     let upgrade = response.headers().get(UPGRADE).cloned();
     let (mut parts, body) = response.into_parts();
     drop(body);
-    fields::strip_hop_by_hop(&mut parts.headers, |_| false);
+    fields::strip_answer(&mut parts.headers);
     crate::cookie::strip_response(&mut parts.headers);
     parts.extensions.clear();
     parts

@@ -12,10 +12,10 @@ use super::upload::Progress;
 use crate::time::Span;
 use bytes::Bytes;
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, MAX_FORWARDS,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-    VIA, WWW_AUTHENTICATE,
+    ALT_SVC, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH,
+    CONTENT_RANGE, CONTENT_TYPE, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName,
+    MAX_FORWARDS, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, VIA, WWW_AUTHENTICATE,
 };
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -28,7 +28,8 @@ use tokio::time::Sleep;
 
 /// What has no place in trailers (RFC 9110 §6.5.1): framing, routing, authentication, and whatever
 /// must be known before the body.
-const NOT_IN_TRAILERS: [HeaderName; 21] = [
+const NOT_IN_TRAILERS: [HeaderName; 22] = [
+    ALT_SVC,
     AUTHORIZATION,
     CACHE_CONTROL,
     CONNECTION,
@@ -286,7 +287,13 @@ mod tests {
     #[test]
     fn point_17_trailers_have_no_say_in_framing_routing_or_who_somebody_is() {
         let mut trailers = HeaderMap::new();
-        for name in ["x-sum", "content-length", "set-cookie", "x-forwarded-for"] {
+        for name in [
+            "x-sum",
+            "content-length",
+            "set-cookie",
+            "x-forwarded-for",
+            "alt-svc",
+        ] {
             trailers.insert(HeaderName::from_static(name), "1".parse().unwrap());
         }
         let left = allowed(trailers);

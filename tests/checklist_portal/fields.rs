@@ -204,3 +204,26 @@ async fn point_09_cookies_are_never_folded_and_bytes_are_kept() {
     assert!(heard.head.windows(name.len()).any(|window| window == name));
     assert_eq!(heard.fields("x-two"), ["1", "2"]);
 }
+
+/// A browser that is told of another way keeps to it for days, past the line.
+#[tokio::test]
+async fn an_answer_leads_nobody_around_the_line() {
+    let portal = Scripted::saying(
+        "HTTP/1.1 200 OK\r\nAlt-Svc: h3=\":443\"; ma=2592000\r\nalt-svc: h2=\"portal.internal:8443\"\r\n\
+         Alternate-Protocol: 443:quic\r\nLocation: /x\r\nService-Worker-Allowed: /\r\n\
+         Content-Length: 2\r\n\r\nok",
+    );
+    let preau = in_front_of(&portal.url()).await;
+    let answer = ask_text(
+        &preau,
+        "GET /a HTTP/1.1\r\nHost: ent.fr\r\nConnection: close\r\n\r\n",
+    )
+    .await;
+    let answer = answer.to_lowercase();
+    for gone in ["alt-svc", "alternate-protocol", "portal.internal"] {
+        assert!(!answer.contains(gone), "{gone}: {answer}");
+    }
+    for kept in ["location: /x", "service-worker-allowed: /"] {
+        assert!(answer.contains(kept), "{kept}: {answer}");
+    }
+}

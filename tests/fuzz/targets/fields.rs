@@ -6,7 +6,7 @@
 use http::header::{CONNECTION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use preau::config::{Config, Source, parse};
-use preau::front::fuzz::{Origin, Peer, strip_hop_by_hop};
+use preau::front::fuzz::{Origin, Peer, strip_request};
 use std::sync::LazyLock;
 
 static CONFIG: LazyLock<[Config; 2]> = LazyLock::new(|| {
@@ -39,7 +39,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     believed(headers.clone());
-    strip_hop_by_hop(&mut headers, |_| false);
+    strip_request(&mut headers, |_| false);
     for gone in [
         "connection",
         "keep-alive",
@@ -52,7 +52,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     assert!(headers.contains_key(HOST) && headers.contains_key(COOKIE));
     let before = headers.clone();
-    strip_hop_by_hop(&mut headers, |_| false);
+    strip_request(&mut headers, |_| false);
     assert_eq!(before, headers, "a second time changes nothing");
     assert!(!headers.contains_key(CONNECTION));
 });
