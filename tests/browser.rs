@@ -69,6 +69,65 @@ async fn waits_goes_in_and_signs_on(script: JavaScript) {
     preau.assert_nothing_forbidden().await;
 }
 
+/// What a browser on a machine with an odd network says, though every request is answered.
+async fn says_that_it_is_offline(browser: &Browser) {
+    let offline = "Object.defineProperty(navigator, 'onLine', { get: () => false })";
+    browser.run(offline).await;
+    assert_eq!(browser.run("return navigator.onLine").await, false);
+}
+
+#[tokio::test]
+async fn a_browser_goes_in_although_it_says_that_it_is_offline() {
+    let portal = Portal::start().await;
+    let room = "seats = 1\nidle = \"10m\"\nclaim = \"60s\"";
+    let preau = Preau::start(&one_room(&portal.url(), room)).await;
+    let mut anna = preau.visitor("anna", "ent");
+    anna.walk_in("/espace").await;
+    let browser = Browser::start(JavaScript::On).await;
+    browser
+        .open(&format!("http://{}/espace", preau.address()))
+        .await;
+    sees_place(&browser, 1).await;
+    says_that_it_is_offline(&browser).await;
+    browser.run("document.getElementById('auto').focus()").await;
+    anna.log_out().await;
+    let announced = until("the call is looked at", async || {
+        let focused = browser
+            .run("return document.activeElement.textContent")
+            .await;
+        (focused != "").then_some(focused)
+    })
+    .await;
+    assert_eq!(announced, "C’est à vous");
+    browser.screenshot("called-focus").await;
+    until("the form of the portal is there", async || {
+        (browser.title().await? == "Connexion").then_some(())
+    })
+    .await;
+    preau.assert_nothing_forbidden().await;
+}
+
+#[tokio::test]
+async fn a_page_of_refusal_tries_again_although_its_browser_says_that_it_is_offline() {
+    let mut portal = Portal::start().await;
+    let preau = Preau::start(&one_room(&portal.url(), "seats = 1\nopen = [\"/\"]")).await;
+    portal.stop().await;
+    let browser = Browser::start(JavaScript::On).await;
+    browser.open(&format!("http://{}/", preau.address())).await;
+    until("the page says when it tries again", async || {
+        let soon = browser.text("#soon").await?;
+        soon.contains("Nouvel essai dans").then_some(())
+    })
+    .await;
+    says_that_it_is_offline(&browser).await;
+    browser.screenshot("refused").await;
+    portal.start_again().await;
+    until("the portal is there", async || {
+        (browser.title().await? == "Accueil").then_some(())
+    })
+    .await;
+}
+
 /// Without JavaScript the page reloads itself; that can be stopped, and the place stays.
 async fn pauses_and_resumes(browser: &Browser, address: &str) {
     browser.click("form[action='/.preau/pause'] button").await;

@@ -37,6 +37,28 @@ async fn a_class_goes_in_without_javascript_too() {
     a_class_goes_in(JavaScript::Off).await;
 }
 
+#[tokio::test]
+async fn the_call_does_not_take_the_keyboard_from_whoever_types_a_code() {
+    let portal = Portal::start().await;
+    let preau = Preau::start(&one_room(&portal.url(), CLASSES)).await;
+    let names = ["anna", "bilal", "chloe"];
+    let mut inside = names.map(|name| preau.visitor(name, "ent"));
+    for visitor in &mut inside {
+        visitor.walk_in("/espace").await;
+    }
+    let pupil = Browser::start(JavaScript::On).await;
+    let address = format!("http://{}/espace", preau.address());
+    pupil.open(&address).await;
+    sees(&pupil, "#place", "1").await;
+    pupil.type_into("#code", "bab").await;
+    inside[0].log_out().await;
+    sees(&pupil, "#turn h1", "C’est à vous").await;
+    pupil.screenshot("class-typing").await;
+    let focused = "return document.activeElement.id + ' ' + document.activeElement.value";
+    assert_eq!(pupil.run(focused).await, "code bab");
+    preau.assert_nothing_forbidden().await;
+}
+
 async fn a_class_goes_in(script: JavaScript) {
     let portal = Portal::start().await;
     let preau = Preau::start(&one_room(&portal.url(), CLASSES)).await;

@@ -27,7 +27,7 @@ const OPTIONS: [&str; 13] = [
     "--lang=fr",
     // Certificates of tests, for hosts of tests.
     "--ignore-certificate-errors",
-    "--host-resolver-rules=MAP *.example.fr 127.0.0.1",
+    "--host-resolver-rules=MAP *.example.fr 127.0.0.1, MAP *.example.org 127.0.0.1",
     "--window-size=390,844",
 ];
 
@@ -121,6 +121,32 @@ impl Browser {
             self.find(css).await?.send_keys(text).await.ok()
         })
         .await;
+    }
+
+    /// Looks into the first frame of the page, as soon as there is one; until the next address is opened.
+    pub async fn enter_frame(&self) {
+        until("there is a frame", async || {
+            self.client.enter_frame(0).await.ok()
+        })
+        .await;
+    }
+
+    /// Looks at the window that a link has opened, as soon as there is one.
+    pub async fn enter_new_window(&self) {
+        let before = self.client.window().await.expect("an open window");
+        let other = until("there is another window", async || {
+            let windows = self.client.windows().await.ok()?;
+            windows.into_iter().find(|window| *window != before)
+        })
+        .await;
+        let entered = self.client.switch_to_window(other).await;
+        entered.expect("an open window can be looked at");
+    }
+
+    /// Runs a script in the page, and gives what it returns.
+    pub async fn run(&self, script: &str) -> Value {
+        let returned = self.client.execute(script, Vec::new()).await;
+        returned.unwrap_or_else(|error| panic!("{script} runs: {error}"))
     }
 
     /// Saves a picture of the page as `name.png`, in the folder named by the environment

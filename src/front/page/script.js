@@ -25,7 +25,7 @@
     if (asking || gone) return;
     asking = true;
     var ask = new XMLHttpRequest();
-    ask.open('GET', '/.preau/status?room=' + encodeURIComponent(set.room));
+    ask.open('GET', '/.preau/status' + (set.room ? '?room=' + encodeURIComponent(set.room) : ''));
     ask.setRequestHeader('Accept', 'application/json');
     ask.timeout = ASK_MS;
     ask.onloadend = function () {
@@ -33,6 +33,7 @@
       asking = false;
       try { answer = ask.status === 200 && JSON.parse(ask.responseText); } catch (e) { /* lost */ }
       if (gone) return;
+      if (!set.poll) return ask.status ? enter() : later();
       if (answer && answer.state) heard(answer); else lost();
       tick();
     };
@@ -44,7 +45,7 @@
     failures = 0;
     note('lost');
     /* A form is sent by its writer, never by the page. */
-    if (answer.state !== 'waiting' && answer.state !== 'called') return set.form ? turn(true) : enter();
+    if (answer.state !== 'waiting' && answer.state !== 'called') return set.form ? look(turn(true)) : enter();
     again(answer.poll_after_seconds || LOST_MAX_S);
     put('place', text.place);
     put('wait', text.wait);
@@ -52,6 +53,8 @@
     note('note', text.note);
     d.title = text.title;
     var turned = turn(answer.state === 'called', answer.claim_seconds);
+    look(turned);
+    if (isTime()) return enter();
     say(text.title + '. ' + text.wait + '. ' + (soon() || text.note || ''), turned);
   }
 
@@ -74,6 +77,12 @@
     return turned;
   }
 
+  /* What has been said is looked at, unless somebody is typing the code of a class. */
+  function look(turned) {
+    var now = d.activeElement;
+    if (turned && !(now && now.form)) el(called ? 'turn' : 'line').querySelector('h1').focus();
+  }
+
   /* Reloading keeps a form and the part behind the # sign; nothing is asked after it. */
   function enter() {
     gone = true;
@@ -83,14 +92,21 @@
     else location.assign(go.href);
   }
 
+  function later() {
+    goAt = Date.now() + LOST_MAX_S * 1000;
+    tick();
+  }
+
   function soon() { return goAt && auto.checked ? words(set.soon, goAt) : ''; }
+  function isTime() { return goAt && auto.checked && Date.now() >= goAt; }
 
   function tick() {
     if (failures) put('lost', words(set.lost, due));
     put('left', claimEnd > Date.now() ? words(set.claim, claimEnd) : '');
     put('soon', soon());
     show('again', !soon());
-    if (soon() && Date.now() >= goAt && navigator.onLine !== false) enter();
+    /* Whether one can go is asked of us: what browsers say of being online is not always so. */
+    if (isTime() && (!failures || Date.now() >= due)) poll();
   }
 
   /* Read aloud at most once a minute, except when the turn has come. */

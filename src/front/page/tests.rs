@@ -256,6 +256,18 @@ fn nothing_is_inline_or_from_elsewhere() {
 }
 
 #[test]
+fn a_box_to_be_ticked_completes_nothing() {
+    // `autocomplete` is for what is typed (HTML, "Autofill"); a box with it is invalid.
+    for html in [include_str!("waiting.html"), include_str!("refusal.html")] {
+        let boxes = html
+            .split('<')
+            .filter(|tag| tag.contains("type=\"checkbox\""));
+        let boxes: Vec<&str> = boxes.collect();
+        assert!(!boxes.is_empty() && !boxes.iter().any(|tag| tag.contains("autocomplete")));
+    }
+}
+
+#[test]
 fn every_refusal_has_words_in_both_languages() {
     let pages = Pages::new();
     for lang in Lang::ALL {
