@@ -78,6 +78,14 @@ impl HostPattern {
         }
     }
 
+    /// The same as a host in a `Content-Security-Policy` (CSP 3 §2.3.1), which knows one wildcard, in
+    /// front; `None` if it cannot be said there.
+    pub fn as_source(&self) -> Option<&str> {
+        let simple = matches!(self.kind, HostKind::Exact | HostKind::Suffix(_));
+        let sayable = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'*');
+        (simple && self.text.bytes().all(sayable)).then_some(&*self.text)
+    }
+
     /// How narrow it is.
     pub fn specificity(&self) -> Specificity {
         Specificity {

@@ -298,7 +298,8 @@ fn page(house: &House, door: &Door, manner: Manner, view: ClassView<'_>) -> Resp
         room: &door.config.name,
         ..view
     };
-    reply::html(manner.lang, house.pages.class(manner.lang, &view))
+    let page = house.pages.class(manner.lang, &view);
+    reply::html(manner.lang, page, door.frames.policy())
 }
 
 /// A form as browsers send it.

@@ -3,6 +3,7 @@
 use super::access::AccessLog;
 use super::classes::Classes;
 use super::crowd::{Crowd, network};
+use super::frames::Frames;
 use super::page::{LaneWords, Lang, Pages, RefusalKind};
 use super::sift::Dropped;
 use super::written::Written;
@@ -74,6 +75,7 @@ pub struct Door {
     pub config: RoomConfig,
     pub(super) name: Arc<str>,
     pub(super) cookie: RoomCookie,
+    pub(super) frames: Frames,
     pub(super) meters: RoomMeters,
     /// What is said of its lanes, by language.
     lane_words: [LaneWords; Lang::ALL.len()],
@@ -138,6 +140,7 @@ impl House {
                 };
                 Arc::new(Door {
                     cookie: RoomCookie::new(keys.clone(), &cookies),
+                    frames: Frames::new(room_config),
                     meters: metrics.room(name),
                     classes: Classes::default(),
                     lane_words: Lang::ALL.map(|lang| pages.lanes(lang, room_config)),

@@ -5,7 +5,7 @@
 
 use super::canonical::Asked;
 use super::door::Door;
-use super::fetch::SEC_FETCH_SITE;
+use super::fetch::{self, CROSS_SITE, SEC_FETCH_SITE};
 use super::passing;
 use crate::config::{RequestSet, Seen};
 use crate::room::{Ask, Visitor};
@@ -88,12 +88,17 @@ impl Flow {
 
 impl Flow {
     /// What the room needs to know of the same `request`, now that `visitor` has sent it: of
-    /// somebody who shows nothing of ours, it may come from nobody.
+    /// somebody who shows nothing of ours, it may come from nobody, or be for another site's frame,
+    /// in which browsers keep nothing of ours.
     pub fn ask_of<B>(&self, visitor: Visitor, request: &Request<B>) -> Ask {
-        let passing = visitor == Visitor::Newcomer && passing::passes_by(request);
+        let newcomer = visitor == Visitor::Newcomer;
+        let passing = newcomer && passing::passes_by(request);
+        let callback = self.ask.callback && !passing;
+        let framed =
+            newcomer && !callback && fetch::frame_of(request.headers()) == Some(CROSS_SITE);
         Ask {
-            passing,
-            callback: self.ask.callback && !passing,
+            passing: passing || framed,
+            callback,
             ..self.ask
         }
     }
@@ -139,7 +144,7 @@ pub(super) fn is_of_a_page(headers: &HeaderMap) -> bool {
 /// only the origin, which may be a sibling's: then a cookie that was not there is not missed.
 fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get(SEC_FETCH_SITE) {
-        return site == "cross-site";
+        return site.as_bytes() == CROSS_SITE;
     }
     let host = headers.get(HOST).map_or(&[][..], HeaderValue::as_bytes);
     let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);

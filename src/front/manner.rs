@@ -5,6 +5,7 @@
 //! those shows its visitor raw JSON, never asks again, and loses the place.
 
 use super::fetch;
+use super::frames::Frames;
 use super::page::Lang;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, HeaderMap, HeaderName, USER_AGENT};
 use http::{HeaderValue, Method};
@@ -25,6 +26,8 @@ pub struct Manner {
     pub lang: Lang,
     /// The request was not a GET or HEAD: it must not be repeated as one.
     pub form: bool,
+    /// It is shown in a frame of a page that may not show it (see `frames`).
+    pub strange: bool,
 }
 
 impl Manner {
@@ -34,15 +37,19 @@ impl Manner {
             page: wants_page(method, headers),
             lang: Lang::from_accept_language(text(headers, ACCEPT_LANGUAGE)),
             form: !matches!(*method, Method::GET | Method::HEAD),
+            strange: false,
         }
     }
 
-    /// The same at a door that knows `apps` by parts of their user agents: they want no page.
-    pub fn for_apps(self, apps: &[String], headers: &HeaderMap) -> Manner {
+    /// The same at a door that knows `apps` by parts of their user agents: they want no page; and
+    /// whose pages are shown in the `frames` of some others.
+    pub fn at(self, apps: &[String], frames: &Frames, headers: &HeaderMap) -> Manner {
         let agent = text(headers, USER_AGENT);
         let app = agent.is_some_and(|agent| apps.iter().any(|app| agent.contains(app)));
+        let page = self.page && !app;
         Manner {
-            page: self.page && !app,
+            page,
+            strange: page && frames.are_strange(headers),
             ..self
         }
     }
@@ -88,6 +95,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::front::frames::any_host;
 
     /// Who asks, with which method, and the fields by which it is told.
     type Row = (
@@ -207,8 +215,9 @@ mod tests {
         let agent = ("user-agent", "Android X-APP=mobile 4");
         let headers = headers(&[HTML, NAVIGATE, DOCUMENT, agent]);
         let manner = Manner::of(&Method::GET, &headers);
-        assert!(manner.for_apps(&[], &headers).page);
-        assert!(manner.for_apps(&["mirall/".into()], &headers).page);
-        assert!(!manner.for_apps(&["X-APP=mobile".into()], &headers).page);
+        let frames = any_host();
+        let page = |apps: &[String]| manner.at(apps, &frames, &headers).page;
+        assert!(page(&[]) && page(&["mirall/".into()]));
+        assert!(!page(&["X-APP=mobile".into()]));
     }
 }

@@ -8,7 +8,7 @@
 //! its room), `passing` (who wants nothing there), `checks` (who only looks), `forms` (what a
 //! form says), `entering` (who is let in), `forward` (to the portal and back), `fields` (header fields on that way), `tunnel` and
 //! `lasting` (what goes on after an answer), `reply` (our own answers), `shared` (who may read
-//! them), `manner` (a page, or JSON), `fetch` (what browsers say of a request), `page` (words),
+//! them), `frames` (who may frame them), `manner` (a page, or JSON), `fetch` (what browsers say of a request), `page` (words),
 //! `written` (the store), `access`, `json`, `digits` and `lines` (the log).
 //!
 //! The socket: `stream` (the bytes), `known` (what the kernel knows of it), `wire` (what stands between them and hyper), [`guard`] (where
@@ -34,6 +34,7 @@ mod fields;
 mod flow;
 mod forms;
 mod forward;
+mod frames;
 #[cfg(fuzzing)]
 pub mod fuzz;
 pub mod guard;

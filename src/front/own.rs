@@ -184,7 +184,7 @@ fn pause(
         return reply::refusal(house, manner, RefusalKind::Misdirected, None, Some(to));
     };
     let page = reply::waiting_page(house, door, manner, &waiting, to, true);
-    let response = reply::html(manner.lang, page);
+    let response = reply::html(manner.lang, page, door.frames.policy());
     with_ticket(response, door, fresh.then_some(ticket))
 }
 

@@ -3,8 +3,9 @@
 use super::body::Body;
 use super::door::{Door, House};
 use super::draw;
+use super::frames;
 pub use super::manner::Manner;
-use super::page::{CONTENT_SECURITY_POLICY, Lang, Outlook, RefusalKind, RefusalView, WaitingView};
+use super::page::{Lang, Outlook, RefusalKind, RefusalView, WaitingView};
 use super::shared::PROBLEM;
 use crate::calendar::reading;
 use crate::host;
@@ -86,8 +87,12 @@ pub fn waiting(
     let name = &door.config.name;
     let after = told.poll_after.ceil_secs();
     let mut response = if manner.page {
-        let page = waiting_page(house, door, manner, told, address, false);
-        let mut response = html(manner.lang, page);
+        let mut response = if manner.strange {
+            framed(house, manner, address)
+        } else {
+            let page = waiting_page(house, door, manner, told, address, false);
+            html(manner.lang, page, door.frames.policy())
+        };
         *response.status_mut() = StatusCode::from_u16(house.config.waiting_status)
             .unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
         response
@@ -210,7 +215,12 @@ fn refusal_with(
             again: again.filter(|_| !manner.form),
             outlook,
         };
-        let mut response = html(manner.lang, house.pages.refusal(manner.lang, &view));
+        let mut response = if manner.strange && kind == RefusalKind::NotInside {
+            framed(house, manner, again.unwrap_or("/"))
+        } else {
+            let page = house.pages.refusal(manner.lang, &view);
+            html(manner.lang, page, policy(house, manner, room))
+        };
         *response.status_mut() = kind.status();
         response
     } else {
@@ -244,14 +254,32 @@ pub fn about_server() -> Response<Body> {
     response
 }
 
+/// The page in a stranger's frame. What was a form is not led back to by GET.
+fn framed(house: &House, manner: Manner, address: &str) -> Response<Body> {
+    let address = if manner.form { "/" } else { address };
+    let page = house.pages.frame(manner.lang, address);
+    html(manner.lang, page, HeaderValue::from_static(frames::ANYBODY))
+}
+
+/// Who may frame a refusal: nobody needs to see an empty frame, and there is nothing to be gained
+/// by a click.
+fn policy(house: &House, manner: Manner, room: Option<&str>) -> HeaderValue {
+    if manner.strange {
+        return HeaderValue::from_static(frames::ANYBODY);
+    }
+    let door = room.and_then(|room| house.door_named(room));
+    let own_host = || HeaderValue::from_static(frames::OWN_HOST);
+    door.map_or_else(own_host, |door| door.frames.policy())
+}
+
 /// A page of ours, not to be kept by anybody.
-pub fn html(lang: Lang, page: Bytes) -> Response<Body> {
+pub fn html(lang: Lang, page: Bytes, policy: HeaderValue) -> Response<Body> {
     let mut response = Response::new(Body::ours(page));
     let headers = response.headers_mut();
     let fixed = HeaderValue::from_static;
     headers.insert(CONTENT_TYPE, fixed("text/html; charset=utf-8"));
     headers.insert(CONTENT_LANGUAGE, fixed(lang.tag()));
-    headers.insert(CSP, fixed(CONTENT_SECURITY_POLICY));
+    headers.insert(CSP, policy);
     headers.insert(REFERRER_POLICY, fixed("same-origin"));
     not_stored(headers);
     response

@@ -153,7 +153,7 @@ async fn admit(
         Err(kind) => return reply::refusal(house, manner, kind, None, None),
     };
     let flows = &door.config.flows;
-    let manner = manner.for_apps(&flows.apps, request.headers());
+    let manner = manner.at(&flows.apps, &door.frames, request.headers());
     let request = match forms::read(&flows.back_channels, request, &house.config.limits).await {
         Ok(request) => request,
         Err(kind) => return refused(house, door, manner, kind, asked),

@@ -27,11 +27,6 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use words::Words;
 
-/// The policy that our pages are made for: nothing inline, nothing from elsewhere.
-pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; \
-    script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; \
-    base-uri 'none'; frame-ancestors 'self'";
-
 /// In seconds: beyond an hour nobody counts minutes, and the page says when the portal opens.
 const RETRY_SAID_MAX: u64 = 3_600;
 /// In seconds: a page that is open asks by itself after this at the latest. An hour that is brought
@@ -147,6 +142,7 @@ impl Pages {
             (WAITING, include_str!("waiting.html")),
             (REFUSAL, include_str!("refusal.html")),
             (CLASS, include_str!("class.html")),
+            (FRAME, include_str!("frame.html")),
         ] {
             templates
                 .add_template(name, source)
@@ -272,6 +268,17 @@ impl Pages {
         self.render(CLASS, fields).into()
     }
 
+    /// The page in a stranger's frame, where nobody can wait; `address` as in [`WaitingView`].
+    pub fn frame(&self, lang: Lang, address: &str) -> Bytes {
+        let fields = context! {
+            lang => lang.tag(),
+            t => self.words(lang).page.clone(),
+            assets => self.links.clone(),
+            address => same_origin(address),
+        };
+        self.render(FRAME, fields).into()
+    }
+
     /// The texts that change while one waits.
     pub fn say(&self, lang: Lang, waiting: &room::Waiting, outlook: &Outlook<'_>) -> Said<'_> {
         let words = self.words(lang);
@@ -333,6 +340,7 @@ impl Default for Pages {
 const WAITING: &str = "waiting.html";
 const REFUSAL: &str = "refusal.html";
 const CLASS: &str = "class.html";
+const FRAME: &str = "frame.html";
 
 /// Bytes of the digest in an asset's name: enough to tell versions apart.
 const NAME_BYTES: usize = 6;

@@ -36,6 +36,9 @@ page =
     .retry_auto = Try again automatically
     .retry_soon = Trying again in #.
     .reference = Reference:
+    .frame_title = This site has a waiting line
+    .frame_words = You cannot wait here: this frame belongs to another site, and your place would not be kept in it.
+    .frame_open = Open in a new window
 
 wait =
     .moment = a moment

@@ -36,6 +36,9 @@ page =
     .retry_auto = Réessayer automatiquement
     .retry_soon = Nouvel essai dans #.
     .reference = Référence :
+    .frame_title = Ce site a une file d’attente
+    .frame_words = Vous ne pouvez pas attendre ici : ce cadre appartient à un autre site, et votre place n’y serait pas gardée.
+    .frame_open = Ouvrir dans une nouvelle fenêtre
 
 wait =
     .moment = quelques instants
