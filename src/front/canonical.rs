@@ -6,9 +6,10 @@
 //! else is forwarded as it came, byte for byte: escaped slashes, a bare `%`, dot segments. Only
 //! control bytes, and NUL however it is written, are no part of any address.
 //!
-//! How bodies are framed is not seen here any more: [`super::guard`] sees to that; what the fields
-//! of a request may say, [`super::sift`].
+//! How bodies are framed is not seen here any more: [`super::guard`] sees to that, and
+//! [`super::frame_guard`] for HTTP/2; what the fields of a request may say, [`super::sift`].
 
+use super::frame_guard;
 use super::page::RefusalKind;
 use super::readings::{Reading, Readings, Unreadable, readings, without_parameters};
 use crate::config::ipv6_host;
@@ -77,6 +78,9 @@ impl Asked {
 /// # Errors
 /// The refusal, if it is not a request that we carry.
 pub fn read<B>(request: &Request<B>, secure: bool) -> Result<Asked, RefusalKind> {
+    if request.version() == Version::HTTP_2 && frame_guard::is_malformed(request) {
+        return Err(RefusalKind::BadRequest);
+    }
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(RefusalKind::MethodNotAllowed);
     }

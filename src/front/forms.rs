@@ -11,7 +11,7 @@ use crate::config::{Limits, RequestSet};
 use crate::upstream::{Pace, RequestBody};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
-use http::{HeaderValue, Method, Request};
+use http::{HeaderValue, Method, Request, Version};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
@@ -40,10 +40,10 @@ impl Upload {
         }
     }
 
-    /// The same on its way to a portal; whoever sends it more slowly than `pace` bears has gone.
-    pub fn on_its_way(self, pace: Pace) -> RequestBody {
+    /// The same on its way to a portal, having come over `version`; whoever sends it more slowly than `pace` bears has gone.
+    pub fn on_its_way(self, version: Version, pace: Pace) -> RequestBody {
         match self {
-            Upload::Coming(body) => RequestBody::streamed(body, pace),
+            Upload::Coming(body) => RequestBody::streamed(body, version, pace),
             Upload::Read(bytes) => RequestBody::read(bytes),
         }
     }

@@ -152,7 +152,7 @@ fn outgoing(
         // Without it, a body on a method that rarely has one would be dropped.
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    Request::from_parts(parts, body.on_its_way(pace(errand.house)))
+    Request::from_parts(parts, body.on_its_way(received, pace(errand.house)))
 }
 
 /// What is asked of the portal, whoever else the visitor named.

@@ -37,6 +37,16 @@ impl Held {
         &self.bytes[self.gone..]
     }
 
+    /// The same, to be changed where they stand.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.gone..]
+    }
+
+    /// Puts a byte in at this place of them.
+    pub fn insert(&mut self, place: usize, byte: u8) {
+        self.bytes.insert(self.gone + place, byte);
+    }
+
     /// How many bytes that is.
     pub fn len(&self) -> usize {
         self.bytes.len() - self.gone
@@ -62,11 +72,16 @@ impl Held {
 
     /// Hands over what may go on, as far as there is room. Returns whether that was anything.
     pub fn hand_over(&mut self, to: &mut ReadBufCursor<'_>) -> bool {
-        let bytes = self.passed.min(to.remaining());
+        self.hand_to(to.remaining(), |bytes| to.put_slice(bytes))
+    }
+
+    /// The same for whatever has `room`.
+    pub fn hand_to(&mut self, room: usize, put: impl FnOnce(&[u8])) -> bool {
+        let bytes = self.passed.min(room);
         if bytes == 0 {
             return false;
         }
-        to.put_slice(&self.bytes[self.gone..self.gone + bytes]);
+        put(&self.bytes[self.gone..self.gone + bytes]);
         self.gone += bytes;
         self.passed -= bytes;
         self.give_back();

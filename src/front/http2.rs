@@ -1,10 +1,12 @@
 //! HTTP/2 with visitors (RFC 9113).
 //!
-//! hyper and h2 do the frames; here is what they leave to us: the bounds, an end for connections
-//! that nobody uses, a drain that ends, and one `Cookie` field out of the many that a browser may
-//! send (RFC 9113 §8.2.3). WebSockets are not offered (RFC 8441): browsers open them over HTTP/1.1.
+//! hyper and h2 do the frames; here is what they leave to us: what they do not see of them
+//! ([`super::frame_guard`]), the bounds, an end for connections that nobody uses, a drain that ends, and
+//! one `Cookie` field out of the many that a browser may send (RFC 9113 §8.2.3). WebSockets are not offered (RFC 8441): browsers open them over HTTP/1.1.
 
+use super::frame_guard::{FRAME_MAX, Frames, MARK, Verdict};
 use super::handshake::Session;
+use super::held::Held;
 use super::origin::Peer;
 use super::request;
 use super::serve::{Phase, Reception};
@@ -19,16 +21,17 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::BufWriter;
+use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 use tokio::sync::watch;
 
 /// Bytes of a body that may be under way to us for one request, and for one connection.
 const STREAM_WINDOW: u32 = 64 * 1024 - 1;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// Bytes of a frame.
-const FRAME_MAX: u32 = 16 * 1024;
 /// Bytes of an answer that wait for the visitor, for one request.
 const SEND_MAX: usize = 64 * 1024;
 /// Bytes of frames that go out together: h2 writes the head of a frame and what is in it apart,
@@ -66,7 +69,7 @@ pub async fn serve(reception: Arc<Reception>, stream: Stream, peer: Peer, sessio
             Ok::<_, Infallible>(response.map(Taken::by_this_task))
         })
     });
-    let together = BufWriter::with_capacity(TOGETHER, stream);
+    let together = BufWriter::with_capacity(TOGETHER, Framed::new(stream));
     let connection = builder.serve_connection(TokioIo::new(together), service);
     let mut connection = std::pin::pin!(connection);
     let mut leaving = false;
@@ -105,6 +108,78 @@ fn builder(reception: &Reception, streams: Streams) -> http2::Builder<Streams> {
         .keep_alive_interval(PING_AFTER)
         .keep_alive_timeout(limits.take_timeout.into());
     builder
+}
+
+/// The visitor's bytes, of which each frame is looked at before h2 reads it.
+struct Framed {
+    stream: Stream,
+    frames: Frames,
+    held: Held,
+}
+
+impl Framed {
+    fn new(stream: Stream) -> Framed {
+        Framed {
+            stream,
+            frames: Frames::default(),
+            held: Held::default(),
+        }
+    }
+}
+
+impl AsyncRead for Framed {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let framed = self.get_mut();
+        loop {
+            let room = buffer.remaining();
+            if framed.held.hand_to(room, |bytes| buffer.put_slice(bytes)) || room == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            match framed.frames.judge(framed.held.bytes_mut()) {
+                Verdict::Pass(bytes) => framed.held.pass(bytes),
+                Verdict::Mark(place) => framed.held.insert(place, MARK),
+                Verdict::More => {
+                    if ready!(framed.held.fill(&mut framed.stream, context))? == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Framed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
+    }
 }
 
 /// One `Cookie` field out of all: everybody behind us reads one.

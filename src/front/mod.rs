@@ -12,7 +12,7 @@
 //! `written` (the store), `access`, `json`, `digits` and `lines` (the log).
 //!
 //! The socket: `stream` (the bytes), `known` (what the kernel knows of it), `wire` (what stands between them and hyper), [`guard`] (where
-//! requests begin and end), `held`, `mark` and `clock` (bytes, state and timer of a wire), `crowd`
+//! requests begin and end), `frame_guard` (the same for HTTP/2), `held`, `mark` and `clock` (bytes, state and timer of a wire), `crowd`
 //! (how many there are), `farewell` (answers that end a connection), `lingering` (a soft close).
 
 mod access;
@@ -34,6 +34,7 @@ mod fields;
 mod flow;
 mod forms;
 mod forward;
+mod frame_guard;
 mod frames;
 #[cfg(fuzzing)]
 pub mod fuzz;

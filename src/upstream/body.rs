@@ -17,6 +17,7 @@ use http::header::{
     MAX_FORWARDS, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE, VIA, WWW_AUTHENTICATE,
 };
+use http::{HeaderValue, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::fmt;
@@ -58,6 +59,9 @@ const NOT_IN_TRAILERS: [HeaderName; 22] = [
 pub enum BodyError {
     /// The connection that it came over broke, or it was not HTTP.
     Broken(hyper::Error),
+    /// Over HTTP/2, its stream was reset "without an error" before its end, which hyper takes for
+    /// the end; or its trailers are malformed.
+    BrokenOff,
     /// Nothing came for too long.
     Stalled,
     /// The server has answered without waiting for the end.
@@ -68,6 +72,7 @@ impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BodyError::Broken(error) => error.fmt(f),
+            BodyError::BrokenOff => f.write_str("the body broke off"),
             BodyError::Stalled => f.write_str("the body stood still for too long"),
             BodyError::NotWanted => f.write_str("the server has answered already"),
         }
@@ -78,7 +83,7 @@ impl std::error::Error for BodyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             BodyError::Broken(error) => Some(error),
-            BodyError::Stalled | BodyError::NotWanted => None,
+            BodyError::BrokenOff | BodyError::Stalled | BodyError::NotWanted => None,
         }
     }
 }
@@ -86,6 +91,13 @@ impl std::error::Error for BodyError {
 /// Whether a field may stand in trailers.
 pub fn is_trailer(name: &HeaderName) -> bool {
     !NOT_IN_TRAILERS.contains(name) && !name.as_str().starts_with("x-forwarded-")
+}
+
+/// Whether a value has white space around it, which HTTP/2 takes for malformed (RFC 9113 §8.2.1).
+pub fn has_blanks(headers: &HeaderMap) -> bool {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let mut values = headers.values().map(HeaderValue::as_bytes);
+    values.any(|value| is_blank(value.first()) || is_blank(value.last()))
 }
 
 /// What an answer holds until its body has ended: the slot, and the connection, which goes back
@@ -106,6 +118,8 @@ pub(super) struct Lease {
 /// A portal's answer. Dropping it early closes the connection to the portal.
 pub struct ResponseBody {
     incoming: Incoming,
+    /// It comes over HTTP/2.
+    http2: bool,
     lease: Option<Box<Lease>>,
     empty: bool,
     trailers: bool,
@@ -119,11 +133,13 @@ pub struct ResponseBody {
 impl ResponseBody {
     pub(super) fn new(answer: http::Response<Incoming>, mut lease: Lease) -> http::Response<Self> {
         lease.keep &= answer::keeps_connection(&answer);
+        let http2 = answer.version() == Version::HTTP_2;
         answer.map(|incoming| {
             let mut body = ResponseBody {
                 empty: incoming.is_end_stream(),
                 patience: lease.portal.config().response_timeout,
                 incoming,
+                http2,
                 lease: Some(Box::new(lease)),
                 trailers: false,
                 silence: None,
@@ -214,7 +230,9 @@ impl ResponseBody {
             let counts = &lease.portal.counts;
             let counter = match error {
                 BodyError::Stalled => &counts.timeouts,
-                BodyError::Broken(_) | BodyError::NotWanted => &counts.broken,
+                BodyError::Broken(_) | BodyError::BrokenOff | BodyError::NotWanted => {
+                    &counts.broken
+                }
             };
             counter.fetch_add(1, Ordering::Relaxed);
         }
@@ -234,6 +252,9 @@ impl Body for ResponseBody {
             Poll::Pending => {
                 ready!(self.poll_silence(context));
                 Some(Err(BodyError::Stalled))
+            }
+            Poll::Ready(None) if self.http2 && !self.incoming.is_end_stream() => {
+                Some(Err(BodyError::BrokenOff))
             }
             Poll::Ready(polled) => polled.map(|frame| frame.map_err(BodyError::Broken)),
         };

@@ -19,7 +19,7 @@ mod upload;
 mod via;
 
 pub use bearing::Bearing;
-pub use body::{BodyError, ResponseBody, is_trailer};
+pub use body::{BodyError, ResponseBody, has_blanks, is_trailer};
 pub use client::{Client, Wants};
 pub use connect::reach;
 pub use health::{Health, Outcome};

@@ -1,11 +1,12 @@
 //! A request's body on its way to a portal, and whom we wait for meanwhile.
 
 use super::Failure;
-use super::body::BodyError;
+use super::body::{BodyError, has_blanks};
 use super::pace::Pace;
 use crate::host;
 use crate::time::{Millis, Span};
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::pin::Pin;
@@ -16,13 +17,17 @@ use std::task::{Context, Poll, Waker};
 pub struct RequestBody {
     incoming: Option<Incoming>,
     read: Option<Bytes>,
+    /// It came over HTTP/2, which says where a body ends and nothing else does.
+    http2: bool,
     progress: Arc<Progress>,
 }
 
 impl RequestBody {
-    /// The visitor's body; whoever sends it more slowly than `pace` bears is taken to have gone.
-    pub fn streamed(incoming: Incoming, pace: Pace) -> RequestBody {
+    /// The visitor's body, which came over `version`; whoever sends it more slowly than `pace` bears
+    /// is taken to have gone.
+    pub fn streamed(incoming: Incoming, version: Version, pace: Pace) -> RequestBody {
         RequestBody {
+            http2: version == Version::HTTP_2,
             progress: Arc::new(Progress::new(incoming.is_end_stream(), pace)),
             incoming: Some(incoming),
             read: None,
@@ -34,6 +39,7 @@ impl RequestBody {
         RequestBody {
             progress: Arc::new(Progress::new(bytes.is_empty(), Pace::new(Span::ZERO, 1))),
             incoming: None,
+            http2: false,
             read: Some(bytes).filter(|bytes| !bytes.is_empty()),
         }
     }
@@ -43,6 +49,7 @@ impl RequestBody {
         RequestBody {
             incoming: None,
             read: None,
+            http2: false,
             progress: Arc::new(Progress::new(true, Pace::new(Span::ZERO, 1))),
         }
     }
@@ -188,12 +195,19 @@ impl Body for RequestBody {
             let read = wanted.then(|| Frame::data(read));
             return Poll::Ready(Some(read.ok_or(BodyError::NotWanted)));
         }
+        let http2 = self.http2;
         let Some(incoming) = self.incoming.as_mut() else {
             return Poll::Ready(None);
         };
         let polled = match Pin::new(&mut *incoming).poll_frame(context) {
-            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => Poll::Ready(None),
-            polled => polled,
+            Poll::Ready(None) if http2 && !incoming.is_end_stream() => broken_off(),
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => {
+                match http2 && frame.trailers_ref().is_some_and(has_blanks) {
+                    true => broken_off(),
+                    false => Poll::Ready(None),
+                }
+            }
+            polled => polled.map_err(BodyError::Broken),
         };
         let ended = matches!(polled, Poll::Ready(None)) || incoming.is_end_stream();
         let bytes = match &polled {
@@ -203,7 +217,7 @@ impl Body for RequestBody {
         if !(self.progress).polled(&polled, bytes, ended, context, host::now) {
             return Poll::Ready(Some(Err(BodyError::NotWanted)));
         }
-        polled.map_err(BodyError::Broken)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -216,6 +230,10 @@ impl Body for RequestBody {
             (None, read) => SizeHint::with_exact(read.as_ref().map_or(0, Bytes::len) as u64),
         }
     }
+}
+
+fn broken_off() -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    Poll::Ready(Some(Err(BodyError::BrokenOff)))
 }
 
 #[cfg(test)]
