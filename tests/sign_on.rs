@@ -4,7 +4,7 @@
 mod support;
 
 use http::{StatusCode, header};
-use support::{Answer, From, Portal, Preau, Surfer};
+use support::{Answer, From, Nginx, Portal, Preau, Surfer, free_port};
 
 const FULL: &str = "seats = 1";
 
@@ -305,5 +305,47 @@ async fn a_form_from_elsewhere_takes_nobody_s_seat_or_place_away() {
     );
     let place = dora.get("www.example.fr/.preau/status").await.json();
     assert_eq!(place["state"], "waiting");
+    preau.assert_nothing_forbidden().await;
+}
+
+/// The router of `deploy/`, before two machines of which each knows one host: people wait once, and the
+/// pass that was got at the one holds at the other.
+#[tokio::test]
+async fn a_room_over_a_router_is_one_room_for_hosts_on_different_machines() {
+    let [cas, www] = [Portal::start().await, Portal::start().await];
+    let address = free_port();
+    let shipped = include_str!("../deploy/router.conf");
+    let places = [
+        ("10.0.0.5:8080", cas.address()),
+        ("10.0.0.6:8080", www.address()),
+        ("127.0.0.1:8090", address),
+    ];
+    let router = places.iter().fold(shipped.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "the example has changed: no {from}");
+        text.replace(from, &to.to_string())
+    });
+    let router = Nginx::with(address, &router).await;
+    let preau = Preau::start(&format!(
+        "[[portal]]\nservers = \"http://{}\"\n[[room]]\nname = \"ent\"\n\
+         host = [\"www.example.fr\", \"cas.example.fr\"]\ncookie_domain = \"example.fr\"\n\
+         presets = [\"cas\", \"saml\"]\nidle = \"10m\"\nfirst_idle = \"10m\"\n{FULL}\n",
+        router.address()
+    ))
+    .await;
+    www.knows_proxy(preau.address());
+    let mut anna = inside(&preau, "anna").await;
+    let late = waiting(&preau, "tard").await;
+    let login = "cas.example.fr/cas/login?service=http://www.example.fr/ent";
+    let ticket = anna.post(login, "prenom=Anna", From::Here).await;
+    let location = ticket.header(header::LOCATION).expect("the service");
+    let (_, page) = anna.follow(&location.replace("http://", "")).await;
+    assert!(page.text().contains("Bonjour"), "{page:?}");
+    assert_eq!(times(&cas, "anna", "POST", "/cas/login"), 1);
+    assert_eq!(times(&www, "anna", "POST", "/cas/login"), 0);
+    assert_eq!(times(&cas, "service", "GET", "/cas/serviceValidate"), 1);
+    assert_eq!(times(&www, "anna", "GET", "/ent"), 2);
+    assert_eq!(times(&cas, "anna", "GET", "/ent"), 0);
+    assert_eq!(seats(&preau).await, (1.0, 0.0), "one seat for all of it");
+    drop(late);
     preau.assert_nothing_forbidden().await;
 }

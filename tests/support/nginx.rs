@@ -23,13 +23,7 @@ impl Nginx {
     /// Starts one that listens with `listen` (such as `ssl http2`) beside its address; `pair` is
     /// its certificate, and `directives` is what its server says beside.
     pub async fn start(listen: &str, pair: Option<&Files>, directives: &str) -> Nginx {
-        assert!(
-            Path::new(NGINX).exists(),
-            "{NGINX} is missing: install the Debian package nginx (tests/run does)"
-        );
         let address = free_port();
-        let folder = TempDir::new().expect("the temporary folder can be written");
-        let root = folder.path().to_str().expect("temporary folders are UTF-8");
         let certificate = pair.map_or(String::new(), |pair| {
             format!(
                 "ssl_certificate {}; ssl_certificate_key {};",
@@ -37,23 +31,37 @@ impl Nginx {
                 pair.key.display()
             )
         });
+        let server = format!(
+            "log_format seen '$request_uri $server_protocol $connection $http_host \
+                $proxy_protocol_addr $ssl_server_name $ssl_session_reused $http_upgrade';\n\
+             server {{\n\
+               listen {address} {listen};\n\
+               access_log seen.log seen;\n\
+               {certificate}\n\
+               {directives}\n\
+               location / {{ return 200 bonjour; }}\n\
+             }}\n"
+        );
+        Nginx::with(address, &server).await
+    }
+
+    /// Starts one with `servers` (and whatever else belongs into `http`), which listen at `address`.
+    pub async fn with(address: SocketAddr, servers: &str) -> Nginx {
+        assert!(
+            Path::new(NGINX).exists(),
+            "{NGINX} is missing: install the Debian package nginx (tests/run does)"
+        );
+        let folder = TempDir::new().expect("the temporary folder can be written");
+        let root = folder.path().to_str().expect("temporary folders are UTF-8");
         let text = format!(
             "daemon off; master_process off; pid {root}/pid; error_log {root}/error.log;\n\
              events {{ worker_connections 256; }}\n\
              http {{\n\
                access_log off;\n\
-               log_format seen '$request_uri $server_protocol $connection $http_host \
-                  $proxy_protocol_addr $ssl_server_name $ssl_session_reused $http_upgrade';\n\
                client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;\n\
                fastcgi_temp_path {root}/fastcgi; uwsgi_temp_path {root}/uwsgi;\n\
                scgi_temp_path {root}/scgi;\n\
-               server {{\n\
-                 listen {address} {listen};\n\
-                 access_log {root}/seen.log seen;\n\
-                 {certificate}\n\
-                 {directives}\n\
-                 location / {{ return 200 bonjour; }}\n\
-               }}\n\
+               {servers}\n\
              }}\n"
         );
         let file = folder.path().join("nginx.conf");
