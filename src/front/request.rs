@@ -148,15 +148,9 @@ async fn admit(
     if asked.path.starts_with(own::PREFIX) {
         return in_our_corner(house, asked, manner, origin, request, logged).await;
     }
-    let door = match door_of(house, asked) {
-        Ok(door) => door,
-        Err(kind) => return reply::refusal(house, manner, kind, None, None),
-    };
-    let flows = &door.config.flows;
-    let manner = manner.at(&flows.apps, &door.frames, request.headers());
-    let request = match forms::read(&flows.back_channels, request, &house.config.limits).await {
-        Ok(request) => request,
-        Err(kind) => return refused(house, door, manner, kind, asked),
+    let (door, manner, request) = match at_the_door(house, asked, manner, request).await {
+        Ok(known) => known,
+        Err(refusal) => return refusal,
     };
     let flow = Flow::of(door, asked, &request, request.body().first().as_deref());
     let errand = |claim, visit| Errand {
@@ -171,9 +165,10 @@ async fn admit(
         claim,
         visit,
     };
-    let limited = flow.around == Some(Around::Stranger)
-        && !house.may_call_back(origin.address, origin.proven);
-    if let Some(around) = flow.around.filter(|_| !limited) {
+    let passes = |around: &Around| {
+        *around != Around::Stranger || house.may_call_back(origin.address, origin.proven)
+    };
+    if let Some(around) = flow.around.filter(passes) {
         let claim = around.claim(flow.preflight, || is_inside(house, door, request.headers()));
         return pass(around, errand(claim, None), request, logged).await;
     }
@@ -213,6 +208,25 @@ async fn admit(
         }
         Ok(Decision::Refuse(why)) => refused(house, door, manner, kind(why), asked),
         Err(kind) => refused(house, door, manner, kind, asked),
+    }
+}
+
+/// What is known of a request before anybody asks who sends it: where it leads, whether words or data
+/// are wanted, and, where that decides, what form it brings.
+async fn at_the_door<'h>(
+    house: &'h House,
+    asked: &Asked,
+    manner: Manner,
+    request: Request<Incoming>,
+) -> Result<(&'h Arc<Door>, Manner, Request<Upload>), Response<Body>> {
+    let misled = |kind| reply::refusal(house, manner, kind, None, None);
+    let door = door_of(house, asked).map_err(misled)?;
+    let flows = &door.config.flows;
+    let manner = manner.at(&flows.apps, &door.frames, request.headers());
+    let read = forms::read(&flows.back_channels, request, &house.config.limits).await;
+    match read {
+        Ok(request) => Ok((door, manner, request)),
+        Err(kind) => Err(refused(house, door, manner, kind, asked)),
     }
 }
 
