@@ -277,3 +277,36 @@ async fn point_34_a_header_that_does_not_come_is_not_waited_for() {
     }
     assert_eq!(preau.counted("preau_connections_unnamed_total").await, 3.0);
 }
+
+/// What `deploy/README.md` says of HAProxy is what is run here, but for the addresses.
+#[tokio::test]
+async fn haproxy_as_deploy_has_it_finds_us_up_and_takes_no_seat() {
+    let readme = include_str!("../deploy/README.md");
+    let (_, block) = readme.split_once("\nbackend preau\n").expect("the backend");
+    let (block, _) = block.split_once("```").expect("its end");
+    let is_server = |line: &&str| line.trim_start().starts_with("server ");
+    let server = block.lines().find(is_server).expect("a server");
+    let (_, options) = server.split_once("127.0.0.1:8080 ").expect("our address");
+    let rest: Vec<&str> = block.lines().filter(|line| !is_server(line)).collect();
+    let backend = format!("mode http\n{}", rest.join("\n"));
+
+    let portal = Portal::start().await;
+    let (preau, address) = with_proxy_protocol(&portal, "[\"127.0.0.1\"]", "").await;
+    // Checked often, so that the test sees many checks, and without TLS, which the frontend speaks there.
+    let options = options.replace("send-proxy-v2-ssl", "send-proxy-v2") + " inter 20ms";
+    let haproxy = HaProxy::start(&backend, address, &options).await;
+    let answer = from_visitor(haproxy.address(), &page("")).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let checked = async || {
+        let checks = preau.printed().matches("/.preau/health").count();
+        (checks >= 10).then_some(())
+    };
+    until("HAProxy has checked us ten times", checked).await;
+    let answer = from_visitor(haproxy.address(), &page("")).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200"),
+        "it is taken for up: {answer}"
+    );
+    assert!(preau.metric("preau_room_seats_taken", &[]).await <= 2.0);
+    assert_eq!(portal.seen().len(), 2, "no check reaches the portal");
+}
