@@ -32,7 +32,8 @@ pub fn now() -> Millis {
 }
 
 /// What the clock on the wall shows now. Unlike [`now`] it follows the administrator who sets the
-/// clock, and a machine that was suspended: for what the calendar says, and for nothing else.
+/// clock, and a machine that was suspended: for what the calendar says, for certificates, and for
+/// nothing else.
 #[allow(
     clippy::disallowed_methods,
     reason = "the one place that reads a clock"

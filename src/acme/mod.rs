@@ -139,7 +139,7 @@ fn due(config: &AcmeConfig, kept: &Kept, part: f64) -> Span {
 /// How long until `part` of the life of a certificate has passed.
 fn wait(certificate: &Certificate, part: f64) -> Span {
     let life = certificate.not_after.since(certificate.not_before);
-    (certificate.not_before + life.scale(part)).since(host::now())
+    (certificate.not_before + life.scale(part)).since(host::wall())
 }
 
 /// Whether these are its hosts, no more and no less.

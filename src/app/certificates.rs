@@ -68,8 +68,8 @@ fn warn_of_end(certificate: &Certificate) {
     let name = &certificate.name;
     if certificate.has_expired() {
         tracing::error!(name, "this certificate has expired: browsers refuse it");
-    } else if certificate.not_after < host::now() + SOON {
-        let days = certificate.not_after.since(host::now()).0 / Span::mins(24 * 60).0;
+    } else if certificate.not_after < host::wall() + SOON {
+        let days = certificate.not_after.since(host::wall()).0 / Span::mins(24 * 60).0;
         tracing::warn!(name, days, "this certificate expires soon");
     }
 }

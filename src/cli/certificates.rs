@@ -55,7 +55,7 @@ fn of_end(certificate: &Certificate) -> Option<String> {
             "certificate {name} has expired ({day}): browsers refuse it"
         ));
     }
-    let soon = certificate.not_after < host::now() + SOON;
+    let soon = certificate.not_after < host::wall() + SOON;
     soon.then(|| format!("certificate {name} expires soon ({day})"))
 }
 

@@ -95,13 +95,14 @@ impl RoomCookie {
     /// Who asks. Each cookie under our names that counts as none is reported to `rejected`.
     ///
     /// Several are looked at, because anybody on a sibling host can put a false one in front;
-    /// two different good ones cannot both be true, and count as none.
+    /// two different good ones cannot both be true, and count as none, unless one is too old.
     pub fn read(
         &self,
         headers: &HeaderMap,
         now: Millis,
         mut rejected: impl FnMut(Rejected),
     ) -> Held {
+        let old = |visitor| self.is_old(visitor, now);
         let (mut main, mut beside) = (Reading::new(), Reading::new());
         for (name, value) in pairs(headers) {
             let reading = match name {
@@ -109,12 +110,22 @@ impl RoomCookie {
                 name if name == self.beside_name.as_bytes() => &mut beside,
                 _ => continue,
             };
-            let read = || open(&self.keys, self.room, value, self.pass_max, now);
-            reading.take(read, &mut rejected);
+            let read = || open(&self.keys, self.room, value);
+            reading.take(read, old, &mut rejected);
         }
         Held {
             visitor: main.visitor(),
             beside: beside.visitor(),
+        }
+    }
+
+    /// Whether what `visitor` shows is older than browsers keep it: it counts only as long as a room
+    /// knows of it. (The clock may have been set.)
+    pub fn is_old(&self, visitor: Visitor, now: Millis) -> bool {
+        match visitor {
+            Visitor::Newcomer => false,
+            Visitor::Ticket(ticket) => now.since(ticket.issued) > TICKET_MAX,
+            Visitor::Pass(pass) => now.since(pass.issued) > self.pass_max,
         }
     }
 
@@ -170,6 +181,7 @@ impl Reading {
     fn take(
         &mut self,
         read: impl FnOnce() -> Result<Visitor, Rejected>,
+        old: impl Fn(Visitor) -> bool,
         rejected: &mut impl FnMut(Rejected),
     ) {
         self.seen += 1;
@@ -182,6 +194,8 @@ impl Reading {
         match read() {
             Ok(visitor) if self.found == Visitor::Newcomer => self.found = visitor,
             Ok(visitor) if visitor == self.found => {}
+            Ok(visitor) if old(self.found) && !old(visitor) => self.found = visitor,
+            Ok(visitor) if old(visitor) && !old(self.found) => {}
             Ok(_) => {
                 rejected(Rejected::Duplicate);
                 self.doubtful = true;
@@ -327,6 +341,32 @@ mod tests {
             .visitor;
         assert_eq!(read, Visitor::Ticket(ticket(7)));
         assert_eq!(reasons, [Rejected::Garbage]);
+    }
+
+    #[test]
+    fn one_that_is_too_old_gives_way() {
+        let cookie = cookie();
+        let day = Span::mins(24 * 60 + 1);
+        let [old, new, ahead] = [NOW - day, NOW, NOW + day].map(|issued| {
+            Visitor::Ticket(Ticket {
+                issued,
+                ..ticket(issued.0)
+            })
+        });
+        assert!(cookie.is_old(old, NOW) && !cookie.is_old(new, NOW) && !cookie.is_old(ahead, NOW));
+        let pass = |minutes| {
+            Visitor::Pass(Pass {
+                number: 1,
+                issued: NOW - Span::mins(minutes),
+            })
+        };
+        assert!(cookie.is_old(pass(61), NOW) && !cookie.is_old(pass(60), NOW));
+        let given = |visitor: &Visitor| value(&cookie.set(visitor, day));
+        for pair in [[&old, &new], [&new, &old]] {
+            let headers = sent(&pair.map(given).each_ref().map(String::as_str));
+            let read = cookie.read(&headers, NOW, |reason| panic!("{reason:?}"));
+            assert_eq!(read.visitor, new);
+        }
     }
 
     #[test]

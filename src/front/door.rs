@@ -262,7 +262,18 @@ impl House {
     pub(super) fn meet(&self, door: &Door, headers: &HeaderMap) -> Met {
         let now = host::now();
         let rejected = |why| self.rejected[why as usize].inc();
-        let Held { visitor, beside } = door.cookie.read(headers, now, rejected);
+        let held = door.cookie.read(headers, now, rejected);
+        let counts = |visitor| match door.cookie.is_old(visitor, now) {
+            true if !door.room().keeps(visitor, now) => {
+                rejected(Rejected::Expired);
+                Visitor::Newcomer
+            }
+            _ => visitor,
+        };
+        let Held { visitor, beside } = Held {
+            visitor: counts(held.visitor),
+            beside: counts(held.beside),
+        };
         let Some(spare) = number(beside) else {
             return Met {
                 visitor,

@@ -26,7 +26,7 @@ pub(super) fn of(
     let newcomer = Newcomer {
         address: origin.address,
         vouched: origin.vouched.then_some(headers),
-        clock: calendar::reading(&house.zone, host::now()),
+        clock: calendar::reading(&house.zone, host::wall()),
     };
     let asks = |paths: &PathSet| asked.opens(|path| paths.contains(path));
     let takes = |lane: &LaneConfig| {
@@ -100,7 +100,7 @@ impl<'a> Learning<'a> {
 fn knows(door: &Door, headers: &HeaderMap, lane: &LaneConfig, hint: &Hint, part: u64) -> bool {
     let now = host::now();
     let most = Span(hint.remembered.0 / part);
-    let known = door.cookie.lane_hint(headers, now);
+    let known = door.cookie.lane_hint(headers);
     known.is_some_and(|known| known.is_of(&lane.name) && now.since(known.issued) <= most)
 }
 
@@ -109,7 +109,7 @@ impl House {
     /// and at the start.
     pub fn tell_hours(&self) {
         let now = host::now();
-        let clock = calendar::reading(&self.zone, now);
+        let clock = calendar::reading(&self.zone, host::wall());
         for door in &self.doors {
             let lanes = &door.config.lanes;
             if lanes.iter().any(|lane| !lane.when.is_empty()) {

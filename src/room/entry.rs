@@ -16,10 +16,18 @@ impl Room {
         else {
             return false;
         };
+        self.keeps(who, wall) || self.just_lapsed(number, now)
+    }
+
+    /// Whether this visitor has a place, a call or a seat, however old what they show may be.
+    pub fn keeps(&self, who: Visitor, wall: Millis) -> bool {
+        let (Visitor::Ticket(Ticket { number, .. }) | Visitor::Pass(Pass { number, .. })) = who
+        else {
+            return false;
+        };
         self.seats.holds(number)
             || self.calls.has(number)
-            || self.mark(number, now) != Mark::Over
-            || self.just_lapsed(number, now)
+            || self.mark(number, self.clock(wall)) != Mark::Over
     }
 
     /// Somebody shows what they hold.
@@ -211,6 +219,7 @@ impl Room {
     ) -> Option<(Waiting, Ticket, bool)> {
         let number = ticket.number;
         let promised = ticket.promised;
+        ticket.promised = promised.map(|given| given.not_after(wall));
         if !self.calls.has(number) {
             if self.mark(number, now) == Mark::Over {
                 return None;
@@ -229,7 +238,8 @@ impl Room {
             let due = self.second(now + waiting.poll_after + POLL_SLACK);
             self.line.expect(number, due);
         }
-        let old = wall.since(ticket.issued) > RENEWED_AFTER;
+        // One from the future was issued before the clock was put back.
+        let old = wall.since(ticket.issued) > RENEWED_AFTER || ticket.issued > wall;
         if old {
             ticket.issued = wall;
         }
@@ -309,7 +319,7 @@ impl Room {
     /// Came in after the last commit before a crash: the seat was taken, but nobody wrote it
     /// down.
     fn entered_unseen(&self, pass: Pass, now: Millis) -> bool {
-        let unseen = |restart: &Restart| (restart.committed..restart.at).contains(&pass.issued);
+        let unseen = |restart: &Restart| restart.missed(pass.issued, now + self.silent);
         self.restart.as_ref().is_some_and(unseen) && self.mark(pass.number, now) != Mark::Over
     }
 

@@ -82,6 +82,28 @@ impl Promised {
 }
 
 impl Given {
+    /// The same with no time after `wall`: if the clock was put back meanwhile, all of them move with
+    /// it, and the wait goes on from here.
+    pub fn not_after(self, wall: Millis) -> Given {
+        let ahead = self.first.at.max(self.last.at).since(wall);
+        if ahead == Span::ZERO {
+            return self;
+        }
+        let moved = |promised: Promised| Promised {
+            at: promised.at - ahead,
+            ..promised
+        };
+        Given {
+            first: moved(self.first),
+            last: moved(self.last),
+            doubt: self.doubt.map(|doubt| Doubt {
+                since: doubt.since - ahead,
+                ..doubt
+            }),
+            ..self
+        }
+    }
+
     /// The first promise to a visitor.
     pub fn first(promised: Promised) -> Given {
         Given {
@@ -233,6 +255,28 @@ mod tests {
             ..resumed
         };
         assert_eq!(given.check(later, at(710)), Revision::None);
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_takes_the_promise_along() {
+        let mut given = Given::first(Promised {
+            at: at(10_000),
+            promise: Promise {
+                low: Span::secs(60),
+                high: Span::secs(90),
+            },
+        });
+        given.last.at = at(10_050);
+        given.doubt = Some(Doubt {
+            since: at(10_040),
+            above: true,
+        });
+        assert_eq!(given.not_after(at(10_050)), given);
+        let moved = given.not_after(at(50));
+        assert_eq!((moved.first.at, moved.last.at), (at(0), at(50)));
+        assert_eq!(moved.doubt.map(|doubt| doubt.since), Some(at(40)));
+        let low = |given: Given, secs| given.last.left(at(secs)).low;
+        assert_eq!(low(moved, 60), low(given, 10_060));
     }
 
     #[test]

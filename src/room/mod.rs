@@ -42,6 +42,7 @@ mod plan;
 mod polling;
 mod promise;
 mod promised;
+mod restart;
 mod rules;
 mod scores;
 mod seats;
@@ -88,6 +89,7 @@ use opening::Calendar;
 use pace::Pace;
 use phase::phase;
 use polling::margin;
+use restart::Restart;
 use scores::Watch;
 use seats::{Left, Seats};
 use shadow::Shadow;
@@ -135,12 +137,6 @@ pub struct Room {
     changes: Vec<Change>,
 }
 
-/// The restart that this room came out of.
-struct Restart {
-    at: Millis,
-    committed: Millis,
-}
-
 impl Room {
     /// An empty room whose first number, in each lane, is `first`. It gives out none before [`Room::reserve`].
     pub fn new(name: &str, rules: Rules, first: u64, now: Millis) -> Room {
@@ -180,8 +176,16 @@ impl Room {
         room.line = Lanes::restore(&room.rules, saved.lanes, saved.blocks, keep, due);
         room.line.mark_all_dirty();
         room.restore_lots(saved.lots);
+        let restart = Restart {
+            at: now,
+            committed: saved.committed,
+        };
         for (number, entered) in saved.seats {
-            room.seats.take(number, entered, true, &room.rules, now);
+            let since = restart.since(entered);
+            room.seats.take(number, since, true, &room.rules, now);
+            if since != entered {
+                room.changes.push(Change::Seat(number, since));
+            }
         }
         for (number, _) in saved.calls {
             // The whole window anew: whoever was called has not seen much of the first.
@@ -193,10 +197,7 @@ impl Room {
             room.estimator = learnt;
         }
         room.pace.resume(now);
-        room.restart = Some(Restart {
-            at: now,
-            committed: saved.committed,
-        });
+        room.restart = Some(restart);
         room
     }
 

@@ -90,7 +90,7 @@ impl Certificate {
 
     /// Whether its time has passed.
     pub fn has_expired(&self) -> bool {
-        self.not_after < host::now()
+        self.not_after < host::wall()
     }
 }
 

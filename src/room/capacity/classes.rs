@@ -83,6 +83,13 @@ impl Classes {
         }
     }
 
+    /// Goes on after a restart; nothing was heard later than now, whatever the clock showed.
+    pub fn resume(&mut self, now: Millis) {
+        for known in &mut self.known {
+            known.heard = known.heard.min(now);
+        }
+    }
+
     /// The class of a request.
     pub fn class(&mut self, method: &str, path: &str, now: Millis) -> Class {
         let hash = form(method, path);

@@ -169,6 +169,7 @@ impl SlotLaw {
         self.limit = limit;
         self.slots = limit.hold(self.slots);
         self.window = Window::at(now);
+        self.classes.resume(now);
     }
 
     /// Begins elsewhere.

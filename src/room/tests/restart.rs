@@ -13,7 +13,10 @@ pub fn stored(room: &mut Room, saved: &mut Saved, secs: u64) {
             }
             Change::Anew => *saved = Saved::default(),
             Change::Front(front) => saved.blocks.retain(|(id, ..)| !front.contains(id)),
-            Change::Seat(number, since) => saved.seats.push((number, since)),
+            Change::Seat(number, since) => {
+                saved.seats.retain(|(other, _)| *other != number);
+                saved.seats.push((number, since));
+            }
             Change::SeatFree(number) => saved.seats.retain(|(other, _)| *other != number),
             Change::Call(number, end) => saved.calls.push((number, end)),
             Change::CallEnd(number) => saved.calls.retain(|(other, _)| *other != number),
@@ -77,4 +80,54 @@ fn a_restart_keeps_numbers_places_calls_and_passes() {
     assert_eq!(places, [1, 2, 3, 4]);
     assert!(ticket_of(come(&mut room, 12)).number >= 4_096);
     clean(&mut room, 12);
+}
+
+/// The clock was an hour ahead, or days behind, and is put right with a crash: seats, places, and a
+/// seat that nobody had written down.
+#[test]
+fn a_clock_that_is_put_right_takes_nothing_away() {
+    const THEN: u64 = 1_000_000;
+    for now in [THEN - 3_600, THEN + 3 * 86_400] {
+        let mut room = Room::new("test", rules(3), 0, at(THEN));
+        room.reserve(u64::MAX);
+        let pass = |number, secs| {
+            Visitor::Pass(Pass {
+                number,
+                issued: at(secs),
+            })
+        };
+        let inside = number_inside(come(&mut room, THEN));
+        number_inside(come(&mut room, THEN));
+        let mut saved = Saved::default();
+        stored(&mut room, &mut saved, THEN + 60);
+        let unseen = number_inside(come(&mut room, THEN + 61));
+        let tickets = [62, 62].map(|secs| ticket_of(come(&mut room, THEN + secs)));
+
+        let mut room = Room::restore("test", rules(3), saved, at(now));
+        room.reserve(8_192);
+        for (number, issued) in [(inside, THEN), (unseen, THEN + 61)] {
+            let who = pass(number, issued);
+            assert!(room.keeps(who, at(now + 1)));
+            assert_eq!(
+                number_inside(room.arrive(who, Ask::PAGE, at(now + 1))),
+                number
+            );
+        }
+        for (place, ticket) in (1..).zip(tickets) {
+            assert_eq!(told(&mut room, ticket, now + 2).place, place);
+        }
+        let Standing::Waiting { ticket, fresh, .. } =
+            room.poll(Visitor::Ticket(tickets[0]), at(now + 2))
+        else {
+            panic!("in line");
+        };
+        // It is given anew, so that browsers keep it by the clock of now.
+        assert!(fresh && ticket.issued == at(now + 2));
+        // A second restart, and the visit is as long as it was.
+        let mut saved = Saved::default();
+        stored(&mut room, &mut saved, now + 3);
+        let mut room = Room::restore("test", rules(3), saved, at(now + 10));
+        assert!(room.seats.holds(inside) && room.seats.holds(unseen));
+        clean(&mut room, now + 11);
+    }
 }
