@@ -139,20 +139,30 @@ async fn whoever_leaves_the_queue_for_a_slot_is_not_in_it_and_never_reaches_the_
     let room = "mode = \"open\"";
     let tables = one_room(&portal.url(), room).replace(
         "slots = 6",
-        "slots = 1\nslot_queue = 2\nslot_wait = \"10m\"",
+        "slots = 1\nslot_queue = 5\nslot_wait = \"10m\"",
     );
     let preau = Preau::start(&tables).await;
     let to = preau.address();
     let slow = tokio::spawn(async move { get(to, "/tenu").await });
     busy(&preau, 1.0, 0.0).await;
+    let body = "x".repeat(3_000);
     let mut leaving = Vec::new();
     for (place, request) in (1..).zip([
-        "GET /parti HTTP/1.1\r\nHost: x\r\n\r\n",
-        "POST /parti HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
+        "GET /parti HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+        "POST /parti HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc".to_owned(),
+        format!("POST /parti HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n{body}"),
+        format!(
+            "PUT /parti HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n{}",
+            body.repeat(10)
+        ),
+        "POST /parti HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
+            .to_owned(),
     ]) {
         let mut stream = TcpStream::connect(to).await.expect("the proxy listens");
-        let sent = stream.write_all(request.as_bytes()).await;
-        sent.expect("it is taken");
+        stream
+            .write_all(request.as_bytes())
+            .await
+            .expect("it is taken");
         busy(&preau, 1.0, f64::from(place)).await;
         leaving.push(stream);
     }

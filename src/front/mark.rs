@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 /// Nothing of ours is under way: what is written now is hyper's.
 pub const IDLE: u8 = 0;
 /// An answer is under way.
-const ANSWERING: u8 = 1;
+pub const ANSWERING: u8 = 1;
 /// An answer has ended, and its last bytes may not have gone out yet.
 pub const ENDED: u8 = 2;
 /// The wire is a tunnel for good.

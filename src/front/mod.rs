@@ -65,6 +65,7 @@ mod sift;
 mod stream;
 mod taking;
 mod tunnel;
+mod watch;
 mod wire;
 mod written;
 

@@ -33,9 +33,10 @@ use super::farewell::Farewells;
 use super::guard::{Guard, Verdict};
 use super::held::Held;
 use super::lingering::Lingering;
-use super::mark::{self, ENDED, IDLE, Mark, State, TUNNEL};
+use super::mark::{self, ANSWERING, ENDED, IDLE, Mark, State, TUNNEL};
 use super::page::RefusalKind;
 use super::stream::Stream;
+use super::watch::Watch;
 use crate::config::Limits;
 use crate::host;
 use crate::time::Span;
@@ -56,8 +57,6 @@ pub const READ_AHEAD: usize = 64 * 1024;
 const SEALED_MAX: u64 = 64 * 1024;
 /// A connection that has been idle for so long rests.
 const REST_AFTER: Span = Span::secs(1);
-/// How often the kernel is asked what it does not say by itself.
-const LOOK_EVERY: Span = Span::secs(1);
 /// What hyper asks for a body with.
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Bytes of hyper's bare answers at most.
@@ -77,6 +76,8 @@ pub struct Wire {
     /// Patience until the last of what was written is out. Over TLS up to [`SEALED_MAX`] bytes of
     /// it are still on our side.
     last: Pace,
+    /// Whether the visitor is still there, while nothing of theirs is read.
+    watch: Watch,
     /// hyper has let go of a tunnel.
     tunnels: bool,
     /// Its end has been said, and what still came has been read.
@@ -121,6 +122,7 @@ impl Wire {
             body: Pace::new(limits.body_timeout, limits.body_rate),
             take: Pace::new(limits.take_timeout, limits.take_rate),
             last: Pace::new(last, 1),
+            watch: Watch::default(),
             tunnels: false,
             shut: false,
             begun: false,
@@ -242,17 +244,6 @@ impl Wire {
         Poll::Pending
     }
 
-    /// No more is read while an answer is under way: whether the visitor is still there, the
-    /// kernel knows.
-    fn watch(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.stream.known().is_some_and(|known| known.left) {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
-        let now = host::now();
-        self.clock.wake_by(now + LOOK_EVERY, now, context);
-        Poll::Pending
-    }
-
     /// No more of this visitor's bytes are read as requests, and words say why. To hyper this is
     /// the end of the connection, or of a body that broke off.
     fn refuse(&mut self, kind: RefusalKind) -> Poll<io::Result<()>> {
@@ -363,6 +354,7 @@ impl Read for Wire {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
+        wire.watch.reads = false;
         if wire.tunnels {
             wire.held.pass(wire.held.len());
         }
@@ -389,13 +381,16 @@ impl Read for Wire {
                     Err(kind) => return wire.refuse(kind),
                 }
             } else if wire.held.len() >= READ_AHEAD {
-                return wire.watch(context);
+                return wire.watch.left(&wire.stream, &mut wire.clock, context);
             }
             match wire.held.fill(&mut wire.stream, context) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return wire.wait(context),
+                Poll::Pending => {
+                    wire.watch.reads = true;
+                    return wire.wait(context);
+                }
             }
         }
     }
@@ -431,6 +426,13 @@ impl Write for Wire {
         // hyper flushes a wire only after it has written all that it holds.
         if mark::step(&self.state, ENDED, IDLE) {
             self.rest(context);
+        }
+        let wire = &mut *self;
+        if wire.state() == ANSWERING
+            && !wire.watch.reads
+            && let Poll::Ready(left) = wire.watch.left(&wire.stream, &mut wire.clock, context)
+        {
+            return Poll::Ready(left);
         }
         Poll::Ready(Ok(()))
     }
