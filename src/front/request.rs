@@ -165,23 +165,17 @@ async fn admit(
         claim,
         visit,
     };
-    let passes = |around: &Around| {
-        *around != Around::Stranger || house.may_call_back(origin.address, origin.proven)
-    };
-    if let Some(around) = flow.around.filter(passes) {
+    if let Some(around) = flow.around.filter(|it| may_go_around(house, *it, origin)) {
         let claim = around.claim(flow.preflight, || is_inside(house, door, request.headers()));
         return pass(around, errand(claim, None), request, logged).await;
     }
 
     let met = house.meet(door, request.headers());
-    let mut ask = flow.ask_of(met.visitor, &request);
     if flow.leaves_around && !door.room().holds_seat(met.visitor) {
         // Nobody has to wait to log out.
         return pass(Around::Open, errand(Claim::Outside, None), request, logged).await;
     }
-    if met.visitor == Visitor::Newcomer && !flow.unseen {
-        house.look_at(&mut ask, origin, request.method(), request.headers());
-    }
+    let ask = ask(house, &flow, met.visitor, origin, &request);
     let lane = || lanes::of(house, door, asked, request.headers(), origin);
     match decide(house, door, met.visitor, ask, origin, lane) {
         Ok(Decision::Forward { number, entry }) => {
@@ -228,6 +222,26 @@ async fn at_the_door<'h>(
         Ok(request) => Ok((door, manner, request)),
         Err(kind) => Err(refused(house, door, manner, kind, asked)),
     }
+}
+
+/// Whether what goes around the room may do so now: strangers' forms only so often.
+fn may_go_around(house: &House, around: Around, origin: &Origin) -> bool {
+    around != Around::Stranger || house.may_call_back(origin.address, origin.proven)
+}
+
+/// What the room needs to know of a request that `visitor` has sent.
+fn ask<B>(
+    house: &House,
+    flow: &Flow,
+    visitor: Visitor,
+    origin: &Origin,
+    request: &Request<B>,
+) -> Ask {
+    let mut ask = flow.ask_of(visitor, request);
+    if visitor == Visitor::Newcomer && !flow.unseen {
+        house.look_at(&mut ask, origin, request.method(), request.headers());
+    }
+    ask
 }
 
 /// Where the request leads, whoever reads its path.
