@@ -85,11 +85,14 @@ async fn a_dead_address_of_a_name_takes_nobody_down() {
         false
     });
     let port = living.address().port();
-    let _dead = hole(SocketAddr::from((ONE, port)));
+    let dead = hole(SocketAddr::from((ONE, port)));
     // The dead one comes first; and nobody listens on IPv6.
     let names = Names::new(&format!("{ONE} {NAME}\n{OTHER} {NAME}\n::1 {NAME}\n"));
     // Had each request to wait for the dead one, it would come too late.
-    let tables = tables(&format!("{NAME}:{port}"), "connect_timeout = \"2s\"");
+    let tables = tables(
+        &format!("{NAME}:{port}"),
+        "connect_timeout = \"2s\"\nresolve_every = \"200ms\"",
+    );
     let preau = Unstarted::new(&tables).with_names(names).start().await;
     for _ in 0..12 {
         says(&preau, "vivant").await;
@@ -98,6 +101,13 @@ async fn a_dead_address_of_a_name_takes_nobody_down() {
     assert_eq!(preau.metric("preau_portal_up", &[]).await, 1.0);
     let failed = preau.counted("preau_portal_unreachable_total").await;
     assert_eq!(failed, 0.0, "the dead address is nobody's failure");
+
+    drop(dead);
+    let _revived = kept(ONE, port, "revenu");
+    until("what has come back is used again", async || {
+        ask(&preau).await.ends_with("revenu").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::config::ServerAddress;
 use crate::time::Span;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::lookup_host;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -126,9 +126,12 @@ impl Addresses {
         self.literal == Some(address) || known()
     }
 
-    /// Looks the name up whenever `every` has passed, and tries doubtful addresses for up to
-    /// `patience`; ends at once if there is nothing to look up.
-    pub async fn follow(&self, every: Span, patience: Span) {
+    /// Looks the name up whenever `every` has passed, and then asks of each doubtful address whether
+    /// it `answers`; ends at once if there is nothing to look up.
+    pub async fn follow<F>(&self, every: Span, answers: impl Fn(SocketAddr) -> F)
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
         if self.literal.is_some() {
             return;
         }
@@ -142,7 +145,7 @@ impl Addresses {
                 pause = again.min(every);
                 again = Span(again.0.saturating_mul(2));
             }
-            self.try_doubtful(patience).await;
+            self.try_doubtful(&answers).await;
             tokio::time::sleep(pause.into()).await;
         }
     }
@@ -186,15 +189,15 @@ impl Addresses {
     }
 
     /// Whoever of several is doubtful is tried, so that no request has to.
-    async fn try_doubtful(&self, patience: Span) {
+    async fn try_doubtful<F>(&self, answers: &impl Fn(SocketAddr) -> F)
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
         let doubtful = self.known.borrow().doubtful();
         let mut trials = JoinSet::new();
         for address in doubtful {
-            trials.spawn(async move {
-                let trial = TcpStream::connect(address);
-                let tried = tokio::time::timeout(patience.into(), trial).await;
-                matches!(tried, Ok(Ok(_))).then_some(address)
-            });
+            let answers = answers(address);
+            trials.spawn(async move { answers.await.then_some(address) });
         }
         while let Some(tried) = trials.join_next().await {
             if let Ok(Some(address)) = tried {
@@ -350,6 +353,25 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
+    async fn only_the_doubtful_of_several_are_tried_and_those_that_answer_are_used_again() {
+        let name = leading_to(at(&["10.0.0.1", "10.0.0.2", "10.0.0.3"]));
+        let [good, back, dead] = at(&["10.0.0.1", "10.0.0.2", "10.0.0.3"])[..] else {
+            panic!("three")
+        };
+        name.note(back, false);
+        name.note(dead, false);
+        name.try_doubtful(&move |address| async move {
+            assert_ne!(address, good, "nobody doubts it");
+            address == back
+        })
+        .await;
+        assert_eq!(name.known.borrow().doubtful(), [dead]);
+        name.lead_to(vec![dead]);
+        name.try_doubtful(&|_| async { panic!("there is no other") })
+            .await;
+    }
+
+    #[tokio::test]
     async fn the_first_request_waits_for_the_first_look_up() {
         let name = named();
         name.followed.store(true, Ordering::Relaxed);
@@ -378,7 +400,8 @@ pub(super) mod tests {
     async fn an_address_is_neither_looked_up_nor_followed() {
         let written = Addresses::new(ServerAddress::parse("http://[2001:db8::1]:80").unwrap());
         assert_eq!(order(&written).await, at(&["2001:db8::1"]));
-        written.follow(Span::secs(1), Span::secs(1)).await;
+        let never = |_| async { panic!("nothing is doubtful") };
+        written.follow(Span::secs(1), never).await;
         assert!(written.known.borrow().list.is_empty());
     }
 }

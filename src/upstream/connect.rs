@@ -8,7 +8,7 @@ use super::tls::Tls;
 use super::upload::RequestBody;
 use crate::config::ServerAddress;
 use crate::host;
-use crate::time::Millis;
+use crate::time::{Millis, Span};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use proxy_header::{ProxiedAddress, ProxyHeader};
@@ -136,6 +136,23 @@ impl Connector {
                 Err(why) => race.failed(address, why),
             }
         }
+    }
+
+    /// Looks the server's name up again and again, and tries those of its addresses that did not
+    /// answer, each for up to `patience`.
+    pub async fn follow(self: Arc<Connector>, every: Span, patience: Span) {
+        let answers = |address| {
+            let connector = self.clone();
+            async move {
+                let speaks = async {
+                    let stream = TcpStream::connect(address).await?;
+                    connector.speak(stream, None, true).await
+                };
+                let tried = tokio::time::timeout(patience.into(), speaks).await;
+                matches!(tried, Ok(Ok(_)))
+            }
+        };
+        self.addresses.follow(every, answers).await;
     }
 
     /// What is said over `stream` before the first request.

@@ -206,8 +206,8 @@ impl Portal {
     /// Looks up the name of one server, again and again, for as long as the program runs.
     pub async fn follow(self: Arc<Self>, server: usize) {
         let config = &self.config;
-        let addresses = &self.addresses[server];
-        addresses
+        let connector = Arc::new(self.connector(server));
+        connector
             .follow(config.resolve_every, config.connect_timeout)
             .await;
     }
@@ -294,11 +294,15 @@ impl Portal {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pool(&self, server: usize, connect_timeout: Span) -> Arc<Pool> {
-        let connector = Connector {
+    fn connector(&self, server: usize) -> Connector {
+        Connector {
             addresses: self.addresses[server].clone(),
             ..connector(&self.config, self.tls.clone(), server)
-        };
+        }
+    }
+
+    fn pool(&self, server: usize, connect_timeout: Span) -> Arc<Pool> {
+        let connector = self.connector(server);
         let keep = Keep {
             idle: self.config.keep_alive,
             age: self.config.keep_age,
