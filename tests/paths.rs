@@ -27,7 +27,8 @@ async fn say(preau: &Preau, line: impl AsRef<[u8]>, fields: &str) -> (String, St
 
 /// What becomes of `GET path`.
 async fn get(preau: &Preau, path: &str) -> (String, String) {
-    say(preau, format!("GET {path} HTTP/1.1"), "Host: x\r\n").await
+    let fields = "Host: x\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0\r\n";
+    say(preau, format!("GET {path} HTTP/1.1"), fields).await
 }
 
 #[tokio::test]

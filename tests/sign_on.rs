@@ -349,3 +349,45 @@ async fn a_room_over_a_router_is_one_room_for_hosts_on_different_machines() {
     drop(late);
     preau.assert_nothing_forbidden().await;
 }
+
+/// In a room of several hosts, `POST /` is the sign-on's form at the sign-on's host, and an ordinary form
+/// at every other.
+#[tokio::test]
+async fn a_form_at_the_root_is_a_sign_on_at_its_own_host_alone() {
+    let portal = Portal::start().await;
+    let rooms = |presets: &str| {
+        format!(
+            "[[portal]]\nservers = \"{}\"\n[[room]]\nname = \"ent\"\nseats = 1\nidle = \"10m\"\n\
+             first_idle = \"10m\"\nhost = [\"auth.example.fr\", \"sso.example.fr\", \"www.example.fr\"]\n\
+             cookie_domain = \"example.fr\"\npresets = {presets}\n\
+             open = {{ path = \"/\", method = \"GET\", host = \"www.example.fr\" }}\n",
+            portal.url()
+        )
+    };
+    for (presets, form_at) in [
+        ("\"lemonldap\"", "auth.example.fr"),
+        (
+            "{ name = \"lemonldap\", host = \"sso.example.fr\" }",
+            "sso.example.fr",
+        ),
+    ] {
+        let preau = Preau::start(&rooms(presets)).await;
+        Surfer::new(preau.address(), "anna")
+            .get("www.example.fr/ent")
+            .await;
+        for host in ["auth.example.fr", "sso.example.fr", "www.example.fr"] {
+            let mut late = Surfer::new(preau.address(), "tard");
+            let answer = late.post(&format!("{host}/"), "user=zoe", From::Here).await;
+            let waits = answer.status == StatusCode::SERVICE_UNAVAILABLE;
+            assert_eq!(waits, host != form_at, "{presets} {host}: {answer:?}");
+        }
+        let mut open = Surfer::new(preau.address(), "ouvert");
+        let page = open.get("www.example.fr/").await;
+        assert_ne!(
+            page.status,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "open there: {page:?}"
+        );
+        assert_waits(&open.get("auth.example.fr/").await);
+    }
+}

@@ -26,7 +26,9 @@ page.
 
 A line is a path, after its methods and before its parameters, if only those are meant: `POST
 /auth/saml/acs`, `?ticket=ST-*` (any path), `POST form logoutRequest` (a small form that no browser
-sends, whose first parameter this is). `GET` means `HEAD` as well.
+sends, whose first parameter this is). `GET` means `HEAD` as well. What ends in `on auth.*` is at the
+root of a server's own host: in a room of one host it holds there, in a room of several at such a host
+alone, or at the one that the room names: `presets = [{ name = \"lemonldap\", host = \"sso.example.fr\" }]`.
 ";
 
 /// Show what the presets of sign-on flows say; without a name, which there are.

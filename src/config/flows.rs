@@ -1,10 +1,11 @@
 //! The sign-on flows of a room: what passes, and as what. The file's own keys and the presets
 //! are read by the same reader, so that whatever a preset says an operator could write.
 
-use super::presets::{self, Preset};
-use super::requests::{RequestSet, call, request};
+use super::hosts::HostPattern;
+use super::presets;
+use super::requests::{RequestPattern, RequestSet, call, request};
 use super::table::Table;
-use super::values::{choice, list, string};
+use super::values::{list, string};
 use std::collections::BTreeSet;
 
 /// Which requests of a room are special. What no list names is an ordinary page.
@@ -39,6 +40,28 @@ impl Flows {
         ("logout", |flows| &flows.logout),
     ];
 
+    /// The same, where requests that name a host hold at `hosts` instead; at every host of the room
+    /// if there are none.
+    pub(super) fn at(self, hosts: &[HostPattern]) -> Flows {
+        self.map(|requests| requests.at(hosts))
+    }
+
+    /// The same with paths in whatever case.
+    pub(super) fn ignoring_case(self) -> Flows {
+        self.map(RequestSet::ignoring_case)
+    }
+
+    fn map(self, change: impl Fn(&RequestSet) -> RequestSet) -> Flows {
+        Flows {
+            open: change(&self.open),
+            back_channels: change(&self.back_channels),
+            callbacks: change(&self.callbacks),
+            non_renewing: change(&self.non_renewing),
+            logout: change(&self.logout),
+            ..self
+        }
+    }
+
     /// What either of the two says.
     fn and(self, other: Flows) -> Flows {
         let apps: BTreeSet<String> = self.apps.into_iter().chain(other.apps).collect();
@@ -54,26 +77,30 @@ impl Flows {
     }
 }
 
-impl Flows {
-    /// The same with paths in whatever case.
-    pub(super) fn ignoring_case(self) -> Flows {
-        Flows {
-            open: self.open.ignoring_case(),
-            back_channels: self.back_channels.ignoring_case(),
-            callbacks: self.callbacks.ignoring_case(),
-            non_renewing: self.non_renewing.ignoring_case(),
-            logout: self.logout.ignoring_case(),
-            ..self
-        }
-    }
+/// Reads the keys of a room with these hosts: what its presets say, and what it says itself beside
+/// them.
+pub(super) fn read(table: &mut Table<'_>, hosts: &[HostPattern]) -> Flows {
+    let chosen = list(|field| presets::chosen(field, hosts));
+    let presets = table.read_or("presets", chosen, Vec::new());
+    let own = lists(table);
+    check_hosts(table, &own, hosts);
+    let presets = presets.into_iter();
+    presets.fold(Flows::default(), Flows::and).and(own)
 }
 
-/// Reads the keys of a room: what its presets say, and what it says itself beside them.
-pub(super) fn read(table: &mut Table<'_>) -> Flows {
-    let presets = table.read_or("presets", list(choice(&presets::by_name())), Vec::new());
-    let own = lists(table);
-    let presets = presets.into_iter().map(Preset::flows);
-    presets.fold(Flows::default(), Flows::and).and(own)
+/// A request at a host that the room does not have would never be seen.
+fn check_hosts(table: &Table<'_>, own: &Flows, hosts: &[HostPattern]) {
+    for (key, requests) in Flows::LISTS {
+        let named = requests(own).iter().flat_map(RequestPattern::hosts);
+        for host in named.filter(|host| !host.meets(hosts)) {
+            table.sink().wrong(
+                table.span(&[key]),
+                format!("`room.{key}` names a host that is not the room's"),
+                format!("`{host}` is not among the room's hosts"),
+                "write one of the hosts in `room.host`, or add it there",
+            );
+        }
+    }
 }
 
 /// Reads the keys that a room and a preset have in common.

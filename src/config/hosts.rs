@@ -9,6 +9,9 @@ use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+pub(super) const HOST_EXAMPLE: &str =
+    "write a host such as \"ent.example.fr\", \"*.example.fr\" or \"*\"";
+
 /// Bytes of a host pattern: the longest DNS name.
 const MAX_HOST_BYTES: usize = 253;
 
@@ -113,6 +116,27 @@ impl HostPattern {
     /// The host itself, if the pattern is exactly one.
     pub(super) fn exact(&self) -> Option<&str> {
         matches!(self.kind, HostKind::Exact).then_some(&*self.text)
+    }
+
+    /// Whether it names one host, or leaves open which there are.
+    pub(super) fn is_one(&self) -> bool {
+        matches!(self.kind, HostKind::Exact | HostKind::Any)
+    }
+
+    /// Whether a host of `others` may be one that it means.
+    pub(super) fn meets(&self, others: &[HostPattern]) -> bool {
+        let meets = |other: &HostPattern| match (self.is_wide(), other.is_wide()) {
+            (_, false) => self.matches(&other.text),
+            (false, true) => other.matches(&self.text),
+            // Two that mean many are not compared.
+            (true, true) => true,
+        };
+        others.iter().any(meets)
+    }
+
+    /// Whether it means many hosts by their names, which are not known here.
+    fn is_wide(&self) -> bool {
+        !matches!(self.kind, HostKind::Exact)
     }
 
     /// The pattern as text; two with the same text mean the same.

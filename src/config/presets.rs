@@ -3,8 +3,11 @@
 //! could write.
 
 use super::flows::{self, Flows};
+use super::hosts::{HOST_EXAMPLE, HostPattern};
 use super::report::{Problems, Sink, Texts};
-use super::table::Table;
+use super::requests::RequestPattern;
+use super::table::{Field, Table};
+use super::values::{choice, list, parsed};
 use toml::de::DeTable;
 
 /// The flows of one sign-on system or family of portals.
@@ -63,8 +66,51 @@ impl Preset {
     }
 }
 
+/// Reads a preset of a room with `hosts`: its name, or a table that says at which of the hosts the
+/// server is whose requests the preset knows by a host.
+pub(super) fn chosen(field: Field<'_>, hosts: &[HostPattern]) -> Option<Flows> {
+    let names = by_name();
+    let name = choice(&names);
+    let Some(mut table) = field.table() else {
+        return at_its_hosts(name(field)?, field, hosts);
+    };
+    let preset = table.required("name", name, "\"lemonldap\"");
+    let patterns = list(parsed(HostPattern::parse, HOST_EXAMPLE));
+    let at = table.required("host", patterns, "\"auth.example.fr\"");
+    table.finish();
+    let (preset, at) = (preset?, at?);
+    if let Some(host) = at.iter().find(|host| !host.meets(hosts)) {
+        return field.wrong(
+            format!("`{host}` is not among the room's hosts"),
+            "write one of the hosts in `room.host`, or add it there",
+        );
+    }
+    Some(preset.flows().at(&at))
+}
+
+/// A room of one host has everything there. In one of several, what is at the root of a server's own
+/// host (`POST /`) must not hold at all the others.
+fn at_its_hosts(preset: Preset, field: Field<'_>, hosts: &[HostPattern]) -> Option<Flows> {
+    let flows = preset.flows();
+    if matches!(hosts, [only] if only.is_one()) {
+        return Some(flows.at(&[]));
+    }
+    let callbacks = &flows.callbacks;
+    let mut named = callbacks.iter().map(RequestPattern::hosts);
+    let lost = !callbacks.is_empty()
+        && named.all(|at| !at.is_empty() && !at.iter().any(|host| host.meets(hosts)));
+    if lost {
+        let name = preset.name;
+        return field.wrong(
+            format!("which of the room's hosts is `{name}`?"),
+            format!("write `{{ name = \"{name}\", host = \"…\" }}` with the host of its server"),
+        );
+    }
+    Some(flows)
+}
+
 /// Every preset beside its name, for a reader of words.
-pub(super) fn by_name() -> [(&'static str, Preset); Preset::ALL.len()] {
+fn by_name() -> [(&'static str, Preset); Preset::ALL.len()] {
     Preset::ALL.map(|preset| (preset.name, preset))
 }
 

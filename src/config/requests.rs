@@ -8,6 +8,7 @@
 //! | `path` | a path pattern; every path if it is not written |
 //! | `method` | `"POST"`, or a list; every method if it is not written; `GET` means `HEAD` as well |
 //! | `query` | parameters that must all be there, each exactly once |
+//! | `host` | a host pattern, or a list; every host of the room if it is not written |
 //! | `form` | (of back-channels) the first parameter of a small form that another server posts |
 //!
 //! and a parameter is one of
@@ -19,9 +20,10 @@
 //! | `ticket=ST-*` | its value begins with `ST-` and goes on |
 //!
 //! Names and values are compared as forms decode them, byte for byte. A table must name a path or
-//! a parameter: a method alone would mean far too much. A form is read only where it may be meant
+//! a parameter: a method or a host alone would mean far too much. A form is read only where it may be meant
 //! (see `front::forms`); it is of method POST, whether that is written or not.
 
+use super::hosts::{HOST_EXAMPLE, HostPattern};
 use super::pattern::{PathPattern, PathSet, behind_commas};
 use super::table::{Field, Table};
 use super::values::{list, parsed};
@@ -45,6 +47,8 @@ const PARAMETER_EXAMPLE: &str =
 pub struct Seen<'a> {
     /// Its method.
     pub method: &'a Method,
+    /// Its host, in lower case and without a port.
+    pub host: &'a str,
     /// Its path in one canonical form, without a query string.
     pub path: &'a str,
     /// Its query string as it came, without the question mark; empty if there is none.
@@ -60,6 +64,8 @@ pub struct RequestPattern {
     path: Option<PathPattern>,
     /// Empty: every method.
     methods: Vec<Method>,
+    /// Empty: every host of the room.
+    hosts: Vec<HostPattern>,
     query: Vec<Parameter>,
     /// The name of the first parameter of its form; `None`: whatever its body is.
     form: Option<Box<str>>,
@@ -88,6 +94,7 @@ impl RequestPattern {
             known == seen.method || (*known == Method::GET && *seen.method == Method::HEAD)
         };
         (self.methods.is_empty() || self.methods.iter().any(method))
+            && (self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(seen.host)))
             && (self.path.as_ref()).is_none_or(|path| path.matches(seen.path))
             && self.query.iter().all(|wanted| wanted.is_in(seen.query))
             && (self.form.as_deref()).is_none_or(|form| seen.form == Some(form))
@@ -101,14 +108,22 @@ impl RequestPattern {
         }
     }
 
+    /// The hosts at which it holds; none if it does at every host of the room.
+    pub fn hosts(&self) -> &[HostPattern] {
+        &self.hosts
+    }
+
     /// The path pattern, if nothing else is asked.
     fn path_alone(&self) -> Option<&PathPattern> {
         let alone = self.methods.is_empty() && self.query.is_empty() && self.form.is_none();
-        self.path.as_ref().filter(|_| alone)
+        self.path
+            .as_ref()
+            .filter(|_| alone && self.hosts.is_empty())
     }
 }
 
-/// `POST /auth/saml/acs`, `?ticket=ST-*`, `GET,POST /login ?a&b=1`, `POST form logoutRequest`.
+/// `POST /auth/saml/acs`, `?ticket=ST-*`, `GET,POST /login ?a&b=1`, `POST form logoutRequest`,
+/// `POST / on auth.*`.
 impl Display for RequestPattern {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let methods: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
@@ -122,6 +137,10 @@ impl Display for RequestPattern {
             parts.push(format!("?{}", query.join("&")));
         }
         parts.extend(self.form.as_ref().map(|form| format!("form {form}")));
+        if !self.hosts.is_empty() {
+            let hosts: Vec<String> = self.hosts.iter().map(ToString::to_string).collect();
+            parts.push(format!("on {}", hosts.join(",")));
+        }
         f.write_str(&parts.join(" "))
     }
 }
@@ -209,6 +228,23 @@ impl RequestSet {
         }
     }
 
+    /// The same, where patterns that name a host hold at `hosts` instead; at every host if there are
+    /// none.
+    #[must_use]
+    pub fn at(&self, hosts: &[HostPattern]) -> RequestSet {
+        RequestSet::new(
+            self.all
+                .iter()
+                .map(|pattern| match pattern.hosts.is_empty() {
+                    true => pattern.clone(),
+                    false => RequestPattern {
+                        hosts: hosts.to_vec(),
+                        ..pattern.clone()
+                    },
+                }),
+        )
+    }
+
     /// The same with paths in whatever case.
     #[must_use]
     pub fn ignoring_case(&self) -> RequestSet {
@@ -263,6 +299,7 @@ fn pattern(field: Field<'_>, forms: bool) -> Option<RequestPattern> {
         return path(field).map(|path| RequestPattern {
             path: Some(path),
             methods: Vec::new(),
+            hosts: Vec::new(),
             query: Vec::new(),
             form: None,
         });
@@ -271,6 +308,11 @@ fn pattern(field: Field<'_>, forms: bool) -> Option<RequestPattern> {
     let mut pattern = RequestPattern {
         path: table.read("path", path),
         methods: table.read_or("method", list(parsed(method, METHOD_EXAMPLE)), Vec::new()),
+        hosts: table.read_or(
+            "host",
+            list(parsed(HostPattern::parse, HOST_EXAMPLE)),
+            Vec::new(),
+        ),
         query: table.read_or(
             "query",
             list(parsed(Parameter::parse, PARAMETER_EXAMPLE)),
@@ -348,139 +390,4 @@ fn method(text: &str) -> Result<Method, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn pattern(path: Option<&str>, methods: &[&str], query: &[&str]) -> RequestPattern {
-        RequestPattern {
-            path: path.map(|path| PathPattern::parse(path).unwrap()),
-            methods: methods.iter().map(|text| method(text).unwrap()).collect(),
-            query: (query.iter().map(|text| Parameter::parse(text).unwrap())).collect(),
-            form: None,
-        }
-    }
-
-    fn means(pattern: &RequestPattern, method: &str, path: &str, query: &str) -> bool {
-        let seen = Seen {
-            method: &Method::from_bytes(method.as_bytes()).unwrap(),
-            path,
-            query,
-            form: None,
-        };
-        let means = pattern.matches(seen);
-        assert_eq!(RequestSet::new(vec![pattern.clone()]).contains(seen), means);
-        means
-    }
-
-    #[test]
-    fn a_method_narrows_a_path() {
-        let acs = pattern(Some("/auth/saml/acs"), &["POST"], &[]);
-        assert!(means(&acs, "POST", "/auth/saml/acs", ""));
-        assert!(means(&acs, "POST", "/auth/saml/acs", "RelayState=1"));
-        assert!(!means(&acs, "GET", "/auth/saml/acs", ""));
-        assert!(!means(&acs, "POST", "/auth/saml/acs/", ""));
-        let get = pattern(Some("/ping"), &["GET"], &[]);
-        assert!(means(&get, "HEAD", "/ping", "") && !means(&get, "POST", "/ping", ""));
-        assert_eq!(acs.to_string(), "POST /auth/saml/acs");
-    }
-
-    #[test]
-    fn parameters_match_as_the_table_says() {
-        let table: [(&str, &[&str], &[&str]); 4] = [
-            (
-                "code",
-                &["code", "code=", "code=1", "a=2&code=1"],
-                &["", "xcode=1", "Code=1", "code=1&code=2", "code%3D1"],
-            ),
-            (
-                "logout=1",
-                &["logout=1", "logout=%31"],
-                &["logout", "logout=11", "logout=0"],
-            ),
-            (
-                "ticket=ST-*",
-                &["ticket=ST-1", "lang=fr&ticket=ST-1", "%74icket=S%54-1"],
-                &[
-                    "ticket=ST-",
-                    "ticket=PT-1",
-                    "ticket=ST-1&ticket=x",
-                    "TICKET=ST-1",
-                    "x=ticket=ST-1",
-                ],
-            ),
-            ("state=*", &["state=x"], &["state=", "state"]),
-        ];
-        for (text, yes, no) in table {
-            let pattern = pattern(None, &[], &[text]);
-            for query in yes {
-                assert!(
-                    means(&pattern, "GET", "/any/where", query),
-                    "{text}: {query}"
-                );
-            }
-            for query in no {
-                assert!(
-                    !means(&pattern, "GET", "/any/where", query),
-                    "{text}: {query}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn every_parameter_must_be_there() {
-        let oidc = pattern(None, &["GET"], &["code=*", "state=*"]);
-        assert!(means(&oidc, "GET", "/", "state=1&code=2"));
-        assert!(!means(&oidc, "GET", "/", "code=2"));
-        assert_eq!(oidc.to_string(), "GET ?code=*&state=*");
-    }
-
-    #[test]
-    fn a_form_is_known_by_its_first_parameter_wherever_it_is_posted() {
-        let logout = RequestPattern {
-            form: Some("logoutRequest".into()),
-            ..pattern(None, &["POST"], &[])
-        };
-        let seen = |method, form| Seen {
-            method,
-            path: "/any/where",
-            query: "",
-            form,
-        };
-        let set = RequestSet::new([logout.clone()]);
-        assert!(set.reads_forms() && set.contains(seen(&Method::POST, Some("logoutRequest"))));
-        assert!(!set.contains_there(seen(&Method::POST, Some("logoutRequest"))));
-        for other in [
-            seen(&Method::POST, None),
-            seen(&Method::POST, Some("logoutrequest")),
-            seen(&Method::GET, Some("logoutRequest")),
-        ] {
-            assert!(!set.contains(other), "{other:?}");
-        }
-        assert_eq!(logout.to_string(), "POST form logoutRequest");
-        assert!(!RequestSet::new([pattern(Some("/a"), &[], &[])]).reads_forms());
-    }
-
-    #[test]
-    fn what_is_no_parameter_is_refused() {
-        let long = "a".repeat(MAX_PARAMETER_BYTES + 1);
-        for text in [
-            "", "=1", "*", "a*=1", "a=*b", "a=b**", "a&b", "?a", "a b", "é", "a%20", &long,
-        ] {
-            assert!(Parameter::parse(text).is_err(), "{text:?}");
-        }
-        for text in ["", "post", "GET ", "PO/ST", "É"] {
-            assert!(text.is_empty() || method(text).is_err(), "{text:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_query_makes_it_panic(query in ".{0,80}", text in "[a-c=*-]{1,8}") {
-            if let Ok(parameter) = Parameter::parse(&text) {
-                parameter.is_in(&query);
-            }
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! `[[room]]`: what is guarded, for whom it is open, and the rules.
 
-use super::hosts::{self, HostPattern};
+use super::hosts::{self, HOST_EXAMPLE, HostPattern};
 use super::keys::nearest;
 use super::pattern::PathPattern;
 use super::requests::path;
@@ -40,7 +40,6 @@ const KEEP_PER_POLL: f64 = 1.25;
 const CASES: [(&str, bool); 2] = [("sensitive", false), ("insensitive", true)];
 
 const DOMAIN_EXAMPLE: &str = "write the domain that the hosts share, such as \"example.fr\"";
-const HOST_EXAMPLE: &str = "write a host such as \"ent.example.fr\", \"*.example.fr\" or \"*\"";
 
 /// Reads every `[[room]]`; one with defaults stands in front of a portal that is alone and has
 /// none. `None` if a room could not be read.
@@ -140,7 +139,7 @@ fn room(
     let mut paths = table.read_or("path", list(path), vec![PathPattern::everything()]);
     let ignores_case = table.read_or("case", choice(&CASES), false);
     let cookie_domain = cookie_domain(&mut table, &hosts);
-    let mut flows = flows::read(&mut table);
+    let mut flows = flows::read(&mut table, &hosts);
     let seats = capacity::seats(&mut table);
     let weight = table.read_or("weight", number(WEIGHT), 1);
     let mut rules = rules(&mut table, seats);

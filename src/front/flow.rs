@@ -49,6 +49,7 @@ impl Flow {
         let query = request.uri().query().unwrap_or("");
         let seen = Seen {
             method,
+            host: &asked.host,
             path: "",
             query,
             form,

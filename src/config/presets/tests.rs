@@ -140,6 +140,7 @@ fn lists(flows: &Flows, request: &str) -> Vec<&'static str> {
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let seen = Seen {
         method: &method,
+        host: "any.example.fr",
         path,
         query,
         form,
@@ -152,7 +153,7 @@ fn lists(flows: &Flows, request: &str) -> Vec<&'static str> {
 
 fn flows(name: &str) -> Flows {
     let found = Preset::ALL.iter().find(|preset| preset.name == name);
-    found.unwrap().flows()
+    found.unwrap().flows().at(&[])
 }
 
 #[test]
@@ -207,11 +208,73 @@ fn no_preset_opens_a_form_or_a_page() {
     for preset in Preset::ALL {
         for form in forms {
             assert_eq!(
-                lists(&preset.flows(), form),
+                lists(&preset.flows().at(&[]), form),
                 [""; 0],
                 "{}: {form}",
                 preset.name
             );
         }
+    }
+}
+
+/// What stands at the root of a server's own host is that, and not the root of every host.
+#[test]
+fn in_a_room_of_several_hosts_a_preset_knows_its_own() {
+    let room = |hosts: &str, presets: &str| {
+        let text = format!(
+            "[[portal]]\nservers = \"http://127.0.0.1:9\"\n[[room]]\nhost = {hosts}\npresets = {presets}\n"
+        );
+        let source = crate::config::Source {
+            name: "test",
+            text: &text,
+            overrides: &[],
+        };
+        let config = crate::config::parse(source).map_err(|problems| problems.to_string())?;
+        Ok::<Flows, String>(config.rooms[0].flows.clone())
+    };
+    let is_form = |flows: &Flows, host| {
+        flows.callbacks.contains(Seen {
+            method: &Method::POST,
+            host,
+            path: "/",
+            query: "",
+            form: None,
+        })
+    };
+    let one = room("\"portail.fr\"", "\"lemonldap\"").unwrap();
+    assert!(is_form(&one, "portail.fr"), "it has but one host");
+    let any = room("\"*\"", "\"lemonldap\"").unwrap();
+    assert!(
+        is_form(&any, "portail.fr"),
+        "nobody says which hosts there are"
+    );
+    for hosts in ["[\"auth.x.fr\", \"www.x.fr\"]", "\"*.x.fr\""] {
+        let several = room(hosts, "\"lemonldap\"").unwrap();
+        assert!(
+            is_form(&several, "auth.x.fr") && !is_form(&several, "www.x.fr"),
+            "{hosts}"
+        );
+    }
+    let hosts = "[\"sso.x.fr\", \"www.x.fr\"]";
+    let named = room(
+        hosts,
+        "[{ name = \"lemonldap\", host = \"sso.x.fr\" }, \"cas\"]",
+    )
+    .unwrap();
+    assert!(is_form(&named, "sso.x.fr") && !is_form(&named, "www.x.fr"));
+    for (presets, words) in [
+        ("\"lemonldap\"", "which of the room's hosts is `lemonldap`?"),
+        (
+            "{ name = \"cas\", host = \"cas.y.fr\" }",
+            "`cas.y.fr` is not among",
+        ),
+        ("{ name = \"cas\" }", "missing key `host`"),
+        (
+            "\"cas\"\nopen = { path = \"/\", host = \"a.fr\" }",
+            "`room.open` names a host",
+        ),
+    ] {
+        let problems = room(hosts, presets).unwrap_err();
+        assert!(problems.contains(words), "{presets}: {problems}");
     }
 }
