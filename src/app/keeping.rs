@@ -1,10 +1,12 @@
 //! What the rooms change is brought to the store, in groups, on a thread of its own.
 
+use super::storage;
+use crate::cookie::Keys;
 use crate::front::House;
 use crate::host;
 use crate::store::{self, Group, Store, StoreError};
 use crate::time::{Millis, Span};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -17,6 +19,8 @@ const GAP: Duration = Duration::from_millis(4);
 const FOUND_EVERY: Span = Span::secs(10);
 /// Pause after a commit that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// While the store cannot be written, that is said this often.
+const SAID_EVERY: Span = Span::mins(1);
 
 /// The store's thread.
 pub struct Keeping {
@@ -33,22 +37,39 @@ struct Keeper {
     snapshot: bool,
     /// When what was found of the portals was last written.
     found_kept: Millis,
+    /// The keys, if nothing was written since the start: neither they nor any number.
+    unwritten: Option<Arc<Keys>>,
+    /// When it was last said that the store cannot be written.
+    said: Millis,
 }
 
 impl Keeping {
-    /// Reserves the first numbers, then begins.
+    /// Reserves the first numbers, then begins. `unwritten` are the keys if `store` is in memory.
     ///
     /// # Errors
     /// When the first commit fails: without it, nobody could be let in.
-    pub fn start(store: Store, house: Arc<House>) -> Result<Keeping, StoreError> {
+    pub fn start(
+        store: Store,
+        unwritten: Option<Arc<Keys>>,
+        house: Arc<House>,
+    ) -> Result<Keeping, StoreError> {
+        let in_memory = unwritten.is_some();
         let mut keeper = Keeper {
             path: store.path().to_owned(),
-            store: Some(store),
+            store: (!in_memory).then_some(store),
             house: house.clone(),
-            snapshot: false,
+            snapshot: in_memory,
             found_kept: host::now(),
+            unwritten,
+            said: host::now(),
         };
-        keeper.commit()?;
+        match in_memory {
+            true => {
+                house.written.end(false);
+                keeper.reserve_in_memory();
+            }
+            false => keeper.commit()?,
+        }
         let keep = move || {
             loop {
                 let (least, most) = keeper.round();
@@ -85,7 +106,7 @@ impl Keeper {
     fn round(&mut self) -> (Duration, Duration) {
         let house = self.house.clone();
         house.written.begin();
-        let result = self.commit();
+        let result = self.commit().and_then(|()| self.save_keys());
         let changed = house.written.end(result.is_ok());
         let Err(error) = result else {
             if changed {
@@ -94,19 +115,57 @@ impl Keeper {
             return (GAP, EVERY);
         };
         house.metrics.store_errors.inc();
-        if changed {
+        let now = host::now();
+        if changed || now.since(self.said) >= SAID_EVERY {
+            self.said = now;
             tracing::error!(%error, "the store cannot be written: places are kept in memory, and this is tried again");
         }
+        self.reserve_in_memory();
         self.snapshot = true;
         // After an error in the middle, only a fresh look at the file can be trusted.
         self.store = None;
         (AFTER_FAILURE, AFTER_FAILURE)
     }
 
+    /// Opens the file, or makes it; its folder as well, if it could not be made at the start.
+    fn open(&self) -> Result<Store, StoreError> {
+        if self.unwritten.is_some() {
+            let folder = self.path.parent().unwrap_or(Path::new("."));
+            let made = storage::make_folder(folder);
+            made.map_err(|error| StoreError::unwritable(folder, error))?;
+        }
+        Store::open(&self.path)
+    }
+
+    /// Writes keys that could not be written at the start; only after the numbers that they have
+    /// signed are reserved in the file.
+    fn save_keys(&mut self) -> Result<(), StoreError> {
+        if let Some(keys) = &self.unwritten {
+            let (path, _) = storage::files(self.path.parent().unwrap_or(Path::new(".")));
+            let saved = keys.save(&path);
+            saved.map_err(|error| StoreError::unwritable(&path, error))?;
+            self.unwritten = None;
+        }
+        Ok(())
+    }
+
+    /// Numbers for a server that has started in memory. They are signed with a key that is nowhere
+    /// else: if this process ends, nobody holds one of them any more.
+    fn reserve_in_memory(&self) {
+        if self.unwritten.is_none() {
+            return;
+        }
+        for door in &self.house.doors {
+            let mut room = door.room();
+            let (reserved, _) = store::reservations(&room);
+            (reserved.iter()).for_each(|lane| room.reserve(lane.limit));
+        }
+    }
+
     fn commit(&mut self) -> Result<(), StoreError> {
         let store = match self.store.take() {
             Some(store) => self.store.insert(store),
-            None => match Store::open(&self.path) {
+            None => match self.open() {
                 Ok(store) => self.store.insert(store),
                 Err(error) => {
                     // The next group is everything: what changes until then need not be kept.

@@ -1,7 +1,11 @@
-//! The file of the access log, opened anew when it was moved away (logrotate).
+//! The file of the access log, opened anew when it was moved away (logrotate); or a pipe, whose reader
+//! may come and go.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use super::storage::is_the_disk;
+use socket2::SockRef;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A file that lines are added to.
 pub struct LogFile {
     path: PathBuf,
-    file: File,
+    /// `None` while nobody reads the pipe, or the disk cannot make the file.
+    file: Option<File>,
     reopen: Reopen,
 }
 
@@ -18,16 +23,48 @@ pub struct LogFile {
 pub struct Reopen(Arc<AtomicBool>);
 
 impl LogFile {
-    /// Opens it, or makes it.
+    /// Opens it, or makes it. A pipe that nobody reads, and a disk that is full, are no reason not to
+    /// start: lines are lost, and counted, until that has changed.
     ///
     /// # Errors
-    /// When it can be neither.
+    /// When it can be neither for another reason.
     pub fn open(path: &Path, reopen: Reopen) -> io::Result<LogFile> {
+        let file = match append(path) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == ErrorKind::NotConnected || is_the_disk(&error) => {
+                let path = path.display();
+                tracing::error!(
+                    "the access log {path} cannot be written, and its lines are lost: {error}"
+                );
+                None
+            }
+            Err(error) => return Err(error),
+        };
         Ok(LogFile {
-            file: append(path)?,
+            file,
             path: path.to_owned(),
             reopen,
         })
+    }
+
+    /// The file that lines go to now.
+    ///
+    /// # Errors
+    /// When there is none, and none can be opened.
+    fn file(&mut self) -> io::Result<&mut File> {
+        if self.reopen.0.swap(false, Ordering::Relaxed) {
+            match append(&self.path) {
+                Ok(file) => self.file = Some(file),
+                Err(error) => {
+                    let path = self.path.display();
+                    tracing::error!("the old access log is kept: {path} cannot be opened: {error}");
+                }
+            }
+        }
+        match self.file.take() {
+            Some(file) => Ok(self.file.insert(file)),
+            None => Ok(self.file.insert(append(&self.path)?)),
+        }
     }
 }
 
@@ -40,31 +77,59 @@ impl Reopen {
 
 impl Write for LogFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.reopen.0.swap(false, Ordering::Relaxed) {
-            match append(&self.path) {
-                Ok(file) => self.file = file,
-                Err(error) => {
-                    let path = self.path.display();
-                    tracing::error!("the old access log is kept: {path} cannot be opened: {error}");
-                }
-            }
+        let written = self.file()?.write(bytes);
+        if (written.as_ref()).is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
+            // Whoever read it has gone; somebody else may come.
+            self.file = None;
         }
-        self.file.write(bytes)
+        written
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.file.as_mut().map_or(Ok(()), File::flush)
+    }
+}
+
+/// Looks whether lines could be added to the file at `path`, which is there.
+///
+/// # Errors
+/// Why they could not: [`ErrorKind::NotConnected`] for a pipe that nobody reads.
+pub fn look(path: &Path) -> io::Result<()> {
+    match is_pipe(path) {
+        true => pipe(path).map(drop),
+        false => OpenOptions::new().append(true).open(path).map(drop),
     }
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    match is_pipe(path) {
+        true => pipe(path),
+        false => OpenOptions::new().create(true).append(true).open(path),
+    }
+}
+
+fn is_pipe(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo())
+}
+
+/// Opens a pipe, but does not wait for a reader (`fifo(7)`).
+fn pipe(path: &Path) -> io::Result<File> {
+    let mut open = OpenOptions::new();
+    let opened = open.write(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = opened.map_err(|error| match error.raw_os_error() {
+        Some(libc::ENXIO) => io::Error::new(ErrorKind::NotConnected, "nobody reads this pipe"),
+        _ => error,
+    })?;
+    // From here on a slow reader is waited for, by a thread that does nothing else.
+    SockRef::from(&file).set_nonblocking(false)?;
+    Ok(file)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use std::io::Read as _;
+    use std::process::Command;
 
     #[test]
     fn lines_go_to_the_new_file_once_asked() {
@@ -83,5 +148,36 @@ mod tests {
         fs::create_dir(&path).unwrap();
         reopen.ask();
         log.write_all(b"four\n").unwrap();
+    }
+
+    #[test]
+    fn a_pipe_is_written_while_somebody_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        assert!(
+            Command::new("mkfifo")
+                .arg(&path)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let mut log = LogFile::open(&path, Reopen::default()).unwrap();
+        let lost = log.write_all(b"one\n").unwrap_err();
+        assert_eq!(lost.to_string(), "nobody reads this pipe");
+        assert!(look(&path).is_err());
+        for line in ["two\n", "three\n"] {
+            let mut open = OpenOptions::new();
+            // Opened for both, it is not waited for.
+            let mut reader = open.read(true).write(true).open(&path).unwrap();
+            log.write_all(line.as_bytes()).unwrap();
+            let mut read = [0; 16];
+            let length = reader.read(&mut read).unwrap();
+            assert_eq!(&read[..length], line.as_bytes());
+            drop(reader);
+            // It is noticed by the next line, which is lost, as is whatever comes until somebody reads.
+            let gone = log.write_all(b"lost\n").unwrap_err();
+            assert_eq!(gone.kind(), ErrorKind::BrokenPipe);
+            assert!(log.write_all(b"lost\n").is_err());
+        }
     }
 }

@@ -13,10 +13,11 @@ mod hours;
 mod keeper;
 mod keeping;
 mod log_file;
+mod storage;
 
 use crate::admin::{self, Desk};
 use crate::config::{AccessFormat, Config, LogConfig, Speaks};
-use crate::cookie::{KeyError, Keys};
+use crate::cookie::KeyError;
 use crate::front::{self, AccessLog, House, Lines, Phase, Thread, Writing};
 use crate::host;
 use crate::metrics::Metrics;
@@ -27,14 +28,13 @@ use bind::Listeners;
 use keeping::Keeping;
 use log_file::{LogFile, Reopen};
 use std::fmt;
-use std::fs::{self, DirBuilder};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use storage::Storage;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
@@ -122,9 +122,17 @@ pub struct Running {
 /// When something that is needed from the start cannot be had; then nothing runs.
 pub fn start(mut config: Config) -> Result<Running, StartError> {
     descriptors::fit(&mut config);
-    make_state(&config.state)?;
-    let keys = Keys::load_or_create(&config.state.join("keys.toml")).map_err(StartError::Keys)?;
-    let store = Store::open(&config.state.join("store.redb")).map_err(StartError::Store)?;
+    let Storage {
+        keys,
+        store,
+        unwritten,
+    } = storage::open(&config)?;
+    if let Some(error) = &unwritten {
+        tracing::error!(
+            "{error}. All the same, started: places, passes and keys are in memory, and written as \
+             soon as they can be; a restart before that would lose every new one"
+        );
+    }
     let rooms = rooms(&config, &store).map_err(StartError::Store)?;
     let tls = tls(&config)?;
     let listeners = bind::workers(&config)?;
@@ -145,7 +153,8 @@ pub fn start(mut config: Config) -> Result<Running, StartError> {
     // An opening's seed is in the first commit, and its hold begins after it.
     keeper::begin(&house);
     house.tell_hours();
-    let keeping = Keeping::start(store, house.clone()).map_err(StartError::Store)?;
+    let unwritten = unwritten.is_some().then_some(keys);
+    let keeping = Keeping::start(store, unwritten, house.clone()).map_err(StartError::Store)?;
     keeper::begin(&house);
     let (phase, _) = watch::channel(Phase::Open);
     let (cut, _) = watch::channel(false);
@@ -316,12 +325,6 @@ fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
     let wanted = crate::acme::prepare(config, wanted)
         .map_err(|error| StartError::State(config.state.clone(), error))?;
     Tls::new(&wanted).map(Some).map_err(StartError::Tls)
-}
-
-fn make_state(path: &Path) -> Result<(), StartError> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.and_then(|()| fs::metadata(path).map(drop))
-        .map_err(|error| StartError::State(path.to_owned(), error))
 }
 
 fn access_log(

@@ -23,13 +23,34 @@ const FILE_MAX: u64 = 4_096;
 /// The keys of one installation; the first signs, all verify.
 pub struct Keys {
     keys: Vec<(u8, hmac::Key)>,
+    /// The key file with all of them, if the first is not in it yet.
+    unwritten: Option<String>,
 }
 
 /// The key file as it stands on disk.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     key: Vec<Entry>,
+}
+
+impl File {
+    /// The same with a new key that signs; the oldest gives way to it.
+    fn with_new(mut self) -> io::Result<File> {
+        let mut secret = [0; SECRET];
+        host::fill_random(&mut secret);
+        let used = |id: &u8| self.key.iter().any(|entry| entry.id == *id);
+        let id = (1..=u8::MAX).find(|id| !used(id));
+        let id = id.ok_or_else(|| io::Error::other("no number is left for a key"))?;
+        self.key.truncate(KEYS_MAX - 1);
+        let secret = STANDARD.encode(secret);
+        self.key.insert(0, Entry { id, secret });
+        Ok(self)
+    }
+
+    fn text(&self) -> io::Result<String> {
+        toml::to_string(self).map_err(io::Error::other)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,6 +106,7 @@ impl Keys {
         host::fill_random(&mut secret);
         Keys {
             keys: vec![(1, hmac::Key::new(hmac::HMAC_SHA256, &secret))],
+            unwritten: None,
         }
     }
 
@@ -93,26 +115,61 @@ impl Keys {
     /// # Errors
     /// When the file is open to others, damaged, or out of reach.
     pub fn load_or_create(path: &Path) -> Result<Keys, KeyError> {
-        let io = |error| KeyError::Io(path.to_owned(), error);
-        let metadata = match fs::metadata(path) {
-            Ok(metadata) => metadata,
+        match fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                create(path).map_err(io)?;
-                fs::metadata(path).map_err(io)?
+                let text = File::default().with_new();
+                let text = text.and_then(|file| file.text());
+                let made = text.and_then(|text| write(path, &text));
+                made.map_err(|error| KeyError::Io(path.to_owned(), error))?;
             }
-            Err(error) => return Err(io(error)),
-        };
-        let mode = metadata.permissions().mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(KeyError::TooOpen(path.to_owned(), mode));
+            _ => {}
         }
+        Keys::load(path)
+    }
+
+    /// Reads the key file.
+    ///
+    /// # Errors
+    /// As [`Keys::load_or_create`], also when there is none.
+    pub fn load(path: &Path) -> Result<Keys, KeyError> {
         let malformed = |why: String| KeyError::Malformed(path.to_owned(), why);
-        if metadata.len() > FILE_MAX {
-            return Err(malformed(format!("over {FILE_MAX} bytes")));
+        keys(&read(path)?).map_err(malformed)
+    }
+
+    /// Keys for a start at which `path` cannot be written: a new one signs, and those that are in the
+    /// file verify. What the new one signs is worth nothing after a crash, until it is
+    /// [saved](Keys::save): nobody comes back with a number that is given out again.
+    ///
+    /// # Errors
+    /// When there is a file, and it cannot be used.
+    pub fn unwritten(path: &Path) -> Result<Keys, KeyError> {
+        let file = match path.exists() {
+            true => read(path)?,
+            false => File::default(),
+        };
+        let malformed = |why: String| KeyError::Malformed(path.to_owned(), why);
+        keys(&file).or_else(|why| match file.key.is_empty() {
+            true => Ok(Keys::random()),
+            false => Err(malformed(why)),
+        })?;
+        let io = |error| KeyError::Io(path.to_owned(), error);
+        let file = file.with_new().map_err(io)?;
+        let text = file.text().map_err(io)?;
+        Ok(Keys {
+            unwritten: Some(text),
+            ..keys(&file).map_err(malformed)?
+        })
+    }
+
+    /// Writes the file of keys that were [unwritten](Keys::unwritten).
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save(&self, path: &Path) -> io::Result<()> {
+        match &self.unwritten {
+            Some(text) => write(path, text),
+            None => Ok(()),
         }
-        let text = String::from_utf8(fs::read(path).map_err(io)?)
-            .map_err(|_| malformed("not a text in UTF-8".to_owned()))?;
-        parse(text.trim_start_matches('\u{feff}')).map_err(malformed)
     }
 
     /// The id of the key that signs.
@@ -138,18 +195,26 @@ impl Keys {
     }
 }
 
+/// Reads the file as it stands on disk.
+fn read(path: &Path) -> Result<File, KeyError> {
+    let io = |error| KeyError::Io(path.to_owned(), error);
+    let metadata = fs::metadata(path).map_err(io)?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(KeyError::TooOpen(path.to_owned(), mode));
+    }
+    let malformed = |why: String| KeyError::Malformed(path.to_owned(), why);
+    if metadata.len() > FILE_MAX {
+        return Err(malformed(format!("over {FILE_MAX} bytes")));
+    }
+    let text = String::from_utf8(fs::read(path).map_err(io)?)
+        .map_err(|_| malformed("not a text in UTF-8".to_owned()))?;
+    parse(text.trim_start_matches('\u{feff}')).map_err(malformed)
+}
+
 /// Writes a new key file: complete under another name first, so that a crash leaves none or a
 /// whole one.
-fn create(path: &Path) -> io::Result<()> {
-    let mut secret = [0; SECRET];
-    host::fill_random(&mut secret);
-    let file = File {
-        key: vec![Entry {
-            id: 1,
-            secret: STANDARD.encode(secret),
-        }],
-    };
-    let text = toml::to_string(&file).map_err(io::Error::other)?;
+fn write(path: &Path, text: &str) -> io::Result<()> {
     let unfinished = path.with_extension("new");
     let mut out = OpenOptions::new()
         .write(true)
@@ -166,16 +231,19 @@ fn create(path: &Path) -> io::Result<()> {
     fs::rename(&unfinished, path)
 }
 
-fn parse(text: &str) -> Result<Keys, String> {
+fn parse(text: &str) -> Result<File, String> {
     // The parser's own message would quote the line, and with it the secret.
-    let file: File = toml::from_str(text).map_err(|_| "not a list of keys".to_owned())?;
+    toml::from_str(text).map_err(|_| "not a list of keys".to_owned())
+}
+
+fn keys(file: &File) -> Result<Keys, String> {
     if file.key.is_empty() || file.key.len() > KEYS_MAX {
         return Err(format!("{} keys, not 1 to {KEYS_MAX}", file.key.len()));
     }
     let mut keys: Vec<(u8, hmac::Key)> = Vec::new();
-    for entry in file.key {
+    for entry in &file.key {
         let secret = STANDARD
-            .decode(entry.secret)
+            .decode(&entry.secret)
             .ok()
             .filter(|secret| secret.len() == SECRET)
             .ok_or_else(|| format!("key {} is not {SECRET} bytes of base64", entry.id))?;
@@ -184,7 +252,10 @@ fn parse(text: &str) -> Result<Keys, String> {
         }
         keys.push((entry.id, hmac::Key::new(hmac::HMAC_SHA256, &secret)));
     }
-    Ok(Keys { keys })
+    Ok(Keys {
+        keys,
+        unwritten: None,
+    })
 }
 
 #[cfg(test)]
@@ -237,10 +308,33 @@ mod tests {
                 format!("{text}[[key]]\nid = {id}\nsecret = \"{secret}\"\n")
             })
         };
-        let before = parse(&text(&[(1, 5)])).unwrap();
-        let after = parse(&text(&[(2, 6), (1, 5)])).unwrap();
+        let read = |text: &str| keys(&parse(text).unwrap());
+        let before = read(&text(&[(1, 5)])).unwrap();
+        let after = read(&text(&[(2, 6), (1, 5)])).unwrap();
         assert!(after.verify(1, b"words", &before.tag(b"words")));
         assert_eq!(after.signing_id(), 2);
-        assert!(parse(&text(&[(1, 5), (1, 6)])).is_err());
+        assert!(read(&text(&[(1, 5), (1, 6)])).is_err());
+    }
+
+    #[test]
+    fn keys_that_cannot_be_written_sign_for_now_and_are_written_later() {
+        let folder = folder();
+        let path = folder.path().join("keys.toml");
+        let none = Keys::unwritten(&path).unwrap();
+        assert!(!path.exists());
+        none.save(&path).unwrap();
+        let first = Keys::load(&path).unwrap();
+        assert!(first.verify(1, b"words", &none.tag(b"words")));
+
+        let second = Keys::unwritten(&path).unwrap();
+        assert_eq!(second.signing_id(), 2);
+        assert!(second.verify(1, b"words", &first.tag(b"words")));
+        // Not saved: what it has signed is worth nothing.
+        let again = Keys::unwritten(&path).unwrap();
+        assert!(!again.verify(2, b"words", &second.tag(b"words")));
+        again.save(&path).unwrap();
+        let read = Keys::load(&path).unwrap();
+        assert!(read.verify(2, b"words", &again.tag(b"words")));
+        assert!(read.verify(1, b"words", &first.tag(b"words")));
     }
 }

@@ -108,7 +108,10 @@ impl Shared {
         loop {
             let over = self.gather(&mut bytes);
             match out.write_all(&bytes).and_then(|()| out.flush()) {
-                Ok(()) => failing = false,
+                Ok(()) if mem::take(&mut failing) => {
+                    tracing::info!("the access log can be written again");
+                }
+                Ok(()) => {}
                 Err(error) => {
                     let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
                     self.dropped.fetch_add(lines as u64, Ordering::Relaxed);

@@ -10,9 +10,11 @@ mod tables;
 use crate::host;
 use crate::room::{BLOCK, Capacity, Change, LaneNumbers, Room, Saved};
 use crate::time::Millis;
-use redb::{Database, ReadableDatabase as _};
+use redb::backends::InMemoryBackend;
+use redb::{Database, DatabaseError, ReadableDatabase as _, StorageBackend as _, TableDefinition};
 use std::fmt;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use tables::Tables;
 
@@ -21,6 +23,12 @@ use tables::Tables;
 const AHEAD: u64 = 2_048 * BLOCK;
 /// Bytes of the store's cache.
 const CACHE: usize = 16 * 1024 * 1024;
+/// Bytes of a file that is taken into memory because its disk cannot be written.
+const IN_MEMORY_MAX: u64 = 1024 * 1024 * 1024;
+/// Bytes that are written to see whether a disk has room for a few commits.
+const TRIAL_BYTES: usize = 64 * 1024;
+/// Where they are written.
+const TRIAL: TableDefinition<'_, (), &[u8]> = TableDefinition::new("trial");
 
 /// The store of one installation; one process at a time may hold it.
 pub struct Store {
@@ -60,6 +68,26 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
+impl StoreError {
+    /// The folder or the keys of the store at `path` cannot be written.
+    pub fn unwritable(path: &Path, cause: io::Error) -> StoreError {
+        error(path, redb::Error::Io(cause))
+    }
+
+    /// What the operating system has said.
+    pub fn io(&self) -> Option<&io::Error> {
+        match &self.cause {
+            redb::Error::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether another process holds the store.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self.cause, redb::Error::DatabaseAlreadyOpen)
+    }
+}
+
 /// What one room wants stored.
 pub struct Group<'a> {
     /// The room's name.
@@ -79,14 +107,85 @@ impl Store {
     /// # Errors
     /// When another process holds it, the folder is out of reach, or the file is damaged.
     pub fn open(path: &Path) -> Result<Store, StoreError> {
+        let new = fs::metadata(path).map_or(true, |it| it.is_file() && it.len() == 0);
         let database = Database::builder()
             .set_cache_size(CACHE)
             .create(path)
+            .map_err(|cause| {
+                if new {
+                    // Half a store would be a damaged one to the next start.
+                    let _ = fs::remove_file(path);
+                }
+                error(path, cause)
+            })?;
+        Ok(Store {
+            path: path.to_owned(),
+            database,
+        })
+    }
+
+    /// What the file at `path` says, in memory: nothing of it is changed. An empty store if there is
+    /// none.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is damaged.
+    pub fn in_memory(path: &Path) -> Result<Store, StoreError> {
+        let mut bytes = Vec::new();
+        let read = File::open(path).and_then(|file| {
+            let mut file = file.take(IN_MEMORY_MAX);
+            file.read_to_end(&mut bytes)
+        });
+        match read {
+            Err(cause) if cause.kind() != ErrorKind::NotFound => {
+                return Err(error(path, redb::Error::Io(cause)));
+            }
+            _ => {}
+        }
+        let memory = InMemoryBackend::new();
+        let filled = (memory.set_len(bytes.len() as u64)).and_then(|()| memory.write(0, &bytes));
+        filled.map_err(|_| error(path, redb::Error::Io(ErrorKind::OutOfMemory.into())))?;
+        let database = Database::builder()
+            .set_cache_size(CACHE)
+            .create_with_backend(memory)
             .map_err(|cause| error(path, cause))?;
         Ok(Store {
             path: path.to_owned(),
             database,
         })
+    }
+
+    /// Looks whether the file at `path` could be opened, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn look(path: &Path) -> Result<(), StoreError> {
+        let opened = File::options().read(true).write(true).open(path);
+        opened.map_err(|cause| error(path, redb::Error::Io(cause)))?;
+        match Database::builder().open_read_only(path) {
+            // After a crash it is repaired when it is opened.
+            Ok(_) | Err(DatabaseError::RepairAborted) => Ok(()),
+            Err(cause) => Err(error(path, cause)),
+        }
+    }
+
+    /// Writes something and takes it away: an open store may be on a disk without room.
+    ///
+    /// # Errors
+    /// When the disk cannot be written.
+    pub fn try_write(&self) -> Result<(), StoreError> {
+        for some in [true, false] {
+            let write = self.database.begin_write().map_err(|e| self.error(e))?;
+            {
+                let mut trial = write.open_table(TRIAL).map_err(|e| self.error(e))?;
+                let written = match some {
+                    true => trial.insert((), [0; TRIAL_BYTES].as_slice()).map(drop),
+                    false => trial.remove(()).map(drop),
+                };
+                written.map_err(|e| self.error(e))?;
+            }
+            write.commit().map_err(|e| self.error(e))?;
+        }
+        Ok(())
     }
 
     /// The room `name` as it was stored; `None` if it never was.
