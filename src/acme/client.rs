@@ -31,15 +31,7 @@ pub struct Client(TlsConnector);
 impl Client {
     /// Trusts whom the file says, or whom the machine trusts.
     pub fn new(config: &AcmeConfig) -> Client {
-        let roots = match &config.ca {
-            Some(ca) => ca.0.clone(),
-            None => system_roots(),
-        };
-        let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("the provider has cipher suites for TLS 1.2 and 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = client_config(config.ca.as_ref());
         Client(TlsConnector::from(Arc::new(tls)))
     }
 }

@@ -1,7 +1,7 @@
 //! Listening: one socket per worker and address, or a clear error before anything runs.
 
 use super::StartError;
-use crate::config::{Config, Listener};
+use crate::config::{self, Config, Listener};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -28,6 +28,25 @@ pub fn workers(config: &Config) -> Result<Vec<Listeners>, StartError> {
         }
     }
     Ok(workers)
+}
+
+/// What of our addresses cannot be listened on: each with its key in the file, and why.
+pub fn trials(config: &Config) -> Vec<(String, StartError)> {
+    let visitors = config.listeners.iter().map(|it| ("listen", it.address));
+    let desk = ("admin", config.admin);
+    // Held until the end: two of ours may be in each other's way.
+    let mut held = Vec::new();
+    let mut failed = Vec::new();
+    for (key, address) in visitors.chain([desk]) {
+        match listener(address, false) {
+            Ok(listener) => held.push(listener),
+            Err(error) => {
+                let place = config::place_of_address(key, address);
+                failed.push((place, StartError::Listen(key, address, error)));
+            }
+        }
+    }
+    failed
 }
 
 /// The desk's listener.

@@ -66,6 +66,9 @@ pub fn warn_of_ends(house: &House) {
 
 fn warn_of_end(certificate: &Certificate) {
     let name = &certificate.name;
+    for doubt in &certificate.doubts {
+        tracing::warn!(name, "of this certificate: {doubt}");
+    }
     if certificate.has_expired() {
         tracing::error!(name, "this certificate has expired: browsers refuse it");
     } else if certificate.not_after < host::wall() + SOON {

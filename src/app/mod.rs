@@ -13,6 +13,7 @@ mod hours;
 mod keeper;
 mod keeping;
 mod log_file;
+mod rehearsal;
 mod storage;
 
 use crate::admin::{self, Desk};
@@ -27,6 +28,7 @@ use crate::tls::{Tls, TlsError};
 use bind::Listeners;
 use keeping::Keeping;
 use log_file::{LogFile, Reopen};
+pub use rehearsal::{Rehearsal, is_root, only_root, rehearse, user};
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};

@@ -1,6 +1,6 @@
 //! What `preau check` says of certificates, and of cookies that would not come back.
 
-use crate::config::{Config, Listener, Speaks};
+use crate::config::{Complaint, Config, HostPattern, Listener, Speaks};
 use crate::host;
 use crate::time::Span;
 use crate::tls::{self, Certificate};
@@ -15,7 +15,7 @@ pub struct Findings {
     /// A line for each certificate.
     pub lines: Vec<String>,
     /// What would keep `serve` from starting.
-    pub errors: Vec<String>,
+    pub errors: Vec<Complaint>,
     /// What would not.
     pub warnings: Vec<String>,
 }
@@ -23,20 +23,41 @@ pub struct Findings {
 /// Reads every certificate, and looks at what belongs together.
 pub fn look(config: &Config) -> Findings {
     let mut findings = Findings::default();
-    for pair in &config.tls.certificates {
+    let mut read = Vec::new();
+    for (nth, pair) in config.tls.certificates.iter().enumerate() {
         match tls::check(pair) {
             Ok(certificate) => {
-                let Certificate { name, .. } = &certificate;
-                let hosts = certificate.hosts().join(", ");
+                let Certificate { name, doubts, .. } = &certificate;
+                let hosts = match certificate.hosts() {
+                    [] => "no host".to_owned(),
+                    hosts => hosts.join(", "),
+                };
                 let day = day(&certificate);
                 findings
                     .lines
                     .push(format!("certificate {name}: for {hosts} · until {day}"));
-                let warning = of_end(&certificate);
-                findings.warnings.extend(warning);
+                let file = pair.cert.display();
+                let doubts = doubts
+                    .iter()
+                    .map(|doubt| format!("certificate {file}: {doubt}"));
+                findings.warnings.extend(doubts);
+                findings.warnings.extend(of_end(&certificate));
+                read.push(certificate);
             }
-            Err(error) => findings.errors.push(error.to_string()),
+            Err(error) => findings.errors.push(Complaint {
+                key: match error.is_of_key() {
+                    true => "tls.certificates.key".to_owned(),
+                    false => "tls.certificates.cert".to_owned(),
+                },
+                nth,
+                message: error.to_string(),
+                label: "this certificate cannot be used".to_owned(),
+                help: String::new(),
+            }),
         }
+    }
+    if findings.errors.is_empty() {
+        findings.warnings.extend(of_hosts(config, &read));
     }
     if let Some(acme) = &config.acme {
         let (hosts, from) = (acme.hosts.join(", "), &acme.directory);
@@ -46,6 +67,37 @@ pub fn look(config: &Config) -> Findings {
     }
     findings.warnings.extend(of_cookies(config));
     findings
+}
+
+/// Hosts of rooms for which there is no certificate: what their visitors are shown, browsers refuse.
+fn of_hosts(config: &Config, certificates: &[Certificate]) -> Vec<String> {
+    let Some(first) = certificates.first() else {
+        return Vec::new();
+    };
+    let by_acme = config.acme.iter().flat_map(|acme| &acme.hosts);
+    let by_acme: Vec<&String> = by_acme.collect();
+    let covered = |host: &str| {
+        let siblings = host.strip_prefix("*");
+        let below = |name: &String| siblings.is_some_and(|rest| name.ends_with(rest));
+        let mut named = certificates
+            .iter()
+            .flat_map(Certificate::hosts)
+            .chain(by_acme.clone());
+        certificates.iter().any(|it| it.covers(host))
+            || named.any(|name| name == host || below(name))
+    };
+    let mut warnings = Vec::new();
+    for room in &config.rooms {
+        let hosts = room.hosts.iter().filter_map(HostPattern::named);
+        for host in hosts.filter(|host| !covered(host)) {
+            warnings.push(format!(
+                "room {}: no certificate is for {host}: its visitors are shown that of {}, and their \
+                 browsers warn of it",
+                room.name, first.name
+            ));
+        }
+    }
+    warnings
 }
 
 fn of_end(certificate: &Certificate) -> Option<String> {
@@ -134,6 +186,9 @@ mod tests {
         let config = config("listener = [{ address = \"0.0.0.0:443\", tls = true }]");
         let findings = look(&config);
         assert_eq!((findings.lines.len(), findings.errors.len()), (0, 1));
-        assert!(findings.errors[0].contains("/nowhere/a.pem cannot be read"));
+        let problems = config.written.problems(findings.errors).unwrap();
+        let shown = problems.to_string();
+        assert!(shown.contains("/nowhere/a.pem cannot be read"), "{shown}");
+        assert!(shown.contains("--> test.toml:2:30\n"), "{shown}");
     }
 }

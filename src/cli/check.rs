@@ -1,6 +1,7 @@
 //! `preau check`: is the file right, and do the servers answer?
 
-use super::{certificates, hours, schedules};
+use super::{certificates, hours, schedules, status};
+use crate::app;
 use crate::config::{self, Config, Flows, MAX_FILE_BYTES, Portal, Problems, RoomConfig, Source};
 use crate::host;
 use crate::room::Limit;
@@ -27,13 +28,16 @@ const VALID: u8 = 0;
 const INVALID: u8 = 1;
 /// The file cannot be read. (clap's own status for a wrong command line is the same.)
 const UNREADABLE: u8 = 2;
+/// The file is valid, but `serve` could not start: its own status for that.
+const NOT_STARTED: u8 = 3;
 
 /// Check a configuration file, and whether the servers in it answer.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Exit status:\n  \
     0  the file is valid (servers that do not answer are warnings)\n  \
     1  the file, or a --set value, has errors, or a certificate cannot be used\n  \
-    2  the file cannot be read, or the command line is wrong")]
+    2  the file cannot be read, or the command line is wrong\n  \
+    3  the file is valid, but `preau serve` could not start here, as this user")]
 pub struct Check {
     /// The file to check.
     #[arg(long, value_name = "PATH", default_value = "proxy.toml")]
@@ -41,6 +45,9 @@ pub struct Check {
     /// Replace a value of the file, such as room.idle=30s; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// Look at the file alone, as for another machine: not at certificates, state, addresses, servers.
+    #[arg(long)]
+    pub file_only: bool,
 }
 
 /// Runs the command: problems and warnings on standard error, a summary on standard output.
@@ -52,26 +59,75 @@ pub fn run(args: &Check) -> ExitCode {
             return ExitCode::from(failure.status());
         }
     };
-    let found = certificates::look(&config);
-    if !found.errors.is_empty() {
-        for error in &found.errors {
-            eprintln!("error: {error}");
-        }
-        return ExitCode::from(INVALID);
-    }
     let mut summary = summary(&args.config, &config, host::wall());
-    for line in &found.lines {
-        let _ = writeln!(summary, "{line}");
+    let mut warnings = endless_slots(&config);
+    warnings.extend(hours::doubts(&config, host::wall()));
+    let mut status = VALID;
+    let mut errors = Vec::new();
+    if !args.file_only {
+        let certificates = certificates::look(&config);
+        let tried = app::rehearse(&config, || status::runs_at(config.admin));
+        status = match (&*certificates.errors, &*tried.obstacles) {
+            ([], []) => VALID,
+            ([], _) => NOT_STARTED,
+            _ => INVALID,
+        };
+        for line in certificates
+            .lines
+            .into_iter()
+            .chain(tried.notes)
+            .chain([tried_by()])
+        {
+            let _ = writeln!(summary, "{line}");
+        }
+        warnings.extend(certificates.warnings);
+        warnings.extend(only_root(&config));
+        errors.extend(certificates.errors.into_iter().chain(tried.obstacles));
     }
     // Somebody who closes the pipe early has seen enough.
-    let _ = io::stdout().write_all(summary.as_bytes());
-    let traps = endless_slots(&config);
-    let doubts = hours::doubts(&config, host::wall());
-    let warnings = found.warnings.into_iter().chain(traps).chain(doubts);
-    for warning in warnings.chain(self::warnings(&config)) {
+    if status != INVALID {
+        let _ = io::stdout().write_all(summary.as_bytes());
+    }
+    for warning in &warnings {
         eprintln!("warning: {warning}");
     }
-    ExitCode::from(VALID)
+    if let Some(problems) = config.written.problems(errors) {
+        eprintln!("{}", problems.render(color()));
+    } else if !args.file_only {
+        for warning in self::warnings(&config) {
+            eprintln!("warning: {warning}");
+        }
+    }
+    ExitCode::from(status)
+}
+
+/// As whom keys, state, addresses and access log were tried.
+fn tried_by() -> String {
+    let user = app::user();
+    match app::is_root() {
+        true => format!(
+            "tried as user {user}, who may do anything: `serve` must be able to do the same as its own user"
+        ),
+        false => format!("tried as user {user}: `serve` can do the same if it runs as that one"),
+    }
+}
+
+/// What root could use, and nobody else.
+fn only_root(config: &Config) -> Option<String> {
+    let paths = match app::is_root() {
+        true => app::only_root(config),
+        false => Vec::new(),
+    };
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    (!paths.is_empty()).then(|| {
+        format!(
+            "only root can use {}: that was tried as root, and `serve` as another user would end with 3",
+            paths.join(", ")
+        )
+    })
 }
 
 /// Reads and parses the file at `path`; `overrides` replace its values.

@@ -1,7 +1,7 @@
 //! What a calendar says of a room, in plain words.
 
 use crate::admin::RoomStatus;
-use crate::calendar::{Rule, reading, written};
+use crate::calendar::{Rule, Timetable, reading, written};
 use crate::config::{RoomConfig, show};
 use crate::room::{Cause, Mode};
 use crate::time::Millis;
@@ -35,6 +35,22 @@ pub(super) fn of_file(room: &RoomConfig, zone: &TimeZone, clock: Millis) -> Vec<
             false => "closed",
         };
         format!("room {name}: lane {} on {hours}, now {now}", lane.name)
+    }));
+    let lanes = room.lanes.iter().filter(|lane| !lane.enters.is_empty());
+    lines.extend(lanes.map(|lane| {
+        let table = Timetable::new(zone.clone(), vec![lane.enters.clone()]);
+        let change = table.change(clock).map(|at| written(reading(zone, at)));
+        let now = match (table.at(clock), change) {
+            (Some(_), Some(end)) => format!("yes, until {end}"),
+            (Some(_), None) => "yes".to_owned(),
+            (None, Some(begin)) => format!("no, next from {begin}"),
+            (None, None) => "no, and never again".to_owned(),
+        };
+        let hours = hours(&lane.enters);
+        format!(
+            "room {name}: lane {} is let in on {hours}; now {now}",
+            lane.name
+        )
     }));
     lines
 }

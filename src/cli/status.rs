@@ -88,6 +88,12 @@ pub(super) fn ask(desk: SocketAddr, path: &str) -> io::Result<String> {
     }
 }
 
+/// Whether a preau's desk answers there.
+pub(super) fn runs_at(desk: SocketAddr) -> bool {
+    let answer = ask(desk, "/api/v1/status");
+    answer.is_ok_and(|answer| serde_json::from_str::<HouseStatus>(&answer).is_ok())
+}
+
 fn tables(house: &HouseStatus) -> String {
     let mut rooms = table(&[
         "room",

@@ -139,6 +139,14 @@ impl HostPattern {
         !matches!(self.kind, HostKind::Exact)
     }
 
+    /// The host that the pattern is, or `*.` and the domain whose hosts it means; `None` for addresses,
+    /// for other globs, and for any host.
+    pub fn named(&self) -> Option<&str> {
+        let address = self.text.starts_with('[') || self.text.parse::<Ipv4Addr>().is_ok();
+        let named = matches!(self.kind, HostKind::Exact | HostKind::Suffix(_));
+        (named && !address).then_some(&*self.text)
+    }
+
     /// The pattern as text; two with the same text mean the same.
     pub(super) fn as_str(&self) -> &str {
         &self.text

@@ -135,7 +135,7 @@ impl LaneConfig {
     }
 
     /// Whether not everybody belongs to it.
-    fn is_particular(&self) -> bool {
+    pub fn is_particular(&self) -> bool {
         let Members {
             paths,
             networks,

@@ -51,6 +51,15 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| "not an address with a port".into())
 }
 
+/// What an address of ours, that of visitors (`listen`) or of the desk (`admin`), is called among the
+/// places of the file.
+pub fn place_of_address(key: &str, address: SocketAddr) -> String {
+    match key {
+        "admin" => key.to_owned(),
+        key => format!("{key} {address}"),
+    }
+}
+
 fn listener(table: &mut Table<'_>) -> Option<Listener> {
     let address = table.required("address", parsed(address, EXAMPLE), "\"0.0.0.0:443\"");
     let speaks = speaks(table);
@@ -100,6 +109,10 @@ fn once(
     address: SocketAddr,
     seen: &mut Vec<SocketAddr>,
 ) {
+    if table.has(key.rsplit('.').next().unwrap_or(key)) {
+        let place = place_of_address("listen", address);
+        table.sink().note_value(&place, at.clone());
+    }
     if address.port() != 0 && seen.contains(&address) {
         table.sink().wrong(
             at,

@@ -16,6 +16,7 @@ mod names;
 mod overrides;
 mod parse;
 mod pattern;
+pub mod pem;
 mod plans;
 mod portals;
 mod presets;
@@ -38,6 +39,7 @@ mod written;
 pub use flows::{FlowList, Flows};
 pub use hosts::{HostPattern, ipv6_host};
 pub use lanes::{Header, Hint, LaneConfig, Members, Newcomer, Title};
+pub use listeners::place_of_address;
 pub use names::{FieldName, FieldNames, GUARDED, Guarded, GuardedRow};
 pub use parse::{MAX_FILE_BYTES, Source, parse};
 pub use pattern::{PathPattern, PathSet, Specificity};
@@ -56,7 +58,7 @@ use crate::time::Span;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use rustls::RootCertStore;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -339,7 +341,12 @@ pub struct PortalTls {
 
 /// Certificates of authorities; at least one.
 #[derive(Clone, Debug)]
-pub struct Authorities(pub Arc<RootCertStore>);
+pub struct Authorities {
+    /// As roots, for those whom they vouch for.
+    pub roots: Arc<RootCertStore>,
+    /// The certificates themselves: a server that shows one of them is trusted for that.
+    pub certificates: Vec<CertificateDer<'static>>,
+}
 
 /// One server of a portal: `http://host:port` or `https://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

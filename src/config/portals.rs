@@ -4,13 +4,12 @@ use super::capacity::{self, SLOTS};
 use super::parse::overlaps;
 use super::table::Table;
 use super::values::{boolean, choice, list, name, number, parsed, show, span};
-use super::{Authorities, ErrorPages, Health, Portal, PortalTls, ServerAddress};
+use super::{Authorities, ErrorPages, Health, Portal, PortalTls, ServerAddress, pem};
 use crate::room::Limit;
 use crate::time::Span;
 use http::Uri;
 use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -255,16 +254,23 @@ pub(super) fn authorities(path: &str) -> Result<Authorities, String> {
     let mut pem = Vec::new();
     let file = File::open(path).and_then(|file| file.take(MAX_CA_BYTES).read_to_end(&mut pem));
     file.map_err(|error| format!("the file cannot be read: {error}"))?;
+    let broken = |line: usize, error: &dyn std::fmt::Display| {
+        format!("the file holds a certificate that is broken, in its line {line}: {error}")
+    };
+    let read = pem::certificates(&pem).map_err(|error| broken(error.line, &error))?;
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let added = certificate
-            .map_err(|error| error.to_string())
-            .and_then(|it| roots.add(it).map_err(|error| error.to_string()));
-        added.map_err(|error| format!("the file holds a certificate that is broken: {error}"))?;
+    let mut certificates = Vec::new();
+    for pem::Found { line, der } in read.found {
+        let added = roots.add(der.clone());
+        added.map_err(|error| broken(line, &error))?;
+        certificates.push(der);
     }
     match roots.is_empty() {
         true => Err("the file holds no certificate".into()),
-        false => Ok(Authorities(Arc::new(roots))),
+        false => Ok(Authorities {
+            roots: Arc::new(roots),
+            certificates,
+        }),
     }
 }
 

@@ -70,7 +70,7 @@ fn letter(byte: u8) -> char {
 }
 
 /// The text, if it is in UTF-16: by its mark, or because every other byte is zero.
-fn utf16(bytes: &[u8]) -> Option<String> {
+pub(super) fn utf16(bytes: &[u8]) -> Option<String> {
     let start = &bytes[..bytes.len().min(LOOKED_AT) / 2 * 2];
     let zeros = |odd: usize| !start.is_empty() && start.chunks(2).all(|pair| pair[odd] == 0);
     let little = bytes.starts_with(&[0xFF, 0xFE]) || zeros(1);

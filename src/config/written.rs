@@ -20,7 +20,7 @@ struct Places {
 #[derive(Clone, Debug)]
 pub struct Complaint {
     /// Its key with its tables: `log.access_file`.
-    pub key: &'static str,
+    pub key: String,
     /// Which of several tables with this key is meant, from 0.
     pub nth: usize,
     /// What is wrong, in one line.
@@ -41,7 +41,7 @@ impl Written {
     pub fn problems(&self, complaints: Vec<Complaint>) -> Option<Problems> {
         let sink = Sink::default();
         for it in complaints {
-            match self.place(it.key, it.nth) {
+            match self.place(&it.key, it.nth) {
                 Some(span) => sink.wrong(span, it.message, it.label, it.help),
                 None => sink.nowhere(it.message, it.help),
             }

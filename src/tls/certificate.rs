@@ -1,12 +1,12 @@
 //! One certificate: its chain, its key, the hosts it is for, and its last day.
 
+use super::chain::{self, Parsed};
 use crate::config::Pair;
+use crate::config::pem::{self, Found};
 use crate::host;
 use crate::time::Millis;
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 use std::fmt;
@@ -31,6 +31,8 @@ pub struct Certificate {
     /// It is not valid after this moment.
     pub not_after: Millis,
     hosts: Vec<String>,
+    /// What browsers will refuse of it, in words.
+    pub doubts: Vec<String>,
     pub(super) key: Arc<CertifiedKey>,
     /// Of both files, to see when they change.
     pub(super) mark: Mark,
@@ -49,6 +51,8 @@ pub(super) struct Files {
 #[derive(Debug)]
 pub struct CertificateError {
     path: PathBuf,
+    /// The file is that of the key.
+    of_key: bool,
     why: Why,
 }
 
@@ -58,7 +62,9 @@ enum Why {
     TooLong,
     NoCertificate,
     NoKey,
-    Garbled(String),
+    Garbled(usize, String),
+    GarbledKey(usize, String),
+    NotFirst(usize, PathBuf),
     UnfitKey(Error),
     OtherKey(PathBuf),
     Expired,
@@ -110,7 +116,10 @@ impl Files {
         };
         Ok(Files {
             cert: read(&pair.cert)?,
-            key: read(&pair.key)?,
+            key: read(&pair.key).map_err(|error| CertificateError {
+                of_key: true,
+                ..error
+            })?,
         })
     }
 
@@ -127,41 +136,74 @@ impl Files {
         provider: &CryptoProvider,
     ) -> Result<Certificate, CertificateError> {
         let in_cert = |why| wrong(&pair.cert, why);
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&self.cert)
-            .collect::<Result<_, _>>()
-            .map_err(|error| in_cert(Why::Garbled(error.to_string())))?;
-        let first = chain.first().ok_or_else(|| in_cert(Why::NoCertificate))?;
-        let (_, parsed) = X509Certificate::from_der(first)
-            .map_err(|error| in_cert(Why::Garbled(error.to_string())))?;
-        let validity = parsed.validity().clone();
-        let hosts = hosts(&parsed).map_err(in_cert)?;
-        let common = parsed.subject().iter_common_name().next();
+        let read = pem::certificates(&self.cert)
+            .map_err(|error| in_cert(Why::Garbled(error.line, error.to_string())))?;
+        let chain = parsed(&read.found).map_err(in_cert)?;
+        let (line, own) = chain.first().ok_or_else(|| in_cert(Why::NoCertificate))?;
+        let validity = own.validity().clone();
+        let hosts = hosts(own).map_err(|error| in_cert(Why::Garbled(*line, error)))?;
+        let common = own.subject().iter_common_name().next();
         let common = common.and_then(|name| name.as_str().ok());
         let name = hosts.first().map(String::as_str).or(common);
         let name = name.unwrap_or("without a name").to_owned();
-        let key =
-            PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| wrong(&pair.key, Why::NoKey))?;
-        let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| {
-            let why = match error {
-                Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                    Why::OtherKey(pair.cert.clone())
-                }
-                error => Why::UnfitKey(error),
-            };
-            wrong(&pair.key, why)
-        })?;
+        let odd = (read.odd.iter()).map(|(line, what)| format!("line {line}: {what}"));
+        let doubts = odd.chain(chain::doubts(&chain, host::now())).collect();
+        let key = self.key(pair, &read.found, provider)?;
         Ok(Certificate {
             name,
             not_before: millis(validity.not_before),
             not_after: millis(validity.not_after),
             hosts,
+            doubts,
             key: Arc::new(key),
             mark: self.mark(),
         })
     }
+
+    /// The key, which must be that of the first certificate.
+    fn key(
+        &self,
+        pair: &Pair,
+        chain: &[Found],
+        provider: &CryptoProvider,
+    ) -> Result<CertifiedKey, CertificateError> {
+        let in_key = |why| wrong_key(&pair.key, why);
+        let key = pem::private_key(&self.key)
+            .map_err(|error| in_key(Why::GarbledKey(error.line, error.to_string())))?
+            .ok_or_else(|| in_key(Why::NoKey))?;
+        let certified = |chain: &[Found]| {
+            let chain = chain.iter().map(|found| found.der.clone());
+            CertifiedKey::from_der(chain.collect(), key.clone_key(), provider)
+        };
+        certified(chain).map_err(|error| match error {
+            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                let own = |found: &&Found| certified(std::slice::from_ref(*found)).is_ok();
+                match chain.iter().find(own) {
+                    Some(own) => wrong(&pair.cert, Why::NotFirst(own.line, pair.key.clone())),
+                    None => in_key(Why::OtherKey(pair.cert.clone())),
+                }
+            }
+            error => in_key(Why::UnfitKey(error)),
+        })
+    }
+}
+
+/// The certificates of a file, each with its line.
+fn parsed(found: &[Found]) -> Result<Vec<Parsed<'_>>, Why> {
+    (found.iter())
+        .map(|Found { line, der }| match X509Certificate::from_der(der) {
+            Ok((_, parsed)) => Ok((*line, parsed)),
+            Err(error) => Err(Why::Garbled(*line, error.to_string())),
+        })
+        .collect()
 }
 
 impl CertificateError {
+    /// Whether it is about the key, and not about the certificate.
+    pub fn is_of_key(&self) -> bool {
+        self.of_key
+    }
+
     /// The pair is sound, but its time has passed, and that of the one in use has not.
     pub(super) fn expired(pair: &Pair) -> CertificateError {
         wrong(&pair.cert, Why::Expired)
@@ -187,7 +229,18 @@ impl fmt::Display for CertificateError {
                 "{path} holds no private key that can be read: it should have a part that begins \
                  with -----BEGIN PRIVATE KEY-----, without a password"
             ),
-            Why::Garbled(error) => write!(f, "{path} is not a certificate in PEM: {error}"),
+            Why::Garbled(line, error) => {
+                write!(f, "{path}, line {line}: not a certificate in PEM: {error}")
+            }
+            Why::GarbledKey(line, error) => {
+                write!(f, "{path}, line {line}: not a private key in PEM: {error}")
+            }
+            Why::NotFirst(line, key) => write!(
+                f,
+                "{path} begins with another certificate than that of the key in {}, which is in line \
+                 {line}: it must come first, then the one that signed it, and so on",
+                key.display()
+            ),
             Why::UnfitKey(error) => write!(f, "the private key in {path} cannot be used: {error}"),
             Why::OtherKey(cert) => write!(
                 f,
@@ -205,8 +258,18 @@ impl fmt::Display for CertificateError {
 impl std::error::Error for CertificateError {}
 
 fn wrong(path: &Path, why: Why) -> CertificateError {
-    let path = path.to_owned();
-    CertificateError { path, why }
+    CertificateError {
+        path: path.to_owned(),
+        of_key: false,
+        why,
+    }
+}
+
+fn wrong_key(path: &Path, why: Why) -> CertificateError {
+    CertificateError {
+        of_key: true,
+        ..wrong(path, why)
+    }
 }
 
 fn millis(time: ASN1Time) -> Millis {
@@ -218,9 +281,9 @@ fn millis(time: ASN1Time) -> Millis {
 }
 
 /// The hosts of a certificate; browsers have long looked at its alternative names only.
-fn hosts(parsed: &X509Certificate<'_>) -> Result<Vec<String>, Why> {
+fn hosts(parsed: &X509Certificate<'_>) -> Result<Vec<String>, String> {
     let names = parsed.subject_alternative_name();
-    let names = names.map_err(|error| Why::Garbled(error.to_string()))?;
+    let names = names.map_err(|error| error.to_string())?;
     let names = names.iter().flat_map(|names| &names.value.general_names);
     let hosts = names.filter_map(|name| match name {
         GeneralName::DNSName(host) => Some(host.to_ascii_lowercase()),

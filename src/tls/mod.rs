@@ -6,6 +6,7 @@
 //! again by others (RFC 8470).
 
 mod certificate;
+mod chain;
 mod proofs;
 mod shelf;
 

@@ -1,11 +1,15 @@
 //! TLS to the servers of a portal: whom we trust, which name we expect, and what went wrong, in
 //! words.
 
-use crate::config;
-use rustls::client::Resumption;
+use crate::config::{self, Authorities};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::ServerName;
-use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
+    SignatureScheme,
+};
 use std::io;
 use std::sync::{Arc, OnceLock};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -30,15 +34,7 @@ pub struct Tls {
 impl Tls {
     /// For a portal that has a server behind TLS.
     pub fn new(portal: &config::Portal) -> Tls {
-        let roots = match &portal.tls.ca {
-            Some(ca) => ca.0.clone(),
-            None => system_roots(),
-        };
-        let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("the provider has cipher suites for TLS 1.2 and 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let mut config = client_config(portal.tls.ca.as_ref());
         config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
         config.alpn_protocols = vec![HTTP11.to_vec()];
         let http1 = Arc::new(config.clone());
@@ -81,6 +77,84 @@ impl Tls {
         let stream = shaken.await.map_err(|error| words(&error, &expected))?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
         Ok((stream, http2))
+    }
+}
+
+/// Trusts whom `ca` says, or whom the machine trusts.
+pub fn client_config(ca: Option<&Authorities>) -> ClientConfig {
+    let provider = Arc::new(default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .expect("the provider has cipher suites for TLS 1.2 and 1.3");
+    let Some(ca) = ca else {
+        return builder
+            .with_root_certificates(system_roots())
+            .with_no_client_auth();
+    };
+    let inner = WebPkiServerVerifier::builder_with_provider(ca.roots.clone(), provider)
+        .build()
+        .expect("there is at least one authority, and no list of revocations");
+    builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Named {
+            inner,
+            certificates: ca.certificates.clone(),
+        }))
+        .with_no_client_auth()
+}
+
+/// Believes a server that shows, byte for byte, a certificate that the operator has named as `ca`:
+/// whoever proves to have its key is the one who is meant, whatever name it has and however old it
+/// is. (Authorities may not be servers by RFC 5280, and the self-signed certificates of portals are
+/// mostly marked as such.) Of all others it asks what is usual.
+#[derive(Debug)]
+struct Named {
+    inner: Arc<WebPkiServerVerifier>,
+    certificates: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Named {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if self.certificates.contains(end_entity) {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let verified = self.inner.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        )?;
+        Ok(verified)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
     }
 }
 
@@ -130,12 +204,24 @@ fn distrust(why: &CertificateError, expected: &str) -> String {
             "has a certificate from an authority that is not known here; `ca` can name it"
                 .to_owned()
         }
+        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+            format!("has a certificate that names no host, only a common name; {NAME_IT}")
+        }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             format!(
                 "has a certificate for another name, not for {expected}; `tls_name` can say which \
                  name it has"
             )
         }
+        // The library has no word of its own for these.
+        CertificateError::Other(OtherError(other)) if other.to_string().contains(CA) => format!(
+            "has a certificate that is marked as that of an authority, as those that `openssl req \
+             -x509` makes; {NAME_IT}"
+        ),
         other => format!("has a certificate that is not accepted ({other})"),
     }
 }
+
+/// The library's word for a server that shows the certificate of an authority.
+const CA: &str = "CaUsedAsEndEntity";
+const NAME_IT: &str = "if just that one is meant, name its file as `ca`";

@@ -1,6 +1,6 @@
 //! TLS to portals, and what is said before anything else: the PROXY protocol.
 
-use crate::support::tls::Authority;
+use crate::support::tls::{Authority, self_signed};
 use crate::support::{Nginx, Preau, until};
 use crate::{ask_text, assert_words, get, tables};
 use std::process::Command;
@@ -45,6 +45,21 @@ async fn tls_to_a_portal_whose_authority_is_given() {
         seen.iter().any(|line| line[6] == "r"),
         "none was resumed: {seen:?}"
     );
+}
+
+#[tokio::test]
+async fn the_very_certificate_that_is_given_is_trusted_and_no_other_of_its_kind() {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let [own, renewed] = self_signed(folder.path());
+    let given = format!("ca = {:?}", own.cert);
+    let nginx = Nginx::start("ssl", Some(&own), "").await;
+    let preau = Preau::start(&tables(&https(&nginx), &given)).await;
+    let answer = ask_text(&preau, get("/")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    // The same key and the same name.
+    let nginx = Nginx::start("ssl", Some(&renewed), "").await;
+    let text = tables(&https(&nginx), &given);
+    refused(&text, "is marked as that of an authority").await;
 }
 
 #[tokio::test]

@@ -82,6 +82,28 @@ impl Authority {
     }
 }
 
+/// Two certificates of one name and key that have signed themselves, as `openssl req -x509` makes
+/// them: marked as those of an authority, for no host, and the first has expired.
+pub fn self_signed(folder: &Path) -> [Files; 2] {
+    let key = KeyPair::generate().expect("a key can be made");
+    ["own", "renewed"].map(|name| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "portail");
+        params.not_after = date_time_ymd(if name == "own" { 2021 } else { 2090 }, 1, 1);
+        let cert = params.self_signed(&key).expect("a certificate can be made");
+        let files = Files {
+            cert: folder.join(format!("{name}.pem")),
+            key: folder.join(format!("{name}.key")),
+        };
+        fs::write(&files.cert, cert.pem()).expect("the folder is ours");
+        fs::write(&files.key, key.serialize_pem()).expect("the folder is ours");
+        files
+    })
+}
+
 impl Files {
     /// The entry of `tls.certificates`.
     pub fn entry(&self) -> String {

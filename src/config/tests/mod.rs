@@ -263,7 +263,7 @@ fn authorities_are_read_with_the_file() {
     };
     let ca = rcgen::generate_simple_self_signed(["a.fr".to_owned()]).unwrap();
     let config = good(&file("good.pem", &ca.cert.pem()), &[]);
-    assert_eq!(config.portals[0].tls.ca.as_ref().unwrap().0.len(), 1);
+    assert_eq!(config.portals[0].tls.ca.as_ref().unwrap().roots.len(), 1);
     for (text, words) in [
         ("", "holds no certificate"),
         (
