@@ -56,6 +56,50 @@ async fn a_stop_waits_for_what_runs() {
     assert_eq!(answer.text(), "enfin\n");
 }
 
+/// `cookie.secure` changes the names of our cookies: browsers come with the old ones.
+#[tokio::test]
+async fn a_change_of_the_cookies_form_loses_nothing() {
+    let portal = Portal::start().await;
+    let preau = Preau::start(&one_room(&portal.url(), "seats = 1\nidle = \"10m\"")).await;
+    let mut anna = preau.visitor("anna", "ent");
+    anna.walk_in("/espace").await;
+    let mut bilal = preau.visitor("bilal", "ent");
+    let mut chloe = preau.visitor("chloe", "ent");
+    for visitor in [&mut bilal, &mut chloe] {
+        visitor.line_up("/espace").await;
+    }
+    let old = chloe.our_cookie().expect("a ticket").to_owned();
+    let unstarted = preau.stop().await;
+    let text = std::fs::read_to_string(unstarted.config()).expect("it is there");
+    unstarted.configure(&format!("{text}\n[cookie]\nsecure = true\n"));
+    let preau = unstarted.start().await;
+
+    let in_new_form = |visitor: &Visitor| {
+        assert_eq!(visitor.our_cookie(), None, "{}: cleared", visitor.name());
+        visitor.cookie("__Host-preau-ent").is_some()
+    };
+    anna.walk_in("/espace").await;
+    assert!(in_new_form(&anna));
+    // A page that is open only polls; one that is loaded anew gets the new form.
+    assert_eq!(chloe.poll().await.place(), 2);
+    assert_eq!(bilal.line_up("/espace").await.place(), 1);
+    assert!(in_new_form(&bilal));
+    // What somebody else has put there does not count beside what they cannot have set.
+    bilal.put_cookie("preau-ent", &old);
+    assert_eq!(bilal.poll().await.place(), 1);
+    assert_eq!(bilal.line_up("/espace").await.place(), 1);
+    assert!(in_new_form(&bilal));
+    // Without the new form, the old one counts as ever, and is gone with the seat.
+    anna.log_out().await;
+    assert!(anna.cookie("__Host-preau-ent").is_none());
+    bilal.wait_for_turn(&Turns::default(), 1, |_| ()).await;
+    bilal.walk_in("/espace").await;
+    assert_eq!(chloe.poll().await.place(), 1);
+    let room = [("room", "ent")];
+    assert_eq!(preau.metric("preau_room_seats_taken", &room).await, 1.0);
+    preau.assert_nothing_forbidden().await;
+}
+
 #[tokio::test]
 async fn a_clean_restart_loses_nothing() {
     let portal = Portal::start().await;

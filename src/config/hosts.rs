@@ -15,6 +15,9 @@ pub(super) const HOST_EXAMPLE: &str =
 /// Bytes of a host pattern: the longest DNS name.
 const MAX_HOST_BYTES: usize = 253;
 
+/// Domains in which a cookie is looked for; no host of a school lies deeper.
+const DOMAINS_MAX: usize = 4;
+
 /// Which hosts are meant; see the module for the grammar.
 #[derive(Clone, Debug)]
 pub struct HostPattern {
@@ -195,6 +198,23 @@ pub fn ipv6_host(host: &str) -> Option<String> {
     Some(format!("[{address}]"))
 }
 
+/// The domains that all of `hosts` lie in, the narrowest first: where a cookie of theirs could be.
+pub(super) fn shared(hosts: &[HostPattern]) -> Vec<String> {
+    let first = hosts.first().map_or("", HostPattern::as_str);
+    let end = first.rsplit(WILDCARDS).next().unwrap_or_default();
+    let above = |name: &str| name.find('.').map(|dot| dot + 1);
+    let end = end.trim_start_matches('.');
+    if end.parse::<Ipv4Addr>().is_ok() {
+        return Vec::new();
+    }
+    std::iter::successors(Some(0), |from| Some(from + above(&end[*from..])?))
+        .map(|from| &end[from..])
+        .filter(|it| domain(it).is_ok() && hosts.iter().all(|host| host.is_within(it)))
+        .take(DOMAINS_MAX)
+        .map(str::to_owned)
+        .collect()
+}
+
 /// A `Host` header as patterns want it: lower case, no port, no final dot. It allocates only
 /// for upper case.
 pub(super) fn plain_host(host: &str) -> Cow<'_, str> {
@@ -268,6 +288,37 @@ fn check_labels(text: &str) -> Result<(), String> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn cookies_are_looked_for_on_the_domains_that_all_hosts_lie_in() {
+        let of = |hosts: &[&str]| {
+            let hosts = hosts.iter().map(|host| HostPattern::parse(host).unwrap());
+            shared(&hosts.collect::<Vec<_>>())
+        };
+        assert_eq!(of(&["ent.example.fr"]), ["ent.example.fr", "example.fr"]);
+        assert_eq!(of(&["ent.example.fr", "cas.example.fr"]), ["example.fr"]);
+        assert_eq!(of(&["*.example.fr"]), ["example.fr"]);
+        assert_eq!(of(&["ent-*.a.fr", "a.fr"]), ["a.fr"]);
+        for nowhere in ["*", "localhost", "192.0.2.1", "[::1]"] {
+            assert!(of(&[nowhere]).is_empty(), "{nowhere}");
+        }
+        assert_eq!(of(&["a.b.c.d.e.example.fr"]).len(), DOMAINS_MAX);
+    }
+
+    #[test]
+    fn a_policy_knows_one_wildcard_in_front() {
+        let source = |text: &str| {
+            HostPattern::parse(text)
+                .unwrap()
+                .as_source()
+                .map(str::to_owned)
+        };
+        assert_eq!(source("ENT.example.fr").as_deref(), Some("ent.example.fr"));
+        assert_eq!(source("*.example.fr").as_deref(), Some("*.example.fr"));
+        for none in ["*", "ent-*.example.fr", "[::1]", "a_b.example.fr"] {
+            assert_eq!(source(none), None, "{none}");
+        }
+    }
 
     #[test]
     fn hosts_match_as_the_table_says() {

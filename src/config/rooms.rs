@@ -199,6 +199,13 @@ fn portal(table: &mut Table<'_>, portals: &[portals::Read]) -> Option<usize> {
     found
 }
 
+impl RoomConfig {
+    /// The domains that all hosts of the room lie in, the narrowest first.
+    pub fn domains(&self) -> Vec<String> {
+        hosts::shared(&self.hosts)
+    }
+}
+
 /// The domain of the room's cookies; every host of the room must lie in it, or the room's cookies
 /// would not reach the room.
 fn cookie_domain(table: &mut Table<'_>, hosts: &[HostPattern]) -> Option<String> {

@@ -3,21 +3,21 @@
 //! The split at `;` and `=` is written here and not taken from a library: it must look at raw
 //! bytes (a portal's own cookies need not be UTF-8), without allocating, on every request.
 
+mod forms;
 mod hint;
 
+pub use forms::{FOUND_MAX, Stale};
 pub use hint::LaneHint;
 
 use super::{Keys, Rejected, TICKET_MAX, open, room_id, seal};
 use crate::room::{Pass, Ticket, Visitor};
 use crate::time::{Millis, Span};
+use forms::{Found, PREFIXES, form_of};
 use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use std::sync::Arc;
 
-/// Cookies under one of our names that are looked at in one request.
-const CANDIDATES_MAX: usize = 4;
 /// What every name of ours begins with, after the optional prefix.
 const OURS: &[u8] = b"preau-";
-const PREFIXES: [&[u8]; 2] = [b"__Host-", b"__Secure-"];
 
 /// What the name of the second cookie ends in. No name of a room has a dot in it.
 const BESIDE: &str = ".beside";
@@ -31,9 +31,14 @@ const BESIDE: &str = ".beside";
 pub struct RoomCookie {
     keys: Arc<Keys>,
     room: u32,
+    /// The form of its name that is given now, and the name without it.
+    form: usize,
+    bare: String,
     name: String,
     beside_name: String,
-    attributes: String,
+    secure: bool,
+    domain: Option<String>,
+    domains: Vec<String>,
     pass_max: Span,
 }
 
@@ -45,6 +50,8 @@ pub struct RoomCookies<'a> {
     pub secure: bool,
     /// The domain that sibling hosts share; `None`: the host alone.
     pub domain: Option<&'a str>,
+    /// Domains that the room's hosts lie in, where an old configuration may have put a cookie.
+    pub domains: &'a [String],
     /// How old a pass may be.
     pub pass_max: Span,
 }
@@ -52,37 +59,36 @@ pub struct RoomCookies<'a> {
 /// What a visitor holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// The ticket or the pass.
-    pub visitor: Visitor,
+    /// Tickets and passes, each number once, before [`Visitor::Newcomer`]s.
+    pub found: [Visitor; FOUND_MAX],
+    /// Which of them nobody else can have set: neither a sibling host nor somebody on the way.
+    pub bound: [bool; FOUND_MAX],
     /// What came with a form from another site; [`Visitor::Newcomer`]: nothing.
     pub beside: Visitor,
-}
-
-/// The cookies under one name, as far as they are read.
-struct Reading {
-    found: Visitor,
-    doubtful: bool,
-    seen: usize,
+    /// What an old configuration has left.
+    pub stale: Stale,
 }
 
 impl RoomCookie {
     /// The cookies of a room.
     pub fn new(keys: Arc<Keys>, cookies: &RoomCookies<'_>) -> RoomCookie {
-        let RoomCookies { room, domain, .. } = *cookies;
-        let prefix = match (cookies.secure, domain) {
-            (true, None) => "__Host-",
-            (true, Some(_)) => "__Secure-",
-            (false, _) => "",
+        let form = match (cookies.secure, cookies.domain) {
+            (true, None) => 0,
+            (true, Some(_)) => 1,
+            (false, _) => 2,
         };
-        let domain = domain.map_or(String::new(), |domain| format!("; Domain={domain}"));
-        let secure = if cookies.secure { "; Secure" } else { "" };
-        let name = format!("{prefix}preau-{room}");
+        let bare = format!("preau-{}", cookies.room);
+        let name = format!("{}{bare}", PREFIXES[form]);
         RoomCookie {
             keys,
-            room: room_id(room),
+            room: room_id(cookies.room),
+            form,
+            bare,
             beside_name: format!("{name}{BESIDE}"),
             name,
-            attributes: format!("{domain}; Path=/; HttpOnly; SameSite=Lax{secure}"),
+            secure: cookies.secure,
+            domain: cookies.domain.map(str::to_owned),
+            domains: cookies.domains.to_vec(),
             pass_max: cookies.pass_max,
         }
     }
@@ -92,30 +98,28 @@ impl RoomCookie {
         &self.name
     }
 
-    /// Who asks. Each cookie under our names that counts as none is reported to `rejected`.
+    /// What whoever asks holds. Each cookie under our names that counts as none is reported to
+    /// `rejected`, and each number beyond the first.
     ///
-    /// Several are looked at, because anybody on a sibling host can put a false one in front;
-    /// two different good ones cannot both be true, and count as none, unless one is too old.
-    pub fn read(
-        &self,
-        headers: &HeaderMap,
-        now: Millis,
-        mut rejected: impl FnMut(Rejected),
-    ) -> Held {
-        let old = |visitor| self.is_old(visitor, now);
-        let (mut main, mut beside) = (Reading::new(), Reading::new());
+    /// Several are looked at, because anybody on a sibling host can put a false one in front, and
+    /// because a change of the configuration leaves old ones.
+    pub fn read(&self, headers: &HeaderMap, mut rejected: impl FnMut(Rejected)) -> Held {
+        let (mut main, mut beside) = (Found::nothing(self.form), Found::nothing(self.form));
         for (name, value) in pairs(headers) {
-            let reading = match name {
-                name if name == self.name.as_bytes() => &mut main,
-                name if name == self.beside_name.as_bytes() => &mut beside,
+            let (form, bare) = form_of(name);
+            let found = match bare.strip_prefix(self.bare.as_bytes()) {
+                Some(b"") => &mut main,
+                Some(rest) if rest == BESIDE.as_bytes() => &mut beside,
                 _ => continue,
             };
             let read = || open(&self.keys, self.room, value);
-            reading.take(read, old, &mut rejected);
+            found.take(form, read, &mut rejected);
         }
         Held {
-            visitor: main.visitor(),
-            beside: beside.visitor(),
+            stale: Stale::of(&main, &beside),
+            beside: beside.held[0],
+            found: main.held,
+            bound: main.bound,
         }
     }
 
@@ -161,54 +165,34 @@ impl RoomCookie {
     }
 
     fn header(&self, name: &str, value: &str, max_age: Span) -> HeaderValue {
+        self.header_on(name, value, max_age, self.domain.as_deref(), self.secure)
+    }
+
+    fn header_on(
+        &self,
+        name: &str,
+        value: &str,
+        max_age: Span,
+        domain: Option<&str>,
+        secure: bool,
+    ) -> HeaderValue {
         let seconds = max_age.ceil_secs();
-        let attributes = &self.attributes;
-        HeaderValue::try_from(format!("{name}={value}; Max-Age={seconds}{attributes}"))
-            .expect("names of rooms, domains and base64 are plain ASCII")
-    }
-}
-
-impl Reading {
-    fn new() -> Reading {
-        Reading {
-            found: Visitor::Newcomer,
-            doubtful: false,
-            seen: 0,
-        }
+        let (attribute, domain) = domain.map_or(("", ""), |domain| ("; Domain=", domain));
+        let secure = if secure { "; Secure" } else { "" };
+        HeaderValue::try_from(format!(
+            "{name}={value}; Max-Age={seconds}{attribute}{domain}; Path=/; HttpOnly; SameSite=Lax{secure}"
+        ))
+        .expect("names of rooms, domains and base64 are plain ASCII")
     }
 
-    /// One more cookie; the first beyond the bound is reported, and no more are looked at.
-    fn take(
-        &mut self,
-        read: impl FnOnce() -> Result<Visitor, Rejected>,
-        old: impl Fn(Visitor) -> bool,
-        rejected: &mut impl FnMut(Rejected),
-    ) {
-        self.seen += 1;
-        if self.seen > CANDIDATES_MAX {
-            if self.seen == CANDIDATES_MAX + 1 {
-                rejected(Rejected::Duplicate);
-            }
-            return;
-        }
-        match read() {
-            Ok(visitor) if self.found == Visitor::Newcomer => self.found = visitor,
-            Ok(visitor) if visitor == self.found => {}
-            Ok(visitor) if old(self.found) && !old(visitor) => self.found = visitor,
-            Ok(visitor) if old(visitor) && !old(self.found) => {}
-            Ok(_) => {
-                rejected(Rejected::Duplicate);
-                self.doubtful = true;
-            }
-            Err(reason) => rejected(reason),
-        }
-    }
-
-    fn visitor(&self) -> Visitor {
-        match self.doubtful {
-            true => Visitor::Newcomer,
-            false => self.found,
-        }
+    /// One of our two names, without the prefix of a form.
+    fn bare(&self, beside: bool) -> &str {
+        let name = if beside {
+            &self.beside_name
+        } else {
+            &self.name
+        };
+        name.strip_prefix(PREFIXES[self.form]).unwrap_or(name)
     }
 }
 
@@ -244,10 +228,7 @@ pub fn strip_response(headers: &mut HeaderMap) {
 }
 
 fn is_ours(name: &[u8]) -> bool {
-    let bare = PREFIXES
-        .iter()
-        .find_map(|prefix| name.strip_prefix(*prefix))
-        .unwrap_or(name);
+    let (_, bare) = form_of(name);
     bare.starts_with(OURS)
 }
 
@@ -288,6 +269,7 @@ mod tests {
             room: "ent",
             secure,
             domain,
+            domains: &[],
             pass_max: Span::mins(60),
         };
         RoomCookie::new(Arc::new(Keys::random()), &cookies)
@@ -324,9 +306,7 @@ mod tests {
         let cookie = cookie();
         let given = value(&cookie.ticket(ticket(7)));
         let headers = sent(&[&format!("a=1; {given}; b=2")]);
-        let read = cookie
-            .read(&headers, NOW, |reason| panic!("{reason:?}"))
-            .visitor;
+        let read = cookie.read(&headers, |reason| panic!("{reason:?}")).found[0];
         assert_eq!(read, Visitor::Ticket(ticket(7)));
     }
 
@@ -336,24 +316,23 @@ mod tests {
         let given = value(&cookie.ticket(ticket(7)));
         let headers = sent(&[&format!("preau-ent=tossed; {given}; {given}")]);
         let mut reasons = Vec::new();
-        let read = cookie
-            .read(&headers, NOW, |reason| reasons.push(reason))
-            .visitor;
+        let read = cookie.read(&headers, |reason| reasons.push(reason)).found[0];
         assert_eq!(read, Visitor::Ticket(ticket(7)));
         assert_eq!(reasons, [Rejected::Garbage]);
     }
 
     #[test]
-    fn one_that_is_too_old_gives_way() {
+    fn what_is_older_than_browsers_keep_it_is_told() {
         let cookie = cookie();
         let day = Span::mins(24 * 60 + 1);
-        let [old, new, ahead] = [NOW - day, NOW, NOW + day].map(|issued| {
-            Visitor::Ticket(Ticket {
+        let old = |issued| {
+            let visitor = Visitor::Ticket(Ticket {
                 issued,
-                ..ticket(issued.0)
-            })
-        });
-        assert!(cookie.is_old(old, NOW) && !cookie.is_old(new, NOW) && !cookie.is_old(ahead, NOW));
+                ..ticket(1)
+            });
+            cookie.is_old(visitor, NOW)
+        };
+        assert!(old(NOW - day) && !old(NOW) && !old(NOW + day));
         let pass = |minutes| {
             Visitor::Pass(Pass {
                 number: 1,
@@ -361,29 +340,21 @@ mod tests {
             })
         };
         assert!(cookie.is_old(pass(61), NOW) && !cookie.is_old(pass(60), NOW));
-        let given = |visitor: &Visitor| value(&cookie.set(visitor, day));
-        for pair in [[&old, &new], [&new, &old]] {
-            let headers = sent(&pair.map(given).each_ref().map(String::as_str));
-            let read = cookie.read(&headers, NOW, |reason| panic!("{reason:?}"));
-            assert_eq!(read.visitor, new);
-        }
     }
 
     #[test]
-    fn two_different_good_ones_count_as_none() {
+    fn two_different_good_ones_are_told_apart() {
         let cookie = cookie();
         let (one, two) = (
             value(&cookie.ticket(ticket(7))),
             value(&cookie.ticket(ticket(8))),
         );
-        let headers = sent(&[&one, &two]);
         let mut reasons = Vec::new();
-        let read = cookie
-            .read(&headers, NOW, |reason| reasons.push(reason))
-            .visitor;
+        let held = cookie.read(&sent(&[&one, &two]), |reason| reasons.push(reason));
+        let both = [Visitor::Ticket(ticket(7)), Visitor::Ticket(ticket(8))];
         assert_eq!(
-            (read, reasons),
-            (Visitor::Newcomer, vec![Rejected::Duplicate])
+            (&held.found[..2], reasons),
+            (&both[..], vec![Rejected::Duplicate])
         );
     }
 
@@ -391,8 +362,8 @@ mod tests {
     fn the_number_of_candidates_is_bounded() {
         let headers = sent(&[&"preau-ent=x; ".repeat(500)]);
         let mut reasons = 0;
-        cookie().read(&headers, NOW, |_| reasons += 1);
-        assert_eq!(reasons, CANDIDATES_MAX + 1);
+        cookie().read(&headers, |_| reasons += 1);
+        assert_eq!(reasons, forms::CANDIDATES_MAX + 1);
     }
 
     #[test]
@@ -468,8 +439,8 @@ mod tests {
             value(&cookie.ticket(ticket(7))),
             value(&cookie.beside(Visitor::Pass(pass))),
         );
-        let read = cookie.read(&sent(&[&held, &beside]), NOW, |reason| panic!("{reason:?}"));
-        assert_eq!(read.visitor, Visitor::Ticket(ticket(7)));
+        let read = cookie.read(&sent(&[&held, &beside]), |reason| panic!("{reason:?}"));
+        assert_eq!(read.found[0], Visitor::Ticket(ticket(7)));
         assert_eq!(read.beside, Visitor::Pass(pass));
         let mut headers = sent(&[&beside]);
         strip_request(&mut headers);

@@ -20,7 +20,9 @@ mod given;
 mod header;
 mod keys;
 
-pub use header::{Held, LaneHint, RoomCookie, RoomCookies, strip_request, strip_response};
+pub use header::{
+    FOUND_MAX, Held, LaneHint, RoomCookie, RoomCookies, Stale, strip_request, strip_response,
+};
 pub use keys::{KeyError, Keys};
 
 use crate::room::{Pass, Ticket, Visitor};

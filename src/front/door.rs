@@ -8,16 +8,18 @@ use super::page::{LaneWords, Lang, Pages, RefusalKind};
 use super::sift::Dropped;
 use super::written::Written;
 use crate::config::{Config, Notice, RoomConfig, Routes};
-use crate::cookie::{Held, Keys, Rejected, RoomCookie, RoomCookies, room_id};
+use crate::cookie::{Held, Keys, Rejected, RoomCookie, RoomCookies, Stale, room_id};
 use crate::host;
 use crate::metrics::{Metrics, RoomMeters};
 use crate::room::{Room, Visitor};
+use crate::time::Millis;
 use crate::tls::Tls;
 use crate::upstream::{Client, Portal};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use http::HeaderMap;
 use jiff::tz::TimeZone;
 use prometheus::IntCounter;
+use std::cmp::Reverse;
 use std::hash::{Hash, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -91,6 +93,8 @@ pub(super) struct Met {
     pub visitor: Visitor,
     /// What is to become of the second cookie.
     pub second: Second,
+    /// What an old configuration has left, to be cleared with the next cookie.
+    pub stale: Stale,
 }
 
 /// What is to become of what a form from another site has brought, beside what its visitor held
@@ -136,6 +140,7 @@ impl House {
                     room: name,
                     secure: config.cookie.secure,
                     domain: room_config.cookie_domain.as_deref(),
+                    domains: &room_config.domains(),
                     pass_max,
                 };
                 Arc::new(Door {
@@ -262,7 +267,7 @@ impl House {
     pub(super) fn meet(&self, door: &Door, headers: &HeaderMap) -> Met {
         let now = host::now();
         let rejected = |why| self.rejected[why as usize].inc();
-        let held = door.cookie.read(headers, now, rejected);
+        let held = door.cookie.read(headers, rejected);
         let counts = |visitor| match door.cookie.is_old(visitor, now) {
             true if !door.room().keeps(visitor, now) => {
                 rejected(Rejected::Expired);
@@ -270,14 +275,20 @@ impl House {
             }
             _ => visitor,
         };
-        let Held { visitor, beside } = Held {
-            visitor: counts(held.visitor),
-            beside: counts(held.beside),
+        let Held { stale, .. } = held;
+        let beside = counts(held.beside);
+        let visitor = match held.found[1] {
+            Visitor::Newcomer => counts(held.found[0]),
+            _ => {
+                let found = held.found.map(counts);
+                the_better(&Held { found, ..held }, &door.room(), now)
+            }
         };
         let Some(spare) = number(beside) else {
             return Met {
                 visitor,
                 second: Second::None,
+                stale,
             };
         };
         let room = door.room();
@@ -296,7 +307,11 @@ impl House {
         } else {
             (beside, Second::Taken(first))
         };
-        Met { visitor, second }
+        Met {
+            visitor,
+            second,
+            stale,
+        }
     }
 }
 
@@ -355,6 +370,30 @@ impl Thread {
             tunnels: TaskTracker::new(),
         }
     }
+}
+
+/// Which of several tickets and passes counts: the one that is worth most to the room, and of two
+/// that are worth as much, a pass, or the older number. But whatever lives and cannot have been set
+/// by anybody else comes first: otherwise a sibling host, or somebody on the way, could hand a visitor
+/// a seat of their own, and take it back.
+fn the_better(held: &Held, room: &Room, now: Millis) -> Visitor {
+    let worth = |at: &usize| {
+        let visitor = held.found[*at];
+        let lives = room.knows(visitor, now);
+        let pass = matches!(visitor, Visitor::Pass(_));
+        let seat = room.holds_seat(visitor);
+        (
+            lives && held.bound[*at],
+            seat,
+            lives,
+            pass,
+            Reverse(number(visitor)),
+        )
+    };
+    let found = (0..held.found.len()).filter(|at| held.found[*at] != Visitor::Newcomer);
+    found
+        .max_by_key(worth)
+        .map_or(Visitor::Newcomer, |at| held.found[at])
 }
 
 fn number(visitor: Visitor) -> Option<u64> {

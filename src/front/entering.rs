@@ -2,6 +2,7 @@
 
 use super::body::Body;
 use super::door::{Door, House, Met, Second};
+use crate::cookie::Stale;
 use crate::host;
 use crate::room::{Entry, Pass, Visitor};
 use http::header::{CACHE_CONTROL, SET_COOKIE};
@@ -17,6 +18,8 @@ pub(super) struct Entering<'a> {
     beside: bool,
     /// The pass of a callback, which is to be told from the cookie of that.
     second: Second,
+    /// What an old configuration has left with the visitor.
+    stale: Stale,
     /// The round of the store that writes the seat down; it runs while the portal works.
     round: u64,
     welcomed: bool,
@@ -48,6 +51,7 @@ impl<'a> Entering<'a> {
             entry,
             beside: new && unseen && met.visitor == Visitor::Newcomer,
             second: met.second,
+            stale: met.stale,
             round,
             welcomed: false,
         }
@@ -67,7 +71,8 @@ impl<'a> Entering<'a> {
         } else if matches!(self.entry, Entry::Unseated | Entry::Passing) {
             None
         } else if self.entry == Entry::Inside {
-            matches!(self.second, Second::Taken(_)).then(|| cookie.pass(pass(self.number)))
+            let anew = matches!(self.second, Second::Taken(_)) || !self.stale.is_none();
+            anew.then(|| cookie.pass(pass(self.number)))
         } else {
             house.written.wait(self.round).await;
             Some(match self.beside {
@@ -77,7 +82,10 @@ impl<'a> Entering<'a> {
         };
         self.welcomed = true;
         let second = (self.second != Second::None).then(|| cookie.clear_beside());
-        for cookie in [first, second].into_iter().flatten() {
+        // Only whoever gets a new one can do without the old.
+        let stale = first.iter().flat_map(|_| cookie.clear_stale(self.stale));
+        let stale: Vec<HeaderValue> = stale.collect();
+        for cookie in stale.into_iter().chain(first).chain(second) {
             set(response, cookie);
         }
     }

@@ -194,7 +194,8 @@ fn leave(house: &House, door: &Door, manner: Manner, headers: &HeaderMap) -> Res
     if !from_here(headers) {
         return reply::refusal(house, manner, RefusalKind::BadRequest, None, None);
     }
-    let held = match house.visitor(door, headers) {
+    let met = house.meet(door, headers);
+    let held = match met.visitor {
         Visitor::Newcomer => None,
         Visitor::Ticket(ticket) => Some(ticket.number),
         Visitor::Pass(pass) => Some(pass.number),
@@ -202,7 +203,8 @@ fn leave(house: &House, door: &Door, manner: Manner, headers: &HeaderMap) -> Res
     let mut response = reply::json(&serde_json::json!({ "state": "outside" }));
     if let Some(number) = held {
         door.room().leave(number, host::now());
-        for clear in [door.cookie.clear(), door.cookie.clear_beside()] {
+        let given = [door.cookie.clear(), door.cookie.clear_beside()];
+        for clear in door.cookie.clear_stale(met.stale).chain(given) {
             response.headers_mut().append(SET_COOKIE, clear);
         }
     }

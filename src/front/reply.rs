@@ -81,7 +81,7 @@ pub fn waiting(
     door: &Door,
     manner: Manner,
     told: &Waiting,
-    fresh: Option<HeaderValue>,
+    cookies: Vec<HeaderValue>,
     address: &str,
 ) -> Response<Body> {
     let name = &door.config.name;
@@ -113,7 +113,7 @@ pub fn waiting(
         )
     };
     response.headers_mut().insert(RETRY_AFTER, after.into());
-    if let Some(cookie) = fresh {
+    for cookie in cookies {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     response

@@ -4,7 +4,7 @@ use super::access::Entry as Logged;
 use super::body::{Body, Visit};
 use super::canonical::{self, Asked};
 use super::classes;
-use super::door::{Door, House, Thread};
+use super::door::{Door, House, Met, Thread};
 use super::entering::Entering;
 use super::flow::{Around, Flow};
 use super::forms::{self, Upload};
@@ -196,9 +196,9 @@ async fn admit(
         }) => {
             note(logged, Some(door), "waited");
             door.meters.waited.inc();
-            let cookie = fresh.then(|| ticket_cookie(door, ticket, met.visitor, flow.unseen));
+            let cookies = ticket_cookies(door, ticket, &met, flow.unseen, fresh);
             written(house, met.visitor, ticket).await;
-            reply::waiting(house, door, manner, &waiting, cookie, &asked.target)
+            reply::waiting(house, door, manner, &waiting, cookies, &asked.target)
         }
         Ok(Decision::Refuse(why)) => refused(house, door, manner, kind(why), asked),
         Err(kind) => refused(house, door, manner, kind, asked),
@@ -284,12 +284,24 @@ async fn written(house: &House, shown: Visitor, ticket: Ticket) {
     }
 }
 
-/// The cookie of a ticket; beside what the visitor may hold `unseen`.
-fn ticket_cookie(door: &Door, ticket: Ticket, shown: Visitor, unseen: bool) -> HeaderValue {
-    match unseen && shown == Visitor::Newcomer {
+/// The cookie of a ticket, if it is `fresh`; beside what the visitor may hold `unseen`, and in place
+/// of what is stale.
+fn ticket_cookies(
+    door: &Door,
+    ticket: Ticket,
+    met: &Met,
+    unseen: bool,
+    fresh: bool,
+) -> Vec<HeaderValue> {
+    if !fresh && met.stale.is_none() {
+        return Vec::new();
+    }
+    let mut cookies: Vec<HeaderValue> = door.cookie.clear_stale(met.stale).collect();
+    cookies.push(match unseen && met.visitor == Visitor::Newcomer {
         true => door.cookie.beside(Visitor::Ticket(ticket)),
         false => door.cookie.ticket(ticket),
-    }
+    });
+    cookies
 }
 
 /// Forwards what never waits and takes no seat.

@@ -7,7 +7,7 @@
 //! In the form of the other cookies (see `cookie`), under a name of its own; the lane by the identity
 //! of its name. It says no more than that: not who the visitor is, nor what they did.
 
-use super::{RoomCookie, pairs};
+use super::{RoomCookie, form_of, pairs};
 use crate::cookie::{HEAD, TAG, VALUE_MAX, VERSION, number, room_id};
 use crate::time::{Millis, Span};
 use base64::Engine as _;
@@ -52,11 +52,16 @@ impl RoomCookie {
 
     /// The lane that is remembered, if one is. How old that may be is for the caller to say.
     pub fn lane_hint(&self, headers: &HeaderMap) -> Option<LaneHint> {
-        let ours = |name: &[u8]| {
-            let name = name.strip_suffix(LANE.as_bytes());
-            name == Some(self.name.as_bytes())
+        let in_form = |given: bool| {
+            pairs(headers).filter(move |(name, _)| {
+                let (form, bare) = form_of(name);
+                let ours = bare.strip_suffix(LANE.as_bytes()) == Some(self.bare.as_bytes());
+                ours && (form == self.form) == given
+            })
         };
-        let mut values = pairs(headers).filter(|(name, _)| ours(name));
+        // One that an old configuration has given counts while there is none of now.
+        let old = in_form(true).next().is_none();
+        let mut values = in_form(!old);
         let (_, value) = values.next()?;
         // Of two, one is not ours, or not of now.
         self.open_hint(value).filter(|_| values.next().is_none())
@@ -98,6 +103,7 @@ mod tests {
             room,
             secure: true,
             domain: None,
+            domains: &[],
             pass_max: DAY,
         };
         RoomCookie::new(keys.clone(), &cookies)
@@ -123,6 +129,15 @@ mod tests {
         let hint = room.lane_hint(&headers).unwrap();
         assert!(hint.is_of("teachers") && !hint.is_of("pupils"));
         assert_eq!(hint.issued, NOW);
+        let plain = RoomCookies {
+            room: "ent",
+            secure: false,
+            domain: None,
+            domains: &[],
+            pass_max: DAY,
+        };
+        let plain = RoomCookie::new(keys, &plain);
+        assert!(plain.lane_hint(&headers).is_some(), "also in another form");
         strip_request(&mut headers);
         assert!(headers.is_empty(), "the portal does not see it");
     }
@@ -138,8 +153,8 @@ mod tests {
         let value = given[COOKIE].to_str().unwrap().replace(".lane", "");
         let mut headers = HeaderMap::new();
         headers.append(COOKIE, HeaderValue::from_str(&value).unwrap());
-        let held = room.read(&headers, NOW, |_| {});
-        assert_eq!(held.visitor, crate::room::Visitor::Newcomer);
+        let held = room.read(&headers, |_| {});
+        assert_eq!(held.found[0], crate::room::Visitor::Newcomer);
         let mut twice = given.clone();
         twice.append(COOKIE, given[COOKIE].clone());
         assert_eq!(room.lane_hint(&twice), None);
