@@ -228,6 +228,7 @@ fn is_number(port: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::{PathPattern, PathSet};
+    use proptest::prelude::*;
 
     fn asked(build: http::request::Builder) -> Result<Asked, RefusalKind> {
         read(&build.body(()).unwrap(), false)
@@ -400,5 +401,46 @@ mod tests {
             !get.unwrap().is_about_server(),
             "for OPTIONS and TRACE alone"
         );
+    }
+
+    /// A portal that forgives everything: it decodes twice, takes backslashes for slashes, cuts off
+    /// parameters and walks the dots.
+    fn sloppy(raw: &str) -> String {
+        let mut path = raw.to_ascii_lowercase();
+        for _ in 0..2 {
+            for (escaped, plain) in [
+                ("%2e", "."),
+                ("%2f", "/"),
+                ("%5c", "\\"),
+                ("%3b", ";"),
+                ("%25", "%"),
+            ] {
+                path = path.replace(escaped, plain);
+            }
+        }
+        let path = path.replace('\\', "/");
+        let mut way = Vec::new();
+        for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+            match segment.split(';').next().unwrap_or_default() {
+                "." => {}
+                ".." => drop(way.pop()),
+                segment => way.push(segment),
+            }
+        }
+        format!("/{}", way.join("/"))
+    }
+
+    proptest! {
+        #[test]
+        fn an_open_path_is_open_to_the_sloppiest_portal(
+            rest in "((%25)?(%2e|%2E|\\.){1,2}|(%25)?(%2f|%5C|%3b)|/|\\\\|;|a|%61){0,8}",
+        ) {
+            let open = PathSet::new(vec![PathPattern::parse("/assets/**").unwrap()]);
+            let raw = format!("/assets/{rest}");
+            let request = Request::get(&*raw).header(HOST, "a").body(()).unwrap();
+            if read(&request, false).is_ok_and(|asked| asked.opens(|path| open.contains(path))) {
+                prop_assert!(open.contains(&sloppy(&raw)), "{raw}: {}", sloppy(&raw));
+            }
+        }
     }
 }
