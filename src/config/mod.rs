@@ -378,7 +378,7 @@ pub struct Health {
     pub interval: Span,
     /// Time a probe may take.
     pub timeout: Span,
-    /// Failures in a row (of probes and requests alike) that take a server out.
+    /// Probes and connections that fail in a row until a server is out.
     pub fall: u32,
     /// First wait before a server that is down is probed again; doubled each time, with jitter.
     pub probe_min: Span,

@@ -88,6 +88,11 @@ impl Visit {
             renews,
         }
     }
+
+    /// The number of its pass.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
 }
 
 impl Drop for Visit {

@@ -68,8 +68,11 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Upload>) -> Response<B
     let on_upgrade = lasting.map(|lasting| (lasting, tunnel::wire_of(&mut request)));
     let trailers = fields::takes_trailers(request.headers());
     let outgoing = outgoing(&errand, request, upgrade, trailers);
+    // A newcomer's pass is none yet.
+    let inside = |_: &&Visit| errand.claim == Claim::Inside;
     let wants = Wants {
         visitor: errand.origin.address,
+        pass: errand.visit.as_ref().filter(inside).map(Visit::number),
         upgrade,
         once: errand.once,
         claim: errand.claim,

@@ -56,7 +56,8 @@ mod tree;
 mod view;
 
 pub use capacity::{
-    Answer, Capacity, CapacityRules, Class, Limit, Move, Seen, Sent, What, Why, Wish, settle, share,
+    Answer, Capacity, CapacityRules, Class, Limit, Move, Seen, Sent, What, Whose, Why, Wish,
+    settle, share,
 };
 pub use counts::Counts;
 pub use given::{Doubt, Given, Promised};

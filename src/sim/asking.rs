@@ -152,8 +152,9 @@ impl World<'_> {
             false => Some(Span((self.now - request.asked) / 1_000)),
         };
         let kind = request.kind;
-        request.sent = Some(self.control.sent(self.queue.in_flight(), waited, now));
-        let lasting = self.control.is_long(kind) && self.queue.lend();
+        let (in_flight, visitor) = (self.queue.in_flight(), request.visitor);
+        request.sent = Some(self.control.sent(in_flight, waited, visitor, now));
+        let lasting = self.control.is_apart(kind, now) && self.queue.lend();
         request.stage = match lasting {
             true => Stage::Lasting,
             false => Stage::Running,
@@ -171,7 +172,7 @@ impl World<'_> {
             return;
         }
         self.ended(&request, Answer::Good);
-        self.fell(Outcome::Answered);
+        self.judged(Outcome::Answered);
         let visitor = request.visitor;
         let pages = self.scene.visit.pages;
         let who = &mut self.visitors[visitor as usize];
@@ -233,7 +234,7 @@ impl World<'_> {
         }
         self.ended(&request, Answer::Failed);
         self.failed(request.visitor, request.straight);
-        self.fell(Outcome::Failed);
+        self.judged(Outcome::Unreachable);
     }
 
     /// What a request held is given back, and the law hears of it.
@@ -291,13 +292,13 @@ impl World<'_> {
             return;
         };
         if self.portal.is_dead() || !self.health.is_up() {
-            self.fell(Outcome::Failed);
+            self.judged(Outcome::Unreachable);
             self.lets_go(visitor, false);
             self.visitors[visitor as usize].state = State::Reading;
             let pause = self.dice.between(DOWN_RETRY, DOWN_RETRY.scale(1.25));
             return self.plan(visitor, self.now + pause);
         }
-        self.fell(Outcome::Answered);
+        self.judged(Outcome::Answered);
         let who = &mut self.visitors[visitor as usize];
         who.state = State::Visiting;
         let length = match who.sort.is(Sort::RECORDED) {

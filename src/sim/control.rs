@@ -2,7 +2,7 @@
 
 use super::portal::Kind;
 use crate::config::scene::Scene;
-use crate::room::{Answer, Capacity, CapacityRules, Class, Limit, Sent};
+use crate::room::{Answer, Capacity, CapacityRules, Class, Limit, Sent, Whose};
 use crate::time::{Millis, Span};
 
 /// Which law moves the limits. All but the first are wrong on purpose: a test shows that what is
@@ -62,9 +62,16 @@ impl Control {
         self.law.seats()
     }
 
-    /// A request goes to the portal, as one of so many, after it has waited.
-    pub fn sent(&mut self, in_flight: u32, waited: Option<Span>, now: Millis) -> Sent {
-        self.law.sent(in_flight, waited, now)
+    /// A request of this visitor goes to the portal, as one of so many, after it has waited.
+    pub fn sent(
+        &mut self,
+        in_flight: u32,
+        waited: Option<Span>,
+        visitor: u32,
+        now: Millis,
+    ) -> Sent {
+        let whose = Whose::new(u64::from(visitor), b"");
+        self.law.sent(in_flight, waited, whose, now)
     }
 
     /// Its answer came, or will not come.
@@ -94,9 +101,9 @@ impl Control {
         self.law.resume(&self.rules, now);
     }
 
-    /// Whether requests of this kind are known to last, and hold no slot.
-    pub fn is_long(&self, kind: Kind) -> bool {
-        self.law.is_long(self.classes[kind as usize])
+    /// Whether requests of this kind hold no slot: they are known to last, or to fail.
+    pub fn is_apart(&self, kind: Kind, now: Millis) -> bool {
+        self.law.is_apart(self.classes[kind as usize], now)
     }
 }
 

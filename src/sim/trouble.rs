@@ -6,7 +6,7 @@ use super::requests::Stage;
 use super::world::World;
 use crate::config::scene::Happening;
 use crate::room::{Ask, Room, Visitor as Who};
-use crate::time::Span;
+use crate::time::{Millis, Span};
 use crate::upstream::Outcome;
 
 /// A portal that is down is looked at after this, then twice as long each time, up to a minute.
@@ -63,25 +63,18 @@ impl World<'_> {
         self.portal.set_speed(factor, self.now);
     }
 
-    /// The portal has answered, or has not: perhaps it is down now.
-    pub(super) fn fell(&mut self, outcome: Outcome) {
-        let now = self.millis();
-        if !self.health.request(outcome, now) {
-            return;
+    /// The portal has answered, or has not: perhaps it is to be looked at.
+    pub(super) fn judged(&mut self, outcome: Outcome) {
+        if self.health.request(outcome) {
+            self.probe_at = self.now;
+            self.probe();
         }
-        self.room.set_portal(false, now);
-        for request in self.queue.drain() {
-            match self.requests.waits(request) {
-                true => self.no_slot(request),
-                false => self.requests.remove(request),
-            }
-        }
-        self.look_again();
     }
 
-    /// Looks whether a portal that is down is there again.
+    /// Looks whether a portal that is in doubt or down is there.
     pub(super) fn probe(&mut self) {
-        if self.health.is_up() || self.now < self.probe_at || self.killed.is_some() {
+        let wanted = !self.health.is_up() || self.health.is_doubted();
+        if !wanted || self.now < self.probe_at || self.killed.is_some() {
             return;
         }
         let now = self.millis();
@@ -89,12 +82,30 @@ impl World<'_> {
             true => Outcome::Failed,
             false => Outcome::Answered,
         };
-        if self.health.probe(outcome, now) {
-            self.room.set_portal(true, now);
-            let (inside, _) = self.room.people();
-            self.control.back(inside, now);
-        } else {
-            self.look_again();
+        let changed = self.health.probe(outcome, true, now);
+        match (changed, self.health.is_up()) {
+            (true, true) => {
+                self.room.set_portal(true, now);
+                let (inside, _) = self.room.people();
+                self.control.back(inside, now);
+            }
+            (true, false) => {
+                self.falls(now);
+                self.look_again();
+            }
+            (false, true) => self.probe_at = self.now + PROBE_MIN.0 * 1_000,
+            (false, false) => self.look_again(),
+        }
+    }
+
+    /// The portal is down: nobody waits for a slot any longer.
+    fn falls(&mut self, now: Millis) {
+        self.room.set_portal(false, now);
+        for request in self.queue.drain() {
+            match self.requests.waits(request) {
+                true => self.no_slot(request),
+                false => self.requests.remove(request),
+            }
         }
     }
 
@@ -141,7 +152,7 @@ impl World<'_> {
             return;
         };
         self.killed = None;
-        let now = crate::time::Millis(self.now / 1_000);
+        let now = Millis(self.now / 1_000);
         let rules = self.room.rules().clone();
         self.room = Room::restore("room", rules, kept.saved(), now);
         kept.commit(&mut self.room, now);

@@ -2,9 +2,10 @@
 //! and what those decide.
 
 use crate::host;
-use crate::room::{Answer, Capacity, CapacityRules, Class, Load, Move, Sent, Why};
+use crate::room::{Answer, Capacity, CapacityRules, Class, Load, Move, Sent, Whose, Why};
 use crate::time::{Millis, Span};
-use http::StatusCode;
+use http::header::HOST;
+use http::{HeaderValue, Request, StatusCode};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,8 +29,8 @@ pub(super) struct OnItsWay {
     class: Class,
     /// When the answer is expected.
     pub expected: Millis,
-    /// Answers to such requests take long by nature: it is not to hold a slot.
-    pub long: bool,
+    /// It is not to hold a slot.
+    pub apart: bool,
 }
 
 impl Bearing {
@@ -93,23 +94,28 @@ impl Bearing {
         counts.map(|((_, why, _), count)| (*why, count.load(Ordering::Relaxed)))
     }
 
-    /// A request goes to the portal, as one of so many `in_flight`, after one who is
-    /// inside has `waited`.
-    pub(super) fn sent(
+    /// A request of the visitor with this number goes to the portal, as one of so many
+    /// `in_flight`, after one who is inside has `waited`.
+    pub(super) fn sent<B>(
         &self,
         in_flight: u32,
         waited: Option<Span>,
-        method: &str,
-        path: &str,
+        visitor: u64,
+        request: &Request<B>,
     ) -> OnItsWay {
+        let (method, path) = (request.method().as_str(), request.uri().path());
+        let host = request.headers().get(HOST);
+        let host = host.map_or(&b""[..], HeaderValue::as_bytes);
+        let whose = Whose::new(visitor, host);
+        let now = host::now();
         let mut law = self.law();
         let class = law.class(method, path);
-        let sent = law.sent(in_flight, waited, host::now());
+        let sent = law.sent(in_flight, waited, whose, now);
         OnItsWay {
             sent,
             class,
             expected: law.expected(sent, class),
-            long: law.is_long(class),
+            apart: law.is_apart(class, now),
         }
     }
 
@@ -119,7 +125,7 @@ impl Bearing {
         sent.at = sent.at.max(since);
         let now = host::now();
         self.law().answered(sent, request.class, answer, now);
-        if answer == Answer::Good && !request.long {
+        if answer == Answer::Good && !request.apart {
             self.answers().add(sent.in_flight, now.since(sent.at));
         }
     }

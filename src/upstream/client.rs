@@ -32,12 +32,26 @@ pub struct Client {
 pub struct Wants {
     /// The visitor on whose behalf it is sent.
     pub visitor: IpAddr,
+    /// The number of their pass, if they are inside.
+    pub pass: Option<u64>,
     /// The connection is to become something else (101).
     pub upgrade: bool,
     /// It works once, such as the ticket of a sign-on: it is treated as a form is.
     pub once: bool,
     /// Who asks for the slot.
     pub claim: Claim,
+}
+
+impl Wants {
+    /// A number that is the same for the same visitor: whoever is not inside is known by their
+    /// address alone, of IPv6 by its /64.
+    fn number(&self) -> u64 {
+        let address = || match self.visitor.to_canonical() {
+            IpAddr::V4(address) => u64::from(address.to_bits()),
+            IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
+        };
+        self.pass.unwrap_or_else(address)
+    }
 }
 
 /// A request that got no answer.
@@ -109,7 +123,7 @@ impl Client {
             http1: wants.upgrade,
             again: safe,
         };
-        let (slot, on_its_way) = self.slot(&request, wants.claim).await?;
+        let (slot, on_its_way) = self.slot(&request, wants).await?;
         let telling = Telling {
             client: self,
             on_its_way,
@@ -125,18 +139,17 @@ impl Client {
     async fn slot(
         &self,
         request: &Request<RequestBody>,
-        claim: Claim,
+        wants: Wants,
     ) -> Result<(Slot, OnItsWay), Failure> {
         let asked = host::now();
-        let mut slot = self.portal.slot(claim).await?;
+        let mut slot = self.portal.slot(wants.claim).await?;
         // Others wait so that those inside need not.
-        let inside = claim == Claim::Inside;
+        let inside = wants.claim == Claim::Inside;
         let waited = inside.then(|| host::now().since(asked));
-        let (method, path) = (request.method().as_str(), request.uri().path());
         let bearing = &self.portal.bearing;
-        let on_its_way = bearing.sent(slot.in_flight(), waited, method, path);
+        let on_its_way = bearing.sent(slot.in_flight(), waited, wants.number(), request);
         slot.expect(on_its_way.expected);
-        if on_its_way.long {
+        if on_its_way.apart {
             slot.lend();
         }
         Ok((slot, on_its_way))
@@ -271,8 +284,7 @@ impl Client {
         counts.answered.fetch_add(1, Ordering::Relaxed);
         let error = u64::from(status.is_server_error());
         counts.errors.fetch_add(error, Ordering::Relaxed);
-        let why = || format!("answers {status}").into();
-        self.portal.request_ended(slot.server(), judge(status), why);
+        self.portal.request_ended(slot.server(), judge(status));
     }
 
     /// The server is to blame only for what is not our own want.
@@ -280,8 +292,8 @@ impl Client {
         let portal = &self.portal;
         portal.counts.unreachable.fetch_add(1, Ordering::Relaxed);
         match why {
-            NoConnection::Unreachable(why) => {
-                portal.request_ended(slot.server(), Outcome::Failed, || why.into());
+            NoConnection::Unreachable(_) => {
+                portal.request_ended(slot.server(), Outcome::Unreachable);
                 Failure::Down
             }
             NoConnection::Exhausted => {
@@ -302,7 +314,7 @@ impl Client {
                 counts.broken.fetch_add(1, Ordering::Relaxed)
             }
         };
-        (self.portal).request_ended(slot.server(), Outcome::Failed, || why.into());
+        self.portal.request_ended(slot.server(), Outcome::Failed);
         failure
     }
 }
@@ -432,6 +444,7 @@ mod tests {
         once: false,
         claim: Claim::Inside,
         visitor: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        pass: None,
         upgrade: false,
     };
 

@@ -1,18 +1,22 @@
-//! Whether a server answers, judged by probes and requests alike.
+//! Whether a server is there, judged by probes; requests say when to probe.
 //!
-//! A server goes down after `fall` failures in a row, or when more than half of the requests of
-//! the last ten seconds went wrong; any success in between counts in its favour, so that a slow
-//! probe alone never takes out a server that serves. One that has never answered goes down at
-//! the first failure: nothing speaks for it. It comes back by a probe: the first after
-//! `probe_min`, then twice as long each time up to `probe_max`, with jitter. One that falls
-//! again soon after it came back is waited for as if it had not come.
+//! What one address does says little about its server: a part may be proxied to where nobody
+//! listens, an export may take for ever, a page may break every connection. So no request takes a
+//! server out. One that goes wrong casts a *doubt*: a connection that cannot be made, or `fall`
+//! requests in a row without a good answer among them. A server in doubt is probed at once, and
+//! again after `probe_min`; it goes down with a probe that fails, and only if `fall` probes and
+//! connections have failed in a row by then. If another server is there to take over, `fall`
+//! requests that went wrong and that one probe are enough: a server that refuses everything at
+//! once would draw all requests to itself. Any good answer, to a probe or a request, ends the
+//! doubt, so that a slow probe alone never takes out a server that serves. One that has never
+//! answered at all goes down at the first probe that fails: nothing speaks for it.
+//!
+//! It comes back by a probe: the first after `probe_min`, then twice as long each time up to
+//! `probe_max`, with jitter. One that falls again soon after it came back is waited for as if it
+//! had not come.
 
 use crate::time::{Millis, Span};
 
-/// The memory for the share of failures.
-const WINDOW: Span = Span::secs(10);
-/// Outcomes within the window before its share says anything.
-const WINDOW_MIN: u32 = 10;
 /// A server that stays up for this long has come back for good.
 const STEADY: Span = Span::secs(60);
 
@@ -21,10 +25,13 @@ const STEADY: Span = Span::secs(60);
 pub enum Outcome {
     /// It answered.
     Answered,
-    /// It answered 500: one broken page, or a broken portal. Only the share can tell.
+    /// It answered that something is wrong (500 and above): it is there, and no more is known.
     Erred,
-    /// No connection, no answer in time, or 502, 503, 504.
+    /// It broke off, sent what is not HTTP, or nothing in time. Of a probe: not the answer that
+    /// is wanted.
     Failed,
+    /// There was no connection.
+    Unreachable,
 }
 
 /// The health of one server: a state machine.
@@ -34,26 +41,24 @@ pub struct Health {
     up: bool,
     /// It has answered at least once.
     proven: bool,
+    /// Probes and connections that failed, and requests that went wrong, since the last good
+    /// answer.
     failures: u32,
-    window_end: Millis,
-    window_all: u32,
-    window_wrong: u32,
+    wrong: u32,
     came_up: Option<Millis>,
     /// The last wait between two probes while it was down.
     wait: Span,
 }
 
 impl Health {
-    /// A server is taken to be up until it fails.
+    /// A server is taken to be up until it fails; `fall` is at least 1.
     pub fn new(fall: u32) -> Health {
         Health {
             fall,
             up: true,
             proven: false,
             failures: 0,
-            window_end: Millis(0),
-            window_all: 0,
-            window_wrong: 0,
+            wrong: 0,
             came_up: None,
             wait: Span::ZERO,
         }
@@ -64,29 +69,44 @@ impl Health {
         self.up
     }
 
-    /// A request to the server has ended. Returns whether the server has just gone down.
-    pub fn request(&mut self, outcome: Outcome, now: Millis) -> bool {
-        if now >= self.window_end {
-            self.window_end = now + WINDOW;
-            (self.window_all, self.window_wrong) = (0, 0);
-        }
-        self.window_all = self.window_all.saturating_add(1);
-        self.window_wrong += u32::from(outcome != Outcome::Answered);
-        self.count(outcome);
-        let half = self.window_wrong > self.window_all / 2 && self.window_all >= WINDOW_MIN;
-        self.fell(half, now)
+    /// Whether it is up and something speaks against it: it is to be probed sooner.
+    pub fn is_doubted(&self) -> bool {
+        self.up && (self.failures > 0 || self.wrong >= self.fall)
     }
 
-    /// A probe has ended. Returns whether the server has just changed.
-    pub fn probe(&mut self, outcome: Outcome, now: Millis) -> bool {
-        self.count(outcome);
-        if outcome == Outcome::Answered && !self.up {
-            self.up = true;
-            self.came_up = Some(now);
-            (self.window_all, self.window_wrong) = (0, 0);
-            return true;
+    /// A request to the server has ended. Returns whether it is to be probed at once.
+    pub fn request(&mut self, outcome: Outcome) -> bool {
+        let before = self.urgency();
+        self.proven |= matches!(outcome, Outcome::Answered | Outcome::Erred);
+        if outcome == Outcome::Answered {
+            (self.failures, self.wrong) = (0, 0);
+            return false;
         }
-        self.fell(false, now)
+        self.wrong = self.wrong.saturating_add(1);
+        self.failures = (self.failures).saturating_add(u32::from(outcome == Outcome::Unreachable));
+        self.up && self.urgency() > before
+    }
+
+    /// A probe has ended; `alone`: no other server is up. Returns whether the server has just
+    /// changed.
+    pub fn probe(&mut self, outcome: Outcome, alone: bool, now: Millis) -> bool {
+        self.proven |= matches!(outcome, Outcome::Answered | Outcome::Erred);
+        match outcome {
+            Outcome::Answered => {
+                (self.failures, self.wrong) = (0, 0);
+                let comes = !self.up;
+                self.up = true;
+                if comes {
+                    self.came_up = Some(now);
+                }
+                comes
+            }
+            Outcome::Erred => false,
+            Outcome::Failed | Outcome::Unreachable => {
+                self.failures = self.failures.saturating_add(1);
+                self.fell(alone, now)
+            }
+        }
     }
 
     /// The wait before the next probe of a server that is down: doubled each time it is asked
@@ -96,18 +116,19 @@ impl Health {
         self.wait
     }
 
-    fn count(&mut self, outcome: Outcome) {
-        self.proven |= outcome != Outcome::Failed;
-        self.failures = match outcome {
-            Outcome::Answered => 0,
-            Outcome::Erred => self.failures,
-            Outcome::Failed => self.failures.saturating_add(1),
-        };
+    /// What speaks against it: each step up is a reason to probe it at once.
+    fn urgency(&self) -> u32 {
+        let steps = [
+            self.failures > 0,
+            self.wrong >= self.fall,
+            self.failures >= self.fall,
+        ];
+        steps.into_iter().map(u32::from).sum()
     }
 
-    fn fell(&mut self, half_wrong: bool, now: Millis) -> bool {
+    fn fell(&mut self, alone: bool, now: Millis) -> bool {
         let fall = if self.proven { self.fall } else { 1 };
-        let falls = self.up && (self.failures >= fall || half_wrong);
+        let falls = self.up && (self.failures >= fall || (!alone && self.wrong >= fall));
         self.up &= !falls;
         let steady = self.came_up.is_none_or(|at| now.since(at) >= STEADY);
         if falls && steady {
@@ -126,10 +147,13 @@ fn next_probe(last: Span, min: Span, max: Span, chance: f64) -> Span {
 mod tests {
     use super::*;
 
-    /// A server that has answered once.
+    const GOOD: Outcome = Outcome::Answered;
+    const BAD: Outcome = Outcome::Failed;
+
+    /// A server that has answered once, and is the only one.
     fn proven(fall: u32) -> Health {
         let mut health = Health::new(fall);
-        assert!(!health.probe(Outcome::Answered, Millis(0)));
+        assert!(!health.probe(GOOD, true, Millis(0)));
         health
     }
 
@@ -139,66 +163,94 @@ mod tests {
     }
 
     #[test]
-    fn failures_in_a_row_take_it_out_and_a_probe_brings_it_back() {
+    fn probes_that_fail_in_a_row_take_it_out_and_one_brings_it_back() {
         let mut health = proven(3);
-        assert!(!health.request(Outcome::Failed, Millis(1)));
-        assert!(!health.probe(Outcome::Failed, Millis(1)));
-        assert!(health.request(Outcome::Failed, Millis(2)));
-        assert!(!health.is_up());
-        assert!(!health.probe(Outcome::Failed, Millis(3)));
-        assert!(health.probe(Outcome::Answered, Millis(4)));
-        assert!(health.is_up());
+        assert!(!health.probe(BAD, true, Millis(1)));
+        assert!(health.is_doubted());
+        assert!(!health.probe(BAD, true, Millis(1)));
+        assert!(health.probe(BAD, true, Millis(2)));
+        assert!(!health.is_up() && !health.is_doubted());
+        assert!(!health.probe(BAD, true, Millis(3)));
+        assert!(health.probe(GOOD, true, Millis(4)));
+        assert!(health.is_up() && !health.is_doubted());
     }
 
     #[test]
     fn slow_probes_alone_do_not_take_out_a_server_that_serves() {
         let mut health = proven(2);
         for now in (0..100).map(Millis) {
-            assert!(!health.probe(Outcome::Failed, now));
-            assert!(!health.request(Outcome::Answered, now));
+            assert!(!health.probe(BAD, true, now));
+            assert!(!health.request(GOOD));
         }
     }
 
     #[test]
-    fn more_than_half_failing_takes_it_out() {
-        let mut health = proven(100);
-        let fell = (0..30).any(|n| {
-            let outcome = if n % 3 == 0 {
-                Outcome::Answered
-            } else {
-                Outcome::Failed
-            };
-            health.request(outcome, Millis(n))
-        });
-        assert!(fell);
-    }
-
-    #[test]
-    fn a_portal_that_answers_500_to_everything_goes_down_by_its_share() {
-        let mut health = proven(3);
-        let fell = (1..30).position(|n| health.request(Outcome::Erred, Millis(n)));
-        assert_eq!(fell, Some(WINDOW_MIN as usize - 1));
-    }
-
-    #[test]
-    fn a_500_neither_adds_to_the_failures_in_a_row_nor_ends_them() {
-        let mut health = proven(3);
-        for n in 1..3 {
-            assert!(!health.request(Outcome::Failed, Millis(n)));
-            assert!(!health.request(Outcome::Erred, Millis(n)));
+    fn no_request_takes_it_out_whatever_becomes_of_it() {
+        for wrong in [Outcome::Erred, BAD, Outcome::Unreachable] {
+            let mut health = proven(3);
+            for _ in 0..1_000 {
+                health.request(wrong);
+            }
+            assert!(health.is_up() && health.is_doubted(), "{wrong:?}");
+            assert!(!health.probe(GOOD, true, Millis(1)));
+            assert!(health.is_up() && !health.is_doubted(), "{wrong:?}");
         }
-        assert!(health.request(Outcome::Failed, Millis(3)));
     }
 
     #[test]
-    fn one_failure_is_enough_until_it_has_answered_once() {
+    fn connections_that_fail_count_and_the_next_probe_has_the_last_word() {
+        let mut health = proven(3);
+        assert!(health.request(Outcome::Unreachable), "a first doubt");
+        assert!(!health.request(Outcome::Unreachable));
+        assert!(health.request(Outcome::Unreachable), "no doubt is left");
+        assert!(health.is_up());
+        assert!(health.probe(BAD, true, Millis(2)));
+    }
+
+    #[test]
+    fn what_goes_wrong_in_a_row_asks_for_a_probe_but_does_not_count_for_it() {
+        let mut health = proven(3);
+        for round in 0..10 {
+            let asked = [Outcome::Erred, BAD, Outcome::Erred].map(|it| health.request(it));
+            assert_eq!(asked, [false, false, true], "round {round}");
+            assert!(!health.request(BAD), "once is enough");
+            assert!(!health.probe(GOOD, true, Millis(round)));
+        }
+        health.request(BAD);
+        health.request(BAD);
+        assert!(!health.request(GOOD) && !health.request(BAD));
+        for now in 0..2 {
+            assert!(!health.probe(BAD, true, Millis(now)));
+        }
+        assert!(health.probe(BAD, true, Millis(3)));
+    }
+
+    #[test]
+    fn one_probe_is_enough_for_what_refuses_everything_beside_another_server() {
+        for (alone, falls) in [(false, true), (true, false)] {
+            let mut health = proven(3);
+            for _ in 0..3 {
+                health.request(Outcome::Erred);
+            }
+            assert_eq!(health.probe(BAD, alone, Millis(1)), falls);
+        }
+        let mut health = proven(3);
+        health.request(Outcome::Erred);
+        assert!(!health.probe(BAD, false, Millis(1)), "too little");
+    }
+
+    #[test]
+    fn one_probe_is_enough_until_it_has_answered_once() {
         let mut health = Health::new(5);
-        assert!(health.probe(Outcome::Failed, Millis(1)));
-        assert!(health.probe(Outcome::Answered, Millis(2)));
+        assert!(health.probe(BAD, true, Millis(1)));
+        assert!(health.probe(GOOD, true, Millis(2)));
         for n in 3..7 {
-            assert!(!health.probe(Outcome::Failed, Millis(n)));
+            assert!(!health.probe(BAD, true, Millis(n)));
         }
-        assert!(health.probe(Outcome::Failed, Millis(7)));
+        assert!(health.probe(BAD, true, Millis(7)));
+        let mut health = Health::new(5);
+        health.request(Outcome::Erred);
+        assert!(!health.probe(BAD, true, Millis(1)), "a 503 is an answer");
     }
 
     #[test]
@@ -206,13 +258,13 @@ mod tests {
         let mut health = proven(1);
         let mut now = Millis(1);
         for secs in [1, 2, 4] {
-            assert!(health.request(Outcome::Failed, now));
+            assert!(health.probe(BAD, true, now));
             assert_eq!(first_wait(&mut health), Span::secs(secs));
-            assert!(health.probe(Outcome::Answered, now));
+            assert!(health.probe(GOOD, true, now));
             now = now + STEADY - Span(1);
         }
         now = now + Span(1);
-        assert!(health.request(Outcome::Failed, now));
+        assert!(health.probe(BAD, true, now));
         assert_eq!(first_wait(&mut health), Span::secs(1), "it was steady");
     }
 

@@ -56,8 +56,8 @@ pub struct Portal {
     /// otherwise they could learn of two changes in the wrong order, for good. It is taken
     /// before theirs.
     health: Mutex<Vec<Server>>,
-    /// For each server: a request has just taken it down.
-    fell: Vec<Notify>,
+    /// For each server: a request has just cast a doubt on it.
+    doubted: Vec<Notify>,
     up: watch::Sender<bool>,
     /// For each server: where it is.
     addresses: Vec<Arc<Addresses>>,
@@ -75,7 +75,8 @@ pub struct Portal {
 /// What is known of one server.
 struct Server {
     health: Health,
-    /// What was wrong when it last failed, in words that follow its name; empty if it never has.
+    /// What was wrong with its last probe that failed, in words that follow its name; empty if none
+    /// ever has.
     why: Why,
 }
 
@@ -139,7 +140,7 @@ impl Portal {
             slots,
             bearing,
             health: Mutex::new((0..servers).map(|_| Server::new(&config)).collect()),
-            fell: (0..servers).map(|_| Notify::new()).collect(),
+            doubted: (0..servers).map(|_| Notify::new()).collect(),
             up: watch::Sender::new(true),
             addresses: (config.servers.iter())
                 .map(|server| Arc::new(Addresses::new(server.clone())))
@@ -223,33 +224,29 @@ impl Portal {
         self.slots.is_short()
     }
 
-    fn request_ended(&self, server: usize, outcome: Outcome, why: impl FnOnce() -> Why) {
-        let verdict = |health: &mut Health| health.request(outcome, host::now());
-        if self.judged(server, outcome, why, verdict) {
-            self.fell[server].notify_one();
+    /// What a request says of its server; if that casts a doubt, the server is probed at once.
+    fn request_ended(&self, server: usize, outcome: Outcome) {
+        if self.health()[server].health.request(outcome) {
+            self.doubted[server].notify_one();
         }
     }
 
-    /// Judges a server. If `verdict` says that it has changed, the slots and whoever watches
+    /// What a probe says of its server. If it has changed by that, the slots and whoever watches
     /// learn it before the next verdict. Returns whether it has changed.
-    fn judged(
-        &self,
-        server: usize,
-        outcome: Outcome,
-        why: impl FnOnce() -> Why,
-        verdict: impl FnOnce(&mut Health) -> bool,
-    ) -> bool {
+    fn probed(&self, server: usize, outcome: Outcome, why: Why) -> bool {
         let mut servers = self.health();
+        let is_up = |server: &Server| server.health.is_up();
+        let alone = !(servers.iter().enumerate()).any(|(at, it)| at != server && is_up(it));
         let judged = &mut servers[server];
         if outcome != Outcome::Answered {
-            judged.why = why();
+            judged.why = why;
         }
-        if !verdict(&mut judged.health) {
+        if !judged.health.probe(outcome, alone, host::now()) {
             return false;
         }
         let up = judged.health.is_up();
         let why = judged.why.clone();
-        let any = servers.iter().any(|server| server.health.is_up());
+        let any = servers.iter().any(is_up);
         self.slots.set_up(server, up);
         if !any {
             // Those who reload find few slots at once when it is back.
@@ -354,21 +351,18 @@ fn connector(config: &config::Portal, tls: Option<Arc<Tls>>, server: usize) -> C
     }
 }
 
-/// 502, 503 and 504 say "the portal is not well"; a 500 may be one broken page.
+/// What a status says of the server: one of 500 and above may be one broken page, or a part that
+/// is proxied to another.
 fn judge(status: StatusCode) -> Outcome {
-    match status {
-        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-            Outcome::Failed
-        }
-        StatusCode::INTERNAL_SERVER_ERROR => Outcome::Erred,
-        _ => Outcome::Answered,
+    match status.is_server_error() {
+        true => Outcome::Erred,
+        false => Outcome::Answered,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Millis;
     use std::sync::Barrier;
     use std::thread;
 
@@ -399,17 +393,14 @@ mod tests {
                 scope.spawn(move || {
                     for _ in 0..ROUNDS {
                         round.wait();
-                        portal.request_ended(server, Outcome::Failed, || "fails".into());
+                        portal.probed(server, Outcome::Failed, "fails".into());
                         round.wait();
                     }
                 });
                 scope.spawn(move || {
                     for _ in 0..ROUNDS {
                         round.wait();
-                        let good = Outcome::Answered;
-                        let why = || Why::Borrowed("");
-                        let verdict = |health: &mut Health| health.probe(good, Millis(0));
-                        portal.judged(server, good, why, verdict);
+                        portal.probed(server, Outcome::Answered, Why::Borrowed(""));
                         round.wait();
                     }
                 });

@@ -11,6 +11,9 @@ use crate::time::Span;
 use http::{Request, StatusCode, Version};
 use std::sync::Arc;
 
+/// Whatever is doubted, a server is probed no more often than this.
+const APART: Span = Span(200);
+
 /// A probe is nobody's.
 const WANTED: Wanted = Wanted {
     visitor: None,
@@ -40,33 +43,41 @@ pub async fn try_server(
 }
 
 impl Portal {
-    /// Probes one server for as long as the program runs: at the interval while it is up, with
-    /// growing waits while it is down.
+    /// Probes one server for as long as the program runs: at the interval while it is up, sooner
+    /// while it is in doubt, with growing waits while it is down.
     pub async fn probe_forever(self: Arc<Self>, server: usize) {
-        let health = &self.config.health;
         let mut dice = fastrand::Rng::with_seed(host::seed());
-        let pool = self.pool(server, health.timeout);
+        let pool = self.pool(server, self.config.health.timeout);
         // The first probe at once: a portal that is down at the start is known as such soon.
         loop {
             if let Some((outcome, why)) = self.probe(&pool).await {
                 if outcome == Outcome::Erred {
                     self.log_broken(server, &why);
                 }
-                let verdict = |health: &mut super::Health| health.probe(outcome, host::now());
-                self.judged(server, outcome, || why, verdict);
+                self.probed(server, outcome, why);
             }
-            if self.health()[server].health.is_up() {
-                let interval = health.interval.into();
-                let _ = tokio::time::timeout(interval, self.fell[server].notified()).await;
-            }
-            let wait = {
-                let known = &mut self.health()[server].health;
-                (!known.is_up())
-                    .then(|| known.next_wait(health.probe_min, health.probe_max, dice.f64()))
+            self.next_probe(server, &mut dice).await;
+        }
+    }
+
+    /// Returns when the server is to be probed again.
+    async fn next_probe(&self, server: usize, dice: &mut fastrand::Rng) {
+        let health = &self.config.health;
+        let (pause, up) = {
+            let known = &mut self.health()[server].health;
+            let pause = match known.is_up() {
+                true if known.is_doubted() => health.probe_min.min(health.interval),
+                true => health.interval,
+                false => known.next_wait(health.probe_min, health.probe_max, dice.f64()),
             };
-            if let Some(wait) = wait {
-                tokio::time::sleep(wait.into()).await;
-            }
+            (pause, known.is_up())
+        };
+        let first = pause.min(APART);
+        tokio::time::sleep(first.into()).await;
+        let rest = tokio::time::sleep(Span(pause.0 - first.0).into());
+        tokio::select! {
+            () = rest => {}
+            () = self.doubted[server].notified(), if up => {}
         }
     }
 

@@ -29,6 +29,12 @@ const LONG_SECS: f64 = 5.0;
 /// So many of its answers must take long; then half of that, to stay one.
 const LONG_SHARE: f64 = 0.8;
 const LONG_STILL: f64 = 0.4;
+/// A class of which so many answers in a row have failed is dead until one comes.
+const DEAD: u32 = 3;
+/// What is dead keeps slots from others if it fails only after this, and others have come within
+/// this.
+const STUCK_SECS: f64 = 1.0;
+const STUCK_ALONE: Span = Span::secs(10);
 /// Added on both sides of a ratio: differences below it are noise, or nobody feels them.
 pub const GRACE_SECS: f64 = 0.005;
 /// A class of which nothing was heard for this long makes room for another.
@@ -48,6 +54,15 @@ pub struct Class(u8);
 impl Class {
     /// What has no class of its own.
     pub const OTHER: Class = Class(0);
+
+    /// Below [`CLASSES_MAX`].
+    pub(super) fn index(self) -> u8 {
+        self.0
+    }
+
+    pub(super) fn at(index: u8) -> Class {
+        Class(index)
+    }
 }
 
 /// The classes of one portal.
@@ -73,6 +88,27 @@ struct Baseline {
     quick: u32,
     slow: u32,
     long: bool,
+    #[serde(skip)]
+    form: Form,
+    /// Failures since the last answer, and when that was.
+    #[serde(skip)]
+    failed: u32,
+    /// Seconds that the last of them took.
+    #[serde(skip)]
+    failed_secs: f64,
+    #[serde(skip)]
+    well: Option<Millis>,
+}
+
+/// What tells classes apart.
+#[derive(Clone, Copy, Debug, Default)]
+struct Form {
+    /// Of the method and all that counts of the path.
+    hash: u64,
+    /// Of the path's first name alone: the part of the portal.
+    part: u64,
+    /// Known by the kind of a file.
+    file: bool,
 }
 
 impl Classes {
@@ -92,13 +128,16 @@ impl Classes {
 
     /// The class of a request.
     pub fn class(&mut self, method: &str, path: &str, now: Millis) -> Class {
-        let hash = form(method, path);
+        let form = Form::of(method, path);
+        let hash = form.hash;
         let found = self.known.iter().skip(1).position(|it| it.hash == hash);
         if let Some(at) = found {
+            self.known[at + 1].form = form;
             return Class((at + 1) as u8);
         }
         let fresh = Baseline {
             hash,
+            form,
             heard: now,
             ..Baseline::default()
         };
@@ -144,6 +183,52 @@ impl Classes {
     /// Whether answers of this class take long by nature.
     pub fn is_long(&self, class: Class) -> bool {
         self.known[usize::from(class.0)].long
+    }
+
+    /// An answer came.
+    pub fn came(&mut self, class: Class, now: Millis) {
+        let class = &mut self.known[usize::from(class.0)];
+        (class.heard, class.well, class.failed) = (now, Some(now), 0);
+    }
+
+    /// An answer failed to come, after so many seconds.
+    pub fn failed(&mut self, class: Class, secs: f64, now: Millis) {
+        let class = &mut self.known[usize::from(class.0)];
+        (class.heard, class.failed_secs) = (now, secs);
+        class.failed = class.failed.saturating_add(1);
+    }
+
+    /// Whether its requests are to hold no slots: its answers take long by nature, or none comes
+    /// in time while others do.
+    pub fn is_apart(&self, class: Class, now: Millis) -> bool {
+        let stuck = self.is_dead(class)
+            && self.known[usize::from(class.0)].failed_secs >= STUCK_SECS
+            && self.any_well(|it| it != class, now - STUCK_ALONE);
+        self.is_long(class) || stuck
+    }
+
+    /// Whether nothing but failures has come of it for a while.
+    pub fn is_dead(&self, class: Class) -> bool {
+        self.known[usize::from(class.0)].failed >= DEAD
+    }
+
+    /// Whether it is a kind of files: they are served also while a portal cannot do its work.
+    pub fn is_file(&self, class: Class) -> bool {
+        self.known[usize::from(class.0)].form.file
+    }
+
+    /// The part of the portal that it belongs to.
+    pub fn part(&self, class: Class) -> u64 {
+        self.known[usize::from(class.0)].form.part
+    }
+
+    /// Whether any of `these`, no files and not dead, has had an answer after `since`.
+    pub fn any_well(&self, these: impl Fn(Class) -> bool, since: Millis) -> bool {
+        let mut known = (0..).map(Class).zip(&self.known);
+        known.any(|(class, it)| {
+            let well = it.well.is_some_and(|at| at > since);
+            well && !it.form.file && it.failed < DEAD && these(class)
+        })
     }
 
     /// Whether it can be what was learnt.
@@ -242,34 +327,55 @@ impl Baseline {
     }
 }
 
-/// A number for the method and the form of a path (FNV-1a, 64 bits: Fowler, Noll & Vo; the same in
-/// every build, as it is stored).
-fn form(method: &str, path: &str) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325;
-    let mut take = |bytes: &[u8]| {
-        for byte in bytes {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+impl Form {
+    fn of(method: &str, path: &str) -> Form {
+        let mut form = Fnv::new();
+        form.take(method.as_bytes());
+        // A style sheet is not a page, wherever it lies.
+        let kind = path
+            .rsplit('/')
+            .next()
+            .and_then(|last| last.rsplit_once('.'));
+        let kind = kind.filter(|(_, kind)| FILES.contains(kind));
+        let mut part = Fnv::new();
+        let names = path.split('/').filter(|name| !name.is_empty());
+        for (at, name) in names.take(PARTS).enumerate() {
+            let name = match is_a_name(name) {
+                true => b"*",
+                false => name.as_bytes(),
+            };
+            if at == 0 {
+                part.take(name);
+            }
+            if kind.is_none() {
+                form.take(b"/");
+                form.take(name);
+            }
         }
-    };
-    take(method.as_bytes());
-    // A style sheet is not a page, wherever it lies.
-    let kind = path
-        .rsplit('/')
-        .next()
-        .and_then(|last| last.rsplit_once('.'));
-    if let Some((_, kind)) = kind.filter(|(_, kind)| FILES.contains(kind)) {
-        take(kind.as_bytes());
-        return hash;
+        if let Some((_, kind)) = kind {
+            form.take(kind.as_bytes());
+        }
+        Form {
+            hash: form.0,
+            part: part.0,
+            file: kind.is_some(),
+        }
     }
-    let parts = path.split('/').filter(|part| !part.is_empty());
-    for part in parts.take(PARTS) {
-        take(b"/");
-        take(match is_a_name(part) {
-            true => b"*",
-            false => part.as_bytes(),
-        });
+}
+
+/// FNV-1a, 64 bits (Fowler, Noll & Vo): the same in every build, as it is stored.
+pub(super) struct Fnv(pub u64);
+
+impl Fnv {
+    pub fn new() -> Fnv {
+        Fnv(0xcbf2_9ce4_8422_2325)
     }
-    hash
+
+    pub fn take(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
 }
 
 /// Whether a part of a path names a thing rather than a kind of things.

@@ -19,11 +19,14 @@ mod share;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub use classes::Class;
 use seats::SeatLaw;
 pub use share::{Wish, settle, share};
 use slots::SlotLaw;
+use window::Heaps;
+pub use window::Whose;
 
 use crate::time::{Millis, Span};
 use serde::{Deserialize, Serialize};
@@ -66,6 +69,7 @@ pub struct Sent {
     pub in_flight: u32,
     /// It is of somebody inside.
     inside: bool,
+    heaps: Heaps,
     epoch: u32,
 }
 
@@ -271,7 +275,13 @@ impl Capacity {
 
     /// A request goes to the portal, with so many `in_flight` (itself included), after one who is
     /// inside has `waited` for a slot; nothing for others, whose waiting says nothing.
-    pub fn sent(&mut self, in_flight: u32, waited: Option<Span>, now: Millis) -> Sent {
+    pub fn sent(
+        &mut self,
+        in_flight: u32,
+        waited: Option<Span>,
+        whose: Whose,
+        now: Millis,
+    ) -> Sent {
         self.slots.sent(in_flight);
         if let Some(waited) = waited {
             self.seats.sent(waited);
@@ -280,6 +290,7 @@ impl Capacity {
             at: now,
             in_flight,
             inside: waited.is_some(),
+            heaps: whose.heaps(),
             epoch: self.epoch,
         }
     }
@@ -323,10 +334,10 @@ impl Capacity {
         moved.into_iter().flatten().for_each(|it| self.note(it));
     }
 
-    /// Whether answers of this class take so long by nature (long polls) that they are none of
-    /// the portal's load.
-    pub fn is_long(&self, class: Class) -> bool {
-        self.slots.is_long(class)
+    /// Whether requests of this class are to hold no slot: their answers take so long by nature
+    /// (long polls) that they are none of the portal's load, or none comes in time while others do.
+    pub fn is_apart(&self, class: Class, now: Millis) -> bool {
+        self.slots.is_apart(class, now)
     }
 
     /// When the answer to a request is to be expected, as far as is known: until then the portal works

@@ -3,7 +3,8 @@
 //! A window closes at 20 answers or 5 failures, after at least 1 s and at most 10 s. Without data
 //! there is no decision. Whoever leaves before the answer, and had waited too long already, counts as
 //! an answer that took at least that long. With *ρ* the median of answers' times, each divided by the baseline of its
-//! class; *e* the share of failures; *binding* if 0.8·L were in flight on the mean (the reference
+//! class; *e* the share of failures that no one class, part, host or visitor explains
+//! ([`window`](super::window)); *binding* if 0.8·L were in flight on the mean (the reference
 //! takes the most; so L would rise for as long as chance fills it now and then, far beyond what was
 //! ever tried); and *ε* the elasticity of work done per second to the number in flight ([`Curve`]),
 //! with its standard error σ:
@@ -29,6 +30,7 @@
 
 use super::classes::{Classes, Load};
 use super::curve::Curve;
+use super::window::{Came, FAILURES_MIN, Lately, Ratio, Window};
 use super::{Answer, Class, Limit, Move, Seen, Sent, What, Why};
 use crate::time::{Millis, Span};
 use serde::{Deserialize, Serialize};
@@ -41,8 +43,6 @@ const ANSWERS: u32 = 20;
 const FAILURES: u32 = 5;
 const SHORTEST: Span = Span::secs(1);
 const LONGEST: Span = Span::secs(10);
-/// Failures below which a share says nothing.
-const FAILURES_MIN: u32 = 2;
 /// A share of failures that is too much.
 const ERRORS_MAX: f64 = 0.05;
 /// Cuts for failures that changed nothing, after which what fails is taken for something else.
@@ -77,6 +77,8 @@ pub struct SlotLaw {
     limit: Limit,
     #[serde(skip)]
     window: Window,
+    #[serde(skip)]
+    lately: Lately,
     /// Of the last binding windows.
     #[serde(skip)]
     curve: Curve,
@@ -101,40 +103,6 @@ pub struct SlotLaw {
     vain: u32,
 }
 
-/// What was seen since the last decision.
-#[derive(Clone, Debug, Default)]
-struct Window {
-    began: Millis,
-    good: u32,
-    failed: u32,
-    /// Visitors who left after having waited too long.
-    left: u32,
-    /// Answers that were no pages.
-    odd: u32,
-    /// Answers that took far too long, whatever is usual.
-    far_too_long: u32,
-    /// Of requests sent: how many, and the sum of those in flight.
-    sent: u32,
-    in_flight_sum: u64,
-    ratios: Ratios,
-    /// Of the answers: the seconds that each takes with little to do.
-    work: f64,
-}
-
-/// Ratios in equal steps of their logarithm.
-#[derive(Clone, Debug)]
-struct Ratios {
-    counts: [u32; RATIOS],
-    all: u32,
-}
-
-/// Ratios below which their median says nothing.
-const RATIOS_MIN: u32 = 5;
-/// Steps of a ratio: sixteen for each doubling, from 1/16 to 4096.
-const RATIOS: usize = 16 * 16;
-const RATIO_STEPS: f64 = 16.0;
-const RATIO_LEAST_LOG: f64 = -4.0;
-
 impl SlotLaw {
     /// Knows nothing.
     pub fn new(limit: Limit, now: Millis) -> SlotLaw {
@@ -143,6 +111,7 @@ impl SlotLaw {
             classes: Classes::new(),
             limit,
             window: Window::at(now),
+            lately: Lately::default(),
             curve: Curve::default(),
             best: 0.0,
             hold: 0,
@@ -185,36 +154,39 @@ impl SlotLaw {
 
     /// A request goes to the portal.
     pub fn sent(&mut self, in_flight: u32) {
-        let window = &mut self.window;
-        window.sent = window.sent.saturating_add(1);
-        window.in_flight_sum += u64::from(in_flight);
+        self.window.sent(in_flight);
     }
 
     /// Its answer came, or will not come.
     pub fn answered(&mut self, sent: Sent, class: Class, answer: Answer, now: Millis) {
         match answer {
-            Answer::Good => {}
-            // A long poll that comes to nothing says as little as one that comes to its end.
-            Answer::Failed if self.classes.is_long(class) => return,
+            // Nor does a long poll that comes to nothing say more than one that comes to its end.
+            Answer::Failed if self.classes.is_long(class) => {}
+            Answer::Left => self.left(sent, class, now),
             Answer::Failed => {
-                self.window.failed = self.window.failed.saturating_add(1);
-                return;
+                let secs = now.since(sent.at).as_secs_f64();
+                self.classes.failed(class, secs, now);
+                self.window.heard(class, sent.heaps, Came::Failed);
             }
-            Answer::Odd => {
-                self.window.odd = self.window.odd.saturating_add(1);
-                return;
+            Answer::Good | Answer::Odd => {
+                self.classes.came(class, now);
+                self.lately.well(sent.heaps, now);
+                match answer {
+                    Answer::Good => self.page(sent, class, now),
+                    _ => self.window.heard(class, sent.heaps, Came::Odd),
+                }
             }
-            Answer::Left => return self.left(sent, class, now),
         }
-        self.window.good = self.window.good.saturating_add(1);
+    }
+
+    /// A page came.
+    fn page(&mut self, sent: Sent, class: Class, now: Millis) {
         let secs = now.since(sent.at).as_secs_f64();
         self.window.work += self.classes.usual(class).unwrap_or(0.0);
-        if let Some(ratio) = self.classes.ratio(class, secs) {
-            self.window.ratios.add(ratio);
-        }
-        if secs >= FAR_TOO_LONG_SECS && !self.classes.is_long(class) {
-            self.window.far_too_long += 1;
-        }
+        let ratio = self.classes.ratio(class, secs).map(Ratio::new);
+        let far = secs >= FAR_TOO_LONG_SECS && !self.classes.is_long(class);
+        let page = Came::Page { ratio, far };
+        self.window.heard(class, sent.heaps, page);
         let few = (IDLE_PART * self.slots).max(f64::from(IDLE));
         let load = Load {
             idle: sent.inside && f64::from(sent.in_flight) <= few,
@@ -229,29 +201,32 @@ impl SlotLaw {
     fn left(&mut self, sent: Sent, class: Class, now: Millis) {
         let secs = now.since(sent.at).as_secs_f64();
         if let Some(ratio) = self.classes.ratio(class, secs).filter(|it| *it > SLOW) {
-            self.window.left = self.window.left.saturating_add(1);
-            self.window.ratios.add(ratio);
+            let left = Came::Left(Ratio::new(ratio));
+            self.window.heard(class, sent.heaps, left);
         }
     }
 
     /// Decides, if there is enough to decide from.
     pub fn decide(&mut self, now: Millis) -> Option<Move> {
         let age = now.since(self.window.began);
-        let answers = self.window.answers() - self.window.failed;
-        let enough = answers >= ANSWERS || self.window.failed >= FAILURES;
-        if age < SHORTEST || !(enough || age >= LONGEST) {
+        let failed = self.window.failed();
+        let enough = self.window.answers() - failed >= ANSWERS || failed >= FAILURES;
+        let last = age >= LONGEST;
+        if age < SHORTEST || !(enough || last) {
             return None;
         }
+        let most = self.errors_max();
+        let errors = (self.window).errors(&self.classes, &self.lately, most, (now, last))?;
         let window = std::mem::replace(&mut self.window, Window::at(now));
         self.classes.refresh();
         if window.answers() == 0 {
             return None;
         }
         self.accepted *= 0.99;
-        let seen = self.seen(&window, age);
+        let seen = self.seen(&window, errors, age);
         self.hold = self.hold.saturating_sub(1);
         let from = self.limit();
-        let why = self.move_by(&seen, window.failed, self.is_binding(&window))?;
+        let why = self.move_by(&seen, failed, self.is_binding(&window))?;
         self.at_the_floor(&seen, age);
         Some(Move {
             at: now,
@@ -287,9 +262,9 @@ impl SlotLaw {
         Span::from_secs_f64(self.classes.usual(class).unwrap_or(0.0) * slowness)
     }
 
-    /// Whether answers of this class take long by nature.
-    pub fn is_long(&self, class: Class) -> bool {
-        self.classes.is_long(class)
+    /// Whether requests of this class are to hold no slots.
+    pub fn is_apart(&self, class: Class, now: Millis) -> bool {
+        self.classes.is_apart(class, now)
     }
 
     /// The class of a request.
@@ -302,12 +277,8 @@ impl SlotLaw {
         self.classes.baselines()
     }
 
-    fn seen(&mut self, window: &Window, age: Span) -> Seen {
-        let far_too_long = window.far_too_long * 2 > window.good;
-        let median = match far_too_long {
-            true => Some(FAR_TOO_SLOW),
-            false => window.ratios.median(),
-        };
+    fn seen(&mut self, window: &Window, errors: f64, age: Span) -> Seen {
+        let median = window.slowness(SLOW, FAR_TOO_SLOW);
         self.slowness = median.or(self.slowness);
         if self.is_binding(window) {
             let work = window.work / age.as_secs_f64();
@@ -315,7 +286,7 @@ impl SlotLaw {
         }
         Seen {
             slowness: median.unwrap_or(f64::NAN),
-            errors: f64::from(window.failed) / f64::from(window.answers().max(1)),
+            errors,
             gain: self.curve.slope().map_or(f64::NAN, |it| it.gain),
             ..Seen::NOTHING
         }
@@ -411,54 +382,4 @@ impl SlotLaw {
 /// A little less than `slots`.
 fn less(slots: f64) -> f64 {
     slots - 0.2 * slots.sqrt()
-}
-
-impl Window {
-    fn at(began: Millis) -> Window {
-        Window {
-            began,
-            ..Window::default()
-        }
-    }
-
-    /// Requests in flight when one was sent, on the mean.
-    fn in_flight(&self) -> f64 {
-        self.in_flight_sum as f64 / f64::from(self.sent.max(1))
-    }
-
-    fn answers(&self) -> u32 {
-        let answers = self.good.saturating_add(self.left);
-        answers.saturating_add(self.failed).saturating_add(self.odd)
-    }
-}
-
-impl Default for Ratios {
-    fn default() -> Ratios {
-        Ratios {
-            counts: [0; RATIOS],
-            all: 0,
-        }
-    }
-}
-
-impl Ratios {
-    fn add(&mut self, ratio: f64) {
-        let step = ((ratio.log2() - RATIO_LEAST_LOG) * RATIO_STEPS).round();
-        // What is not a number becomes the first step.
-        self.counts[(step as usize).min(RATIOS - 1)] += 1;
-        self.all += 1;
-    }
-
-    /// Within a fiftieth.
-    fn median(&self) -> Option<f64> {
-        if self.all < RATIOS_MIN {
-            return None;
-        }
-        let mut below = 0;
-        let step = self.counts.iter().position(|count| {
-            below += count;
-            below * 2 > self.all
-        })?;
-        Some((step as f64 / RATIO_STEPS + RATIO_LEAST_LOG).exp2())
-    }
 }

@@ -1,5 +1,6 @@
 //! The laws before a portal that cannot tell its capacity, and what others met.
 
+mod broken;
 mod scene;
 
 use super::*;
@@ -223,7 +224,7 @@ fn what_was_sent_before_a_change_says_nothing_about_it() {
     };
     let mut law = Capacity::new(&rules, Millis(0));
     let early: Vec<Sent> = (1..20)
-        .map(|n| law.sent(n, Some(Span::ZERO), Millis(0)))
+        .map(|n| law.sent(n, Some(Span::ZERO), Whose::default(), Millis(0)))
         .collect();
     law.back(10, Millis(2_000));
     assert_eq!(law.slots(), 4);
@@ -244,9 +245,9 @@ fn a_visitor_who_leaves_is_not_the_portals_error() {
     for second in 1..60 {
         for _ in 0..20 {
             let now = Millis(second * 1_000);
-            let sent = law.sent(8, Some(Span::ZERO), now);
+            let sent = law.sent(8, Some(Span::ZERO), Whose::default(), now);
             law.answered(sent, Class::OTHER, Answer::Left, now);
-            let sent = law.sent(8, Some(Span::ZERO), now);
+            let sent = law.sent(8, Some(Span::ZERO), Whose::default(), now);
             law.answered(sent, Class::OTHER, Answer::Odd, now);
         }
     }
@@ -265,7 +266,7 @@ fn what_fails_at_any_load_is_not_load() {
         let now = Millis(second * 1_000);
         for request in 0..30 {
             let slots = law.slots();
-            let sent = law.sent(slots, Some(Span::ZERO), now);
+            let sent = law.sent(slots, Some(Span::ZERO), Whose::default(), now);
             let failed = request % 13 == 0;
             let answer = if failed { Answer::Failed } else { Answer::Good };
             law.answered(sent, Class::OTHER, answer, now + Span(100));

@@ -5,7 +5,7 @@
 //! Its time is that of work done for each (processor sharing): requests end in the order of the
 //! work that they need, counted from when they began.
 
-use super::super::{Answer, Capacity, CapacityRules, Limit, Sent};
+use super::super::{Answer, Capacity, CapacityRules, Limit, Sent, Whose};
 use crate::time::{Millis, Span};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -244,9 +244,14 @@ impl Run {
             }
             self.in_flight += 1;
             let poll = self.chance() < self.scene.polls.0;
-            let sent = self.law.sent(self.in_flight, Some(waited), self.now);
+            let sent = (self.law).sent(
+                self.in_flight,
+                Some(waited),
+                Whose::new(visit, b""),
+                self.now,
+            );
             let class = self.law.class("GET", if poll { "/poll" } else { "/page" });
-            if poll && self.law.is_long(class) {
+            if poll && self.law.is_apart(class, self.now) {
                 self.in_flight -= 1;
             }
             self.serial += 1;
@@ -273,7 +278,7 @@ impl Run {
             return;
         };
         let class = self.law.class("GET", if poll { "/poll" } else { "/page" });
-        if !(poll && self.law.is_long(class)) {
+        if !(poll && self.law.is_apart(class, self.now)) {
             self.in_flight = self.in_flight.saturating_sub(1);
         }
         let took = self.now.since(sent.at);

@@ -1,0 +1,294 @@
+//! What is broken by itself teaches nothing; what fails with everything else is load.
+
+use super::super::super::phase;
+use super::super::*;
+use super::SLOTS;
+
+/// Slots to begin with.
+const START: u32 = 8;
+
+/// Requests of one kind, every second.
+#[derive(Clone, Copy)]
+struct Stream {
+    /// A `*` is a number that changes with each.
+    path: &'static str,
+    host: &'static [u8],
+    /// By so many visitors, the first of whom has this number.
+    visitors: (u64, u64),
+    /// So many in ten seconds.
+    rate: u64,
+    /// Of a hundred, so many fail.
+    fails: u64,
+    /// What each takes.
+    takes: Span,
+}
+
+const FINE: Stream = Stream {
+    path: "/",
+    host: b"ent",
+    visitors: (1, 50),
+    rate: 100,
+    fails: 0,
+    takes: Span(50),
+};
+
+fn fine(path: &'static str) -> Stream {
+    Stream { path, ..FINE }
+}
+
+fn broken(path: &'static str, rate: u64) -> Stream {
+    Stream {
+        path,
+        rate,
+        fails: 100,
+        ..FINE
+    }
+}
+
+struct Portal {
+    law: Capacity,
+    now: Millis,
+    count: u64,
+}
+
+impl Portal {
+    fn new() -> Portal {
+        let rules = CapacityRules {
+            slots: SLOTS,
+            seats: Limit::Fixed(10),
+        };
+        Portal {
+            law: Capacity::new(&rules, Millis(0)),
+            now: Millis(0),
+            count: 0,
+        }
+    }
+
+    /// So many seconds of this; half of the slots are in use.
+    fn lives(&mut self, seconds: u64, streams: &[Stream]) -> &mut Portal {
+        for _ in 0..seconds * 100 {
+            for stream in streams {
+                let turn = self.now.0 / 10;
+                let due = |turn: u64| turn * stream.rate / 1_000;
+                for _ in due(turn)..due(turn + 1) {
+                    self.ask(stream);
+                }
+            }
+            self.now = self.now + Span(10);
+            self.law.tick(Span::ZERO, 0, 10, self.now);
+        }
+        self
+    }
+
+    fn ask(&mut self, stream: &Stream) {
+        self.count += 2;
+        let part = |of: u64, number| (phase(number) * of as f64) as u64;
+        let visitor = stream.visitors.0 + part(stream.visitors.1, self.count);
+        let whose = Whose::new(visitor, stream.host);
+        let class = self.law.class("GET", stream.path);
+        let in_flight = self.law.slots() / 2;
+        let waited = Some(Span::ZERO);
+        let sent = self
+            .law
+            .sent(in_flight, waited, whose, self.now - stream.takes);
+        let answer = match part(100, self.count + 1) < stream.fails {
+            true => Answer::Failed,
+            false => Answer::Good,
+        };
+        self.law.answered(sent, class, answer, self.now);
+    }
+
+    fn slots(&self) -> u32 {
+        self.law.slots()
+    }
+}
+
+/// Slots after a minute of what is fine, and a minute with what is broken as well.
+fn slots_with(well: &[Stream], ill: &[Stream]) -> u32 {
+    let mut portal = Portal::new();
+    portal.lives(60, well);
+    portal.lives(60, &[well, ill].concat()).slots()
+}
+
+#[test]
+fn one_address_that_fails_teaches_nothing_however_often_it_is_asked_for() {
+    for rate in [5, 50, 500, 5_000] {
+        for well in [3, 10, 100, 1_000] {
+            let well = Stream { rate: well, ..FINE };
+            let slots = slots_with(&[well], &[broken("/mort/x", rate)]);
+            assert_eq!(slots, START, "{rate} beside {} in ten seconds", well.rate);
+        }
+    }
+}
+
+#[test]
+fn a_part_of_many_addresses_that_fails_teaches_nothing() {
+    let part = [
+        "/mort/un",
+        "/mort/deux",
+        "/mort/trois",
+        "/mort/a/b",
+        "/mort/a/c",
+    ];
+    for rate in [5, 50, 500] {
+        let ill = part.map(|path| broken(path, rate));
+        assert_eq!(slots_with(&[FINE, fine("/cours")], &ill), START, "{rate}");
+    }
+}
+
+#[test]
+fn several_parts_that_fail_teach_nothing() {
+    let ill = ["/mort", "/ferme", "/tard", "/trop", "/coupe"].map(|path| broken(path, 50));
+    assert_eq!(slots_with(&[FINE, fine("/cours")], &ill), START);
+}
+
+#[test]
+fn one_address_of_which_half_fails_teaches_nothing() {
+    let half = Stream {
+        fails: 50,
+        ..broken("/mort/x", 40)
+    };
+    assert_eq!(slots_with(&[FINE, fine("/cours")], &[half]), START);
+}
+
+#[test]
+fn a_host_that_is_dead_teaches_nothing() {
+    let dead = |path| Stream {
+        host: b"autre",
+        ..broken(path, 100)
+    };
+    let ill = [dead("/"), dead("/cours"), dead("/notes")];
+    assert_eq!(
+        slots_with(&[FINE, fine("/cours"), fine("/notes")], &ill),
+        START
+    );
+}
+
+/// Whoever asks too often is limited (429) wherever they go, or on one open page.
+#[test]
+fn one_visitor_who_fails_teaches_nothing() {
+    let limited = |path, fails| Stream {
+        visitors: (1_000, 1),
+        rate: 2_000,
+        fails,
+        ..fine(path)
+    };
+    for fails in [30, 60, 90, 100] {
+        let ill = [limited("/", fails), limited("/cours", fails)];
+        for rate in [10, 100] {
+            let well = ["/", "/cours", "/notes"].map(|path| Stream { rate, ..fine(path) });
+            assert_eq!(slots_with(&well, &ill), START, "{fails} % beside {rate}");
+            let open = [limited("/ouvert/x", fails)];
+            assert_eq!(slots_with(&well, &open), START, "{fails} %, open, {rate}");
+        }
+    }
+}
+
+/// A session that is locked is slow for one.
+#[test]
+fn one_visitor_for_whom_all_is_slow_teaches_nothing() {
+    let mut portal = Portal::new();
+    let well = [fine("/"), fine("/cours")];
+    portal.lives(60, &well);
+    let locked = Stream {
+        visitors: (1_000, 1),
+        rate: 1_000,
+        takes: Span(2_000),
+        ..fine("/cours")
+    };
+    assert_eq!(portal.lives(60, &[well[0], well[1], locked]).slots(), START);
+    // But if all are slow with it, it is load.
+    let mut portal = Portal::new();
+    portal.lives(60, &well);
+    let slow = well.map(|it| Stream {
+        takes: Span(2_000),
+        ..it
+    });
+    assert!(portal.lives(60, &[slow[0], slow[1], locked]).slots() < START);
+}
+
+#[test]
+fn what_fails_everywhere_is_load_and_known_within_seconds() {
+    let pages = ["/", "/cours", "/notes", "/agenda"].map(fine);
+    for fails in [20, 50, 80, 100] {
+        let mut portal = Portal::new();
+        portal.lives(60, &pages);
+        portal.lives(3, &pages.map(|it| Stream { fails, ..it }));
+        assert!(portal.slots() <= START / 2, "{fails} %: {}", portal.slots());
+    }
+}
+
+#[test]
+fn style_sheets_that_still_come_are_no_witnesses() {
+    let style = fine("/assets/style.css");
+    let picture = fine("/assets/image.png");
+    let pages = ["/", "/cours", "/notes"].map(fine);
+    let mut portal = Portal::new();
+    portal.lives(60, &pages).lives(10, &[style, picture]);
+    let ill = pages.map(|it| Stream { fails: 60, ..it });
+    portal.lives(3, &[ill[0], ill[1], ill[2], style, picture]);
+    assert!(portal.slots() <= START / 2, "{}", portal.slots());
+}
+
+/// A bench; or an application with one address for everything, and a page before it.
+#[test]
+fn a_portal_of_one_address_is_judged_by_it() {
+    for visitors in [(1, 1), (1, 50)] {
+        for fails in [30, 100] {
+            let alone = Stream {
+                visitors,
+                ..fine("/")
+            };
+            let mut portal = Portal::new();
+            portal.lives(60, &[alone]);
+            portal.lives(3, &[Stream { fails, ..alone }]);
+            assert!(portal.slots() <= START / 2, "{visitors:?}, {fails} %");
+        }
+    }
+    let (first, graphql) = (Stream { rate: 20, ..FINE }, fine("/graphql"));
+    let mut portal = Portal::new();
+    portal.lives(60, &[first, graphql]);
+    let ill = Stream {
+        fails: 40,
+        ..graphql
+    };
+    portal.lives(5, &[first, ill]);
+    assert!(portal.slots() <= START / 2, "{}", portal.slots());
+}
+
+#[test]
+fn a_part_that_has_long_been_dead_does_not_hide_load() {
+    let pages = ["/", "/cours", "/notes"].map(fine);
+    let dead = broken("/mort/x", 500);
+    let mut portal = Portal::new();
+    portal.lives(600, &[pages[0], pages[1], pages[2], dead]);
+    assert_eq!(portal.slots(), START);
+    let ill = pages.map(|it| Stream { fails: 40, ..it });
+    portal.lives(4, &[ill[0], ill[1], ill[2], dead]);
+    assert!(portal.slots() <= START / 2, "{}", portal.slots());
+}
+
+/// An export that never ends in time would hold all slots.
+#[test]
+fn what_never_comes_in_time_holds_no_slot_while_others_come() {
+    let export = Stream {
+        takes: Span::secs(2),
+        ..broken("/export", 10)
+    };
+    let class = |portal: &mut Portal| portal.law.class("GET", "/export");
+    let mut portal = Portal::new();
+    portal.lives(10, &[FINE, export]);
+    let stuck = class(&mut portal);
+    assert!(portal.law.is_apart(stuck, portal.now));
+    portal.lives(10, &[FINE, Stream { fails: 0, ..export }]);
+    assert!(!portal.law.is_apart(stuck, portal.now), "it comes again");
+
+    let mut portal = Portal::new();
+    portal.lives(10, &[FINE]).lives(20, &[export]);
+    let stuck = class(&mut portal);
+    assert!(!portal.law.is_apart(stuck, portal.now), "nothing comes");
+    let mut portal = Portal::new();
+    portal.lives(10, &[FINE, broken("/mort", 10)]);
+    let dead = portal.law.class("GET", "/mort");
+    assert!(!portal.law.is_apart(dead, portal.now), "it takes no time");
+}

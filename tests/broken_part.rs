@@ -1,0 +1,176 @@
+//! One part of a portal is broken, and the rest is not: the rest is served as if nothing were.
+//!
+//! The parts break as parts of real portals do: proxied to a port where nobody listens (502), taken
+//! out of service (503, 504), limited (429), cut off, answering with what is not HTTP, or never.
+
+mod support;
+
+use http::StatusCode;
+use serde_json::Value;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+use support::{Nginx, Preau, Scripted, Visitor, free_port, get};
+use tokio::task::JoinSet;
+
+/// Slots to begin with.
+const START: u64 = 8;
+/// People who read the pages that are fine, and those who ask for what is broken.
+const READERS: usize = 6;
+const STUBBORN: usize = 6;
+/// Pages that each reader asks for, and the pause between two.
+const PAGES: usize = 40;
+const THINK: Duration = Duration::from_millis(100);
+
+/// Pages that are fine.
+const FINE: [&str; 4] = ["/", "/cours", "/notes/12", "/agenda/semaine"];
+
+/// A portal with nothing but defaults, but for `keys`; one path needs no seat.
+fn tables(url: &str, keys: &str) -> String {
+    format!(
+        "[[portal]]\nname = \"ent\"\nservers = [\"{url}\"]\n{keys}\n\
+         [[room]]\nname = \"ent\"\nseats = 100\nopen = [\"/ouvert/**\"]\n"
+    )
+}
+
+async fn portal_status(preau: &Preau) -> Value {
+    let status = get(preau.admin(), "/api/v1/status").await;
+    status.expect("the desk answers").json()["portals"][0].clone()
+}
+
+/// Reads pages that are fine; gives those that did not come.
+async fn reads(mut reader: Visitor) -> Vec<String> {
+    let mut failed = Vec::new();
+    for page in 0..PAGES {
+        let path = FINE[page % FINE.len()];
+        let answer = reader.get(path).await;
+        if answer.status != StatusCode::OK {
+            failed.push(format!("{path}: {}", answer.status));
+        }
+        tokio::time::sleep(THINK).await;
+    }
+    failed
+}
+
+/// Asks for `paths` again and again, in vain, until this is dropped.
+async fn insists(mut visitor: Visitor, paths: Arc<[String]>) {
+    for path in paths.iter().cycle() {
+        if let Ok(answer) = visitor.try_get(path).await {
+            assert_ne!(answer.status, StatusCode::OK, "{path} is broken");
+        }
+        tokio::time::sleep(THINK / 4).await;
+    }
+}
+
+async fn people_inside(preau: &Preau, name: &str, count: usize) -> Vec<Visitor> {
+    let mut people = Vec::new();
+    for number in 0..count {
+        let mut visitor = preau.visitor(&format!("{name}{number}"), "ent");
+        visitor.walk_in("/").await;
+        people.push(visitor);
+    }
+    people
+}
+
+/// `broken` are asked for all the time, by people inside who each want all of them; the other pages
+/// all come, and neither health nor the laws have learnt anything.
+async fn only_the_part_is_broken(url: &str, keys: &str, broken: &[&str]) {
+    let preau = Preau::start(&tables(url, keys)).await;
+    let readers = people_inside(&preau, "eleve", READERS).await;
+    let stubborn = people_inside(&preau, "tetu", STUBBORN).await;
+    let paths: Arc<[String]> = broken.iter().map(|it| (*it).to_owned()).collect();
+    let stubborn = stubborn.into_iter().map(|it| insists(it, paths.clone()));
+    let mut stubborn: JoinSet<()> = stubborn.collect();
+    let readers: JoinSet<Vec<String>> = readers.into_iter().map(reads).collect();
+    let failed = readers.join_all().await.concat();
+    let status = portal_status(&preau).await;
+    stubborn.shutdown().await;
+    let asked = READERS * PAGES;
+    assert!(
+        failed.is_empty(),
+        "{broken:?}: {} of {asked}: {failed:?}",
+        failed.len()
+    );
+    let falls = preau.metric("preau_portal_server_falls_total", &[]).await;
+    assert_eq!(falls, 0.0, "{broken:?}: {status}");
+    assert!(
+        status["slots"].as_u64() >= Some(START),
+        "{broken:?}: {status}"
+    );
+    let moves = status["moves"].as_array().expect("a list of moves");
+    let cut = moves.iter().find(|it| it["why"] == "errors");
+    assert!(cut.is_none(), "{broken:?}: {status}");
+    preau.assert_nothing_forbidden().await;
+}
+
+/// nginx with the pages that are fine, and parts that are not.
+async fn nginx() -> Nginx {
+    let nobody = free_port();
+    let parts = format!(
+        "location /mort/ {{ proxy_pass http://{nobody}; }}\n\
+         location /ferme/ {{ return 503; }}\n\
+         location /tard/ {{ return 504; }}\n\
+         location /trop/ {{ return 429; }}\n\
+         location /coupe/ {{ return 444; }}\n"
+    );
+    Nginx::start("", None, &parts).await
+}
+
+#[tokio::test]
+async fn a_part_that_is_proxied_to_a_dead_port_breaks_itself_alone() {
+    let portal = nginx().await;
+    let url = format!("http://{}", portal.address());
+    only_the_part_is_broken(&url, "", &["/mort/x"]).await;
+}
+
+#[tokio::test]
+async fn a_part_of_many_addresses_breaks_itself_alone() {
+    let portal = nginx().await;
+    let url = format!("http://{}", portal.address());
+    let pages = ["/mort/un", "/mort/deux", "/mort/trois", "/mort/quatre/a"];
+    only_the_part_is_broken(&url, "", &pages).await;
+}
+
+#[tokio::test]
+async fn a_part_that_is_out_of_service_late_or_limited_breaks_itself_alone() {
+    let portal = nginx().await;
+    let url = format!("http://{}", portal.address());
+    for path in ["/ferme/x", "/tard/x", "/trop/x"] {
+        only_the_part_is_broken(&url, "", &[path]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_cuts_connections_breaks_itself_alone() {
+    let portal = nginx().await;
+    let url = format!("http://{}", portal.address());
+    only_the_part_is_broken(&url, "", &["/coupe/x"]).await;
+}
+
+/// All of it at once: the pages that are fine are the only ones that are.
+#[tokio::test]
+async fn several_parts_that_are_broken_break_themselves_alone() {
+    let portal = nginx().await;
+    let url = format!("http://{}", portal.address());
+    let paths = ["/mort/x", "/ferme/x", "/tard/x", "/trop/x", "/coupe/x"];
+    only_the_part_is_broken(&url, "", &paths).await;
+}
+
+#[tokio::test]
+async fn a_part_that_answers_with_garbage_or_never_breaks_itself_alone() {
+    let portal = Scripted::start(|heard, stream| {
+        match heard.path().as_str() {
+            "/ordures/x" => drop(stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n")),
+            "/export/x" => std::thread::sleep(Duration::from_secs(3)),
+            _ => {
+                let page = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                return stream.write_all(page).is_ok();
+            }
+        }
+        false
+    });
+    let keys = "response_timeout = \"500ms\"";
+    for path in ["/ordures/x", "/export/x"] {
+        only_the_part_is_broken(&portal.url(), keys, &[path]).await;
+    }
+}
