@@ -5,7 +5,7 @@ use crate::app;
 use crate::config::{self, Config, Flows, MAX_FILE_BYTES, Portal, Problems, RoomConfig, Source};
 use crate::host;
 use crate::room::Limit;
-use crate::time::{Millis, Span};
+use crate::time::Millis;
 use crate::upstream::try_server;
 use clap::Args;
 use std::fmt::{self, Display, Formatter, Write as _};
@@ -14,8 +14,6 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// How long a server may take to accept a connection, and to begin TLS.
-const CONNECT_TIMEOUT: Span = Span::secs(2);
 /// Servers tried at once.
 const TRIED_AT_ONCE: usize = 32;
 
@@ -31,7 +29,7 @@ const UNREADABLE: u8 = 2;
 /// The file is valid, but `serve` could not start: its own status for that.
 const NOT_STARTED: u8 = 3;
 
-/// Check a configuration file, and whether the servers in it answer.
+/// Check a configuration file, and what the servers in it say to a probe.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Exit status:\n  \
     0  the file is valid (servers that do not answer are warnings)\n  \
@@ -94,8 +92,11 @@ pub fn run(args: &Check) -> ExitCode {
     if let Some(problems) = config.written.problems(errors) {
         eprintln!("{}", problems.render(color()));
     } else if !args.file_only {
-        for warning in self::warnings(&config) {
-            eprintln!("warning: {warning}");
+        for tried in tried(&config) {
+            match tried {
+                Ok(said) => drop(writeln!(io::stdout(), "{said}")),
+                Err(warning) => eprintln!("warning: {warning}"),
+            }
         }
     }
     ExitCode::from(status)
@@ -325,51 +326,51 @@ fn endless_slots(config: &Config) -> Vec<String> {
     rooms.filter_map(warning).collect()
 }
 
-/// What is no error, because machines boot in any order, but what somebody wants to know.
-fn warnings(config: &Config) -> Vec<String> {
+/// What each server says to a probe; a warning if it is not well, which is no error, because machines
+/// boot in any order.
+fn tried(config: &Config) -> Vec<Result<String, String>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     match runtime {
         Ok(runtime) => runtime.block_on(try_servers(config)),
-        Err(error) => vec![format!("the servers could not be tried: {error}")],
+        Err(error) => vec![Err(format!("the servers could not be tried: {error}"))],
     }
 }
 
-/// Connects to every server, a few at a time, as `serve` would: also by TLS.
-async fn try_servers(config: &Config) -> Vec<String> {
+/// Probes every server, a few at a time, as `serve` would.
+async fn try_servers(config: &Config) -> Vec<Result<String, String>> {
     let servers: Vec<(Portal, usize)> = config
         .portals
         .iter()
         .flat_map(|portal| (0..portal.servers.len()).map(|server| (portal.clone(), server)))
         .collect();
-    let mut warnings = Vec::new();
+    let mut all = Vec::new();
     for chunk in servers.chunks(TRIED_AT_ONCE) {
         let tried: Vec<_> = chunk
             .iter()
             .cloned()
-            .map(|(portal, server)| {
-                tokio::spawn(async move { try_server(&portal, server, CONNECT_TIMEOUT).await })
-            })
+            .map(|(portal, server)| tokio::spawn(async move { try_server(&portal, server).await }))
             .collect();
         for ((portal, server), tried) in chunk.iter().zip(tried) {
-            if let Err(why) = tried.await.expect("connecting does not panic") {
-                let (name, server) = (&portal.name, &portal.servers[*server]);
-                warnings.push(format!(
+            let (name, server) = (&portal.name, &portal.servers[*server]);
+            all.push(match tried.await.expect("a probe does not panic") {
+                Ok(said) => Ok(format!("portal {name}: {server} {said}")),
+                Err(why) => Err(format!(
                     "portal {name}: {server} {why}; \
                      `serve` will start all the same and treat it as down until it comes"
-                ));
-            }
+                )),
+            });
         }
     }
-    warnings
+    all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::FromArgMatches;
-    use std::net::TcpListener;
+    use std::net::{SocketAddr, TcpListener};
 
     fn config(text: &str) -> Config {
         config::parse(Source {
@@ -380,20 +381,41 @@ mod tests {
         .unwrap()
     }
 
+    /// A server that gives every request this status.
+    fn answering(status: &'static str) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(io::Result::ok) {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request);
+                let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        address
+    }
+
     #[test]
     fn a_server_that_answers_is_no_warning_and_one_that_does_not_is() {
-        let there = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (there, full) = (answering("200 OK"), answering("503 Full"));
         let gone = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
             .unwrap();
+        let servers = format!("[\"http://{there}\", \"http://{gone}\", \"http://{full}\"]");
         let config = config(&format!(
-            "portal = [{{ servers = [\"http://{}\", \"http://{gone}\"] }}]",
-            there.local_addr().unwrap()
+            "portal = [{{ servers = {servers} }}]\nroom = [{{ host = \"ent.fr\" }}]"
         ));
-        let warnings = warnings(&config);
-        assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(warnings[0].contains(&format!("{gone} does not answer (")));
+        let tried = tried(&config);
+        let [Ok(said_there), Err(said_gone), Err(said_full)] = &tried[..] else {
+            panic!("{tried:?}");
+        };
+        let said = format!("portal portal: {there} answers 200 OK to `GET /` for ent.fr");
+        assert_eq!(*said_there, said);
+        assert!(said_gone.contains(&format!("{gone} does not answer (")));
+        let said = "answers 503 Service Unavailable to `GET /` for ent.fr, and that is not good";
+        assert!(said_full.contains(said), "{said_full}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod acme;
 mod capacity;
 mod flows;
+mod health;
 mod hosts;
 mod keys;
 mod lanes;
@@ -55,11 +56,13 @@ pub use written::{Complaint, Written};
 
 use crate::room::{Limit, Plan, Rules};
 use crate::time::Span;
+use http::Method;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, ServerName};
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -372,8 +375,19 @@ impl std::fmt::Display for ServerAddress {
 /// How servers are tested.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// What is asked; any answer below 500 is healthy.
+    /// What is enough.
+    pub check: Check,
+    /// How it is asked.
+    pub method: Method,
+    /// What is asked.
     pub path: String,
+    /// For which host, perhaps with a port: that of the first room with one host, unless given.
+    /// None: for the server's own.
+    pub host: Option<String>,
+    /// It is asked as visitors are who come over HTTPS.
+    pub secure: bool,
+    /// Which answers are good; at least one range.
+    pub status: Vec<RangeInclusive<u16>>,
     /// Time between two probes of a server that is up.
     pub interval: Span,
     /// Time a probe may take.
@@ -384,6 +398,17 @@ pub struct Health {
     pub probe_min: Span,
     /// Longest wait before a server that is down is probed again.
     pub probe_max: Span,
+}
+
+/// What is enough for a server to be well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// A good answer.
+    Http,
+    /// A connection.
+    Tcp,
+    /// A connection, and TLS.
+    Tls,
 }
 
 /// Whose page a visitor sees when the portal answers 502, 503 or 504.

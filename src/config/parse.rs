@@ -5,8 +5,9 @@ use super::report::{Problems, Sink, Texts};
 use super::table::Table;
 use super::values::{boolean, choice, number, parsed, span, string};
 use super::{
-    AccessFormat, Addresses, Config, CookieConfig, Listener, LogConfig, LogFormat, Speaks, Written,
-    acme, keys, limits, listeners, overrides, plans, portals, rooms, signs, syntax, tls, trust,
+    AccessFormat, Addresses, Config, CookieConfig, Listener, LogConfig, LogFormat, Portal, Speaks,
+    Written, acme, health, keys, limits, listeners, overrides, plans, portals, rooms, signs,
+    syntax, tls, trust,
 };
 use crate::time::Span;
 use std::net::SocketAddr;
@@ -112,6 +113,12 @@ pub(super) fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
         trust.names.guard(&header.name);
     }
     top.finish();
+    let rooms = rooms?;
+    let portals = portals.into_iter().map(|it| it.portal);
+    let mut portals: Vec<Portal> = portals.collect::<Option<_>>()?;
+    let https = |listener: &Listener| listener.speaks == Speaks::Https;
+    let secure = cookie.secure || listeners.iter().any(https);
+    health::like_visitors(&mut portals, &rooms, secure);
     Some(Config {
         written: Written::default(),
         listeners,
@@ -127,11 +134,8 @@ pub(super) fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
         cookie,
         log,
         limits,
-        portals: portals
-            .into_iter()
-            .map(|p| p.portal)
-            .collect::<Option<_>>()?,
-        rooms: rooms?,
+        portals,
+        rooms,
     })
 }
 

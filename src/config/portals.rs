@@ -1,10 +1,11 @@
-//! `[[portal]]`: servers, slots, times, health.
+//! `[[portal]]`: servers, slots, times.
 
 use super::capacity::{self, SLOTS};
+use super::health;
 use super::parse::overlaps;
 use super::table::Table;
-use super::values::{boolean, choice, list, name, number, parsed, show, span};
-use super::{Authorities, ErrorPages, Health, Portal, PortalTls, ServerAddress, pem};
+use super::values::{boolean, choice, list, name, number, parsed, span};
+use super::{Authorities, ErrorPages, Portal, PortalTls, ServerAddress, pem};
 use crate::room::Limit;
 use crate::time::Span;
 use http::Uri;
@@ -37,14 +38,8 @@ const DEFAULT_KEEP_AGE: Span = Span::mins(5);
 /// How often the names of servers are looked up.
 const RESOLVE_EVERY: RangeInclusive<Span> = Span(100)..=Span::mins(60);
 const DEFAULT_RESOLVE_EVERY: Span = Span::secs(30);
-/// Times of health probes.
-const PROBE: RangeInclusive<Span> = Span(100)..=Span::mins(60);
-/// Failures in a row that take a server out.
-const FALL: RangeInclusive<u32> = 1..=1_000;
 /// Bytes of a file of authorities; those of a whole system have a quarter of it.
 const MAX_CA_BYTES: u64 = 1024 * 1024;
-/// Bytes of the path of a health probe.
-const MAX_PROBE_PATH_BYTES: usize = 1024;
 
 const SERVER_EXAMPLE: &str = "write it as \"http://10.0.0.5:8080\" or \"https://ent.example.fr\"";
 
@@ -56,19 +51,6 @@ pub(super) struct Read {
     pub(super) named: bool,
     /// The portal, if all of it is good enough to be one.
     pub(super) portal: Option<Portal>,
-}
-
-impl Default for Health {
-    fn default() -> Health {
-        Health {
-            path: "/".to_owned(),
-            interval: Span::secs(5),
-            timeout: Span::secs(5),
-            fall: 5,
-            probe_min: Span::secs(1),
-            probe_max: Span::secs(60),
-        }
-    }
 }
 
 /// Reads every `[[portal]]`; at least one must be there. `listen` is where we listen
@@ -127,8 +109,8 @@ fn portal(mut table: Table<'_>, only: bool, listen: &[SocketAddr]) -> Read {
     let keep_age = table.read_or("keep_age", span(KEEP_AGE), DEFAULT_KEEP_AGE);
     let resolve_every = table.read_or("resolve_every", span(RESOLVE_EVERY), DEFAULT_RESOLVE_EVERY);
     let error_pages = table.read_or("error_pages", choice(&error_pages), ErrorPages::default());
-    let health = health(&mut table);
     let secure = Secure::of(servers.as_deref());
+    let health = health::read(&mut table, secure);
     let tls = tls(&mut table, secure);
     let send_proxy = send_proxy(&mut table);
     let http2 = http2(&mut table, secure, send_proxy);
@@ -209,7 +191,7 @@ fn servers(table: &mut Table<'_>, listen: &[SocketAddr]) -> Option<Vec<ServerAdd
 
 /// How many of the servers are behind TLS.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Secure {
+pub(super) enum Secure {
     All,
     Some,
     None,
@@ -298,43 +280,6 @@ fn http2(table: &mut Table<'_>, secure: Secure, send_proxy: bool) -> bool {
 fn send_proxy(table: &mut Table<'_>) -> bool {
     let versions = [("off", false), ("v2", true)];
     table.read_or("send_proxy", choice(&versions), false)
-}
-
-fn health(table: &mut Table<'_>) -> Health {
-    let mut health = Health::default();
-    let Some(mut table) = table.table("health") else {
-        return health;
-    };
-    let help = "write a path such as \"/\" or \"/health?full=1\"";
-    health.path = table.read_or("path", parsed(probe_path, help), health.path);
-    health.interval = table.read_or("interval", span(PROBE), health.interval);
-    health.timeout = table.read_or("timeout", span(PROBE), health.timeout);
-    health.fall = table.read_or("fall", number(FALL), health.fall);
-    health.probe_min = table.read_or("probe_min", span(PROBE), health.probe_min);
-    health.probe_max = table.read_or("probe_max", span(PROBE), health.probe_max);
-    if health.probe_max < health.probe_min {
-        table.sink().wrong(
-            table.span(&["probe_max", "probe_min"]),
-            "`portal.health.probe_max` is shorter than `probe_min`",
-            "the longest wait is shorter than the first",
-            format!("write `probe_max = \"{}\"` or more", show(health.probe_min)),
-        );
-    }
-    table.finish();
-    health
-}
-
-fn probe_path(text: &str) -> Result<String, String> {
-    if !text.starts_with('/') {
-        return Err("a path begins with `/`".into());
-    }
-    if text.len() > MAX_PROBE_PATH_BYTES {
-        return Err(format!("longer than {MAX_PROBE_PATH_BYTES} bytes"));
-    }
-    match text.parse::<Uri>() {
-        Ok(_) if text.is_ascii() && !text.contains('#') => Ok(text.to_owned()),
-        _ => Err("not the path of a request".into()),
-    }
 }
 
 impl ServerAddress {

@@ -43,8 +43,7 @@ pub struct Wants {
 }
 
 impl Wants {
-    /// A number that is the same for the same visitor: whoever is not inside is known by their
-    /// address alone, of IPv6 by its /64.
+    /// The same number for the same visitor: of the pass, or of the address (of IPv6, the /64).
     fn number(&self) -> u64 {
         let address = || match self.visitor.to_canonical() {
             IpAddr::V4(address) => u64::from(address.to_bits()),
@@ -394,7 +393,7 @@ fn again(mut error: TrySendError<Request<RequestBody>>) -> Again {
 }
 
 /// What went wrong, in words that follow the server's name.
-fn words(error: &hyper::Error) -> String {
+pub(super) fn words(error: &hyper::Error) -> String {
     let cause = error.source().map(ToString::to_string);
     match cause {
         _ if error.is_parse() => format!("sends what is not HTTP ({error})"),

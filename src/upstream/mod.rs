@@ -299,12 +299,7 @@ impl Portal {
     }
 
     fn pool(&self, server: usize, connect_timeout: Span) -> Arc<Pool> {
-        let connector = self.connector(server);
-        let keep = Keep {
-            idle: self.config.keep_alive,
-            age: self.config.keep_age,
-        };
-        Pool::new(connector, keep, connect_timeout)
+        Pool::new(self.connector(server), keep(&self.config), connect_timeout)
     }
 
     async fn slot(&self, claim: Claim) -> Result<Slot, Failure> {
@@ -348,6 +343,14 @@ fn connector(config: &config::Portal, tls: Option<Arc<Tls>>, server: usize) -> C
         tls: tls.filter(|_| address.tls),
         addresses: Arc::new(Addresses::new(address)),
         send_proxy: config.send_proxy,
+    }
+}
+
+/// How long connections to a portal are kept.
+fn keep(config: &config::Portal) -> Keep {
+    Keep {
+        idle: config.keep_alive,
+        age: config.keep_age,
     }
 }
 

@@ -11,6 +11,7 @@ mod wrong;
 
 use super::*;
 use crate::room::Mode;
+use http::Method;
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -126,12 +127,13 @@ keep_alive = "2s"
 keep_age = "1m"
 resolve_every = "10s"
 error_pages = "portal"
-health = { path = "/h?a=1", interval = "1s", timeout = "2s", fall = 3, probe_min = "4s", probe_max = "5s" }
+health = { method = "HEAD", path = "/h?a=1", host = "A.fr:81", status = [204, "301-399"], interval = "1s", timeout = "2s", fall = 3, probe_min = "4s", probe_max = "5s" }
 [[portal]]
 name = "mail"
 servers = ["https://b.fr", "https://b.fr:8443"]
 tls_name = "c.fr"
 http2 = true
+health = { check = "tls" }
 [[portal]]
 name = "files"
 servers = "http://d.fr"
@@ -235,6 +237,10 @@ fn every_key_of_a_portal_is_read() {
     assert_eq!(portal.error_pages, ErrorPages::Portal);
     let health = &portal.health;
     assert_eq!((health.path.as_str(), health.fall), ("/h?a=1", 3));
+    assert_eq!((health.check, &health.method), (Check::Http, &Method::HEAD));
+    assert_eq!(health.host.as_deref(), Some("a.fr:81"));
+    assert_eq!(health.status, [204..=204, 301..=399]);
+    assert!(health.is_good(399) && !health.is_good(200));
     assert_eq!(health.interval, Span::secs(1));
     assert_eq!(health.timeout, Span::secs(2));
     assert_eq!(health.probe_min, Span::secs(4));
@@ -245,6 +251,7 @@ fn every_key_of_a_portal_is_read() {
     let servers: Vec<String> = secure.servers.iter().map(ToString::to_string).collect();
     assert_eq!(servers, ["b.fr:443", "b.fr:8443"]);
     assert!(secure.servers.iter().all(|server| server.tls) && secure.http2);
+    assert_eq!(secure.health.check, Check::Tls);
     let name = secure.tls.name.as_ref().map(|name| name.to_str());
     assert_eq!(name.as_deref(), Some("c.fr"));
     assert!(config.portals[2].send_proxy);

@@ -257,6 +257,51 @@ fn each_problem_of_a_portal_stands_at_its_place() {
             ["from 1 to 1000", "portal.health.fall"],
         ),
         (
+            "health = { check = \"icmp\" }",
+            "3:20",
+            ["not one of the words", "\"http\", \"tcp\", \"tls\""],
+        ),
+        (
+            "health = { check = \"tls\" }",
+            "3:20",
+            ["no server of this portal is behind TLS", "or \"tcp\""],
+        ),
+        (
+            "health = { check = \"tcp\", path = \"/\" }",
+            "3:34",
+            ["nothing is asked", "`portal.health.path` is of no use"],
+        ),
+        (
+            "health = { method = \"get\" }",
+            "3:21",
+            ["told apart by case", "in capitals"],
+        ),
+        (
+            "health = { method = \"CONNECT\" }",
+            "3:21",
+            ["asks for a tunnel", "portal.health.method"],
+        ),
+        (
+            "health = { host = \"http://a.fr\" }",
+            "3:19",
+            ["only the host", "such as \"ent.example.fr\""],
+        ),
+        (
+            "health = { host = \"*.a.fr\" }",
+            "3:19",
+            ["not the name of one host", "portal.health.host"],
+        ),
+        (
+            "health = { status = 700 }",
+            "3:21",
+            ["not the status of an answer", "such as \"200-399\""],
+        ),
+        (
+            "health = { status = [200, \"399-300\"] }",
+            "3:27",
+            ["ends before it begins", "portal.health.status"],
+        ),
+        (
             "health = { probe_max = \"500ms\" }",
             "3:24",
             ["shorter", "probe_max = \"1s\""],
