@@ -1,7 +1,7 @@
 //! HTTPS to the authority: a connection for each request, and bounds on all of it.
 
 use crate::config::AcmeConfig;
-use crate::upstream::{reach, system_roots};
+use crate::upstream::{client_config, reach};
 use bytes::Bytes;
 use http::header::HOST;
 use http::{HeaderValue, Request, Response, Uri};
@@ -9,8 +9,6 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
-use rustls::ClientConfig;
-use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::ServerName;
 use std::future::{Future, pending};
 use std::pin::Pin;

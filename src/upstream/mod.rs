@@ -26,7 +26,7 @@ pub use health::{Health, Outcome};
 pub use pace::Pace;
 pub use probe::try_server;
 pub use slots::{CONNECTIONS_PER_SLOT, Claim, LENT_PER_SLOT, LONG_WAIT, Slot, Usage};
-pub use tls::system_roots;
+pub use tls::client_config;
 pub use upload::RequestBody;
 pub use via::{add as add_via, came_back};
 

@@ -159,7 +159,7 @@ impl ServerCertVerifier for Named {
 }
 
 /// The authorities that this machine trusts, read once.
-pub fn system_roots() -> Arc<RootCertStore> {
+fn system_roots() -> Arc<RootCertStore> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     let roots = ROOTS.get_or_init(|| {
         let found = rustls_native_certs::load_native_certs();
