@@ -106,7 +106,7 @@ async fn a_cas_sign_on_goes_through_a_full_room_from_host_to_host() {
     );
     // Logout on one host is logout for all of them, and the first in line is called.
     anna.get("cas.example.fr/cas/logout").await;
-    assert_waits(&anna.get("www.example.fr/ent").await);
+    assert_waits(&anna.post("www.example.fr/ent", "a=1", From::Here).await);
     preau.assert_nothing_forbidden().await;
 }
 

@@ -229,6 +229,7 @@ pub(super) fn rules(table: &mut Table<'_>, seats: Limit) -> Rules {
     rules.idle = table.read_or("idle", span(IDLE), rules.idle);
     let first_idle = rules.first_idle.min(rules.idle);
     rules.first_idle = table.read_or("first_idle", span(IDLE), first_idle);
+    rules.sign_on = table.read_or("sign_on", span(IDLE), rules.sign_on);
     rules.visit_max = table.read_or("visit_max", span(VISIT_MAX), rules.visit_max);
     rules.claim = table.read_or("claim", span(CLAIM), rules.claim);
     rules.keep = table.read_or("keep", span(KEEP), rules.keep);

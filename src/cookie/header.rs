@@ -10,7 +10,7 @@ pub use forms::{FOUND_MAX, Stale};
 pub use hint::LaneHint;
 
 use super::{Keys, Rejected, TICKET_MAX, open, room_id, seal};
-use crate::room::{Pass, Ticket, Visitor};
+use crate::room::{LEAVING, Pass, Ticket, Visitor};
 use crate::time::{Millis, Span};
 use forms::{Found, PREFIXES, form_of};
 use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
@@ -141,6 +141,11 @@ impl RoomCookie {
     /// The `Set-Cookie` that gives a pass.
     pub fn pass(&self, pass: Pass) -> HeaderValue {
         self.set(&Visitor::Pass(pass), self.pass_max)
+    }
+
+    /// The `Set-Cookie` of a pass that is over, for the page that tells its holder so.
+    pub fn leaving(&self, pass: Pass) -> HeaderValue {
+        self.set(&Visitor::Pass(pass), LEAVING)
     }
 
     /// The `Set-Cookie` that takes either away.

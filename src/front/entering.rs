@@ -57,8 +57,8 @@ impl<'a> Entering<'a> {
         }
     }
 
-    /// Whoever has come in gets a pass, once it is written down; whoever has logged out holds
-    /// nothing any more.
+    /// Whoever has come in gets a pass, once it is written down; whoever has logged out is
+    /// seen off, and holds nothing after that.
     pub async fn welcome(mut self, house: &House, leaves: bool, response: &mut Response<Body>) {
         let cookie = &self.door.cookie;
         let pass = |number| Pass {
@@ -66,8 +66,11 @@ impl<'a> Entering<'a> {
             issued: host::now(),
         };
         let first = if leaves && !response.status().is_server_error() {
-            self.door.room().leave(self.number, host::now());
-            Some(cookie.clear())
+            let seen_off = self.door.room().log_out(self.number, host::now());
+            Some(match seen_off {
+                true => cookie.leaving(pass(self.number)),
+                false => cookie.clear(),
+            })
         } else if matches!(self.entry, Entry::Unseated | Entry::Passing) {
             None
         } else if self.entry == Entry::Inside {

@@ -6,7 +6,8 @@
 //! request, or a refusal) with `readings` (what a path may be), `origin` and `proxy` (where it comes from), `sift` (what it may not
 //! say), `door` (a room and what belongs to it), `own` (`/.preau/`), `flow` (what a request is to
 //! its room), `passing` (who wants nothing there), `checks` (who only looks), `forms` (what a
-//! form says), `entering` (who is let in), `forward` (to the portal and back), `fields` (header fields on that way), `tunnel` and
+//! form says), `entering` (who is let in), `away` (who is sent to
+//! a sign-on), `forward` (to the portal and back), `fields` (header fields on that way), `tunnel` and
 //! `lasting` (what goes on after an answer), `reply` (our own answers), `shared` (who may read
 //! them), `frames` (who may frame them), `manner` (a page, or JSON), `fetch` (what browsers say of a request), `page` (words),
 //! `written` (the store), `access`, `json`, `digits` and `lines` (the log).
@@ -17,6 +18,7 @@
 
 mod access;
 mod awaited;
+mod away;
 mod body;
 mod canonical;
 mod checks;

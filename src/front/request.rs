@@ -1,6 +1,7 @@
 //! The way of a request, top to bottom.
 
 use super::access::Entry as Logged;
+use super::away::leads_away;
 use super::body::{Body, Visit};
 use super::canonical::{self, Asked};
 use super::classes;
@@ -180,14 +181,9 @@ async fn admit(
     match decide(house, door, met.visitor, ask, origin, lane) {
         Ok(Decision::Forward { number, entry }) => {
             note(logged, Some(door), "forwarded");
-            door.meters.forwarded.inc();
-            let entering = Entering::new(house, door, &met, flow.unseen, (number, entry));
-            let learning = Learning::of(door, asked, request.headers());
             let visit = Visit::new(door.clone(), number, ask.renews);
-            let mut response = forward::run(errand(claim(entry), Some(visit)), request).await;
-            learning.from(&mut response);
-            entering.welcome(house, flow.leaves, &mut response).await;
-            response
+            let errand = errand(claim(entry), Some(visit));
+            let_in(errand, request, (&met, &flow), (number, entry)).await
         }
         Ok(Decision::Wait {
             waiting,
@@ -249,6 +245,28 @@ fn door_of<'h>(house: &'h House, asked: &Asked) -> Result<&'h Arc<Door>, Refusal
     let room = asked.leads(|path| house.room_at(&asked.host, path));
     let room = room.ok_or(RefusalKind::Ambiguous)?;
     (room.map(|room| &house.doors[room])).ok_or(RefusalKind::Misdirected)
+}
+
+/// Forwards the request of somebody who is let in by `entry`, as `number`; with the answer they get
+/// what they hold from now on.
+async fn let_in(
+    errand: Errand<'_>,
+    request: Request<Upload>,
+    (met, flow): (&Met, &Flow),
+    (number, entry): (u64, Entry),
+) -> Response<Body> {
+    let (house, door, asked) = (errand.house, errand.door, errand.asked);
+    let page = errand.manner.page;
+    door.meters.forwarded.inc();
+    let entering = Entering::new(house, door, met, flow.unseen, (number, entry));
+    let learning = Learning::of(door, asked, request.headers());
+    let mut response = forward::run(errand, request).await;
+    learning.from(&mut response);
+    if page && leads_away(house, door, asked, &response) {
+        door.room().send_away(number, host::now());
+    }
+    entering.welcome(house, flow.leaves, &mut response).await;
+    response
 }
 
 /// Answers a request to our own corner.

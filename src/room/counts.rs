@@ -30,6 +30,7 @@ pub struct Counts {
     pub unshown_out: u64,
     pub visit_max_out: u64,
     pub logouts: u64,
+    pub seen_off: u64,
     pub polls: u64,
     pub guesses: u64,
     pub passed_by: u64,
@@ -50,7 +51,7 @@ pub type Series = (&'static str, &'static str, fn(&Counts) -> u64);
 impl Counts {
     /// Every count.
     #[rustfmt::skip]
-    pub const SERIES: [Series; 33] = [
+    pub const SERIES: [Series; 34] = [
         ("tickets", "Tickets given out", |counts| counts.tickets),
         ("straight", "Visitors who went straight in", |counts| counts.straight),
         ("calls", "Tickets called", |counts| counts.calls),
@@ -72,6 +73,7 @@ impl Counts {
         ("unshown_out", "Seats given back because the pass never came back", |counts| counts.unshown_out),
         ("visit_max_out", "Seats given back at the longest visit", |counts| counts.visit_max_out),
         ("logouts", "Seats given back at logout, or because a newcomer was gone before the first answer", |counts| counts.logouts),
+        ("seen_off", "Requests of visitors who have just logged out, passed without a seat", |counts| counts.seen_off),
         ("polls", "Polls answered", |counts| counts.polls),
         ("guesses", "Prefetches, previews of links and what else takes nothing, turned away", |counts| counts.guesses),
         ("passed_by", "Previews of links and what else takes nothing, passed without a seat", |counts| counts.passed_by),

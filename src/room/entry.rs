@@ -16,7 +16,7 @@ impl Room {
         else {
             return false;
         };
-        self.keeps(who, wall) || self.just_lapsed(number, now)
+        self.keeps(who, wall) || self.just_lapsed(number, now) || self.leaving.has(number)
     }
 
     /// Whether this visitor has a place, a call or a seat, however old what they show may be.
@@ -58,6 +58,10 @@ impl Room {
         if self.seats.holds(number) {
             self.seats.show(number);
             return self.forward(number, Entry::Inside, ask, now);
+        }
+        if !ask.work && !ask.guess && !ask.callback && self.leaving.pass(number, now) {
+            self.counts.seen_off += 1;
+            return self.unseated(Entry::Unseated);
         }
         if ask.takes_nothing() {
             return self.newcomer(ask, now, wall);
@@ -363,7 +367,9 @@ impl Room {
     }
 
     pub(super) fn forward(&mut self, number: u64, entry: Entry, ask: Ask, now: Millis) -> Decision {
-        self.seats.begin(number, ask.renews, now);
+        if self.seats.begin(number, ask.renews, now) {
+            self.seats.come_back(number, &self.rules);
+        }
         Decision::Forward { number, entry }
     }
 }

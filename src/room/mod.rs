@@ -31,6 +31,7 @@ mod histogram;
 mod hours;
 mod journal;
 mod lanes;
+mod leaving;
 mod line;
 mod load;
 mod lot;
@@ -66,6 +67,7 @@ pub use histogram::Histogram;
 pub use hours::Hours;
 pub use journal::{Change, Saved};
 pub use lanes::{LANES_MAX, LaneNumbers, LaneRules};
+pub use leaving::LEAVING;
 pub use line::{BLOCK, Bits, Line, Mark, Swept};
 pub use load::{ANSWERS_MIN, Bears, Level, Load};
 pub use lot::{Lot, Order, Seed, Stage};
@@ -86,6 +88,7 @@ use calls::Calls;
 use faceless::Faceless;
 use hours::Clock;
 use lanes::{Lane, Lanes};
+use leaving::Leaving;
 use opening::Calendar;
 use pace::Pace;
 use phase::phase;
@@ -133,6 +136,7 @@ pub struct Room {
     refreshed: Millis,
     learnt_saved: Millis,
     faceless: Faceless,
+    leaving: Leaving,
     restart: Option<Restart>,
     stretch: f64,
     changes: Vec<Change>,
@@ -162,6 +166,7 @@ impl Room {
             refreshed: now,
             learnt_saved: now,
             faceless: Faceless::default(),
+            leaving: Leaving::default(),
             restart: None,
             stretch: 1.0,
             changes: Vec::new(),

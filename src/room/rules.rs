@@ -48,6 +48,8 @@ pub struct Rules {
     pub idle: Span,
     /// The same for a visitor who never showed the pass again: a client that keeps no cookies.
     pub first_idle: Span,
+    /// How long a seat is kept for a visitor who was sent to a sign-on elsewhere.
+    pub sign_on: Span,
     /// A seat is given back after this long in any case.
     pub visit_max: Span,
     /// How long a called visitor has to come in before the seat goes to the next.
@@ -79,6 +81,7 @@ impl Default for Rules {
             seats: 100,
             idle: Span::mins(10),
             first_idle: Span::secs(90),
+            sign_on: Span::mins(10),
             visit_max: Span::mins(8 * 60),
             claim: Span::secs(90),
             keep: Span::mins(5),

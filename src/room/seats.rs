@@ -11,6 +11,8 @@ use crate::time::{Millis, Span};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 
+/// What is asked for within so long after somebody was sent away belongs to the page that they leave.
+const LEFT_BEHIND: Span = Span::secs(5);
 /// Numbers remembered after their pass has lapsed, at most; beyond, the oldest is forgotten.
 const LAPSED_MAX: usize = 1_000_000;
 
@@ -21,6 +23,8 @@ struct Seat {
     running: u32,
     /// The pass came back at least once.
     shown: bool,
+    /// Since when the visitor signs on somewhere else, where nothing is seen of the pass.
+    away: Option<Millis>,
     /// When the heap looks at this seat; an entry with another time is stale.
     wake: Millis,
 }
@@ -91,6 +95,7 @@ impl Seats {
             renewed: now,
             running: 0,
             shown,
+            away: None,
             wake: Millis(0),
         };
         if self.inside.insert(number, seat).is_none() {
@@ -119,14 +124,34 @@ impl Seats {
     }
 
     /// A request of somebody inside begins. One that does not renew the seat does not hold it
-    /// either, however long it runs.
-    pub fn begin(&mut self, number: u64, renews: bool, now: Millis) {
-        if let Some(seat) = self.inside.get_mut(&number).filter(|_| renews) {
-            if seat.running == 0 {
-                self.habits.pause(now.since(seat.renewed));
-            }
-            seat.running = seat.running.saturating_add(1);
-            seat.renewed = now;
+    /// either, however long it runs. Returns whether they are back from a sign-on.
+    pub fn begin(&mut self, number: u64, renews: bool, now: Millis) -> bool {
+        let Some(seat) = self.inside.get_mut(&number).filter(|_| renews) else {
+            return false;
+        };
+        if seat.running == 0 {
+            self.habits.pause(now.since(seat.renewed));
+        }
+        seat.running = seat.running.saturating_add(1);
+        seat.renewed = now;
+        seat.away
+            .is_some_and(|since| now.since(since) > LEFT_BEHIND)
+    }
+
+    /// Somebody inside is sent to a sign-on: their seat is kept for as long as that may last.
+    pub fn send_away(&mut self, number: u64, now: Millis) {
+        if let Some(seat) = self.inside.get_mut(&number) {
+            seat.away = Some(now);
+        }
+    }
+
+    /// They are back.
+    pub fn come_back(&mut self, number: u64, rules: &Rules) {
+        if let Some(seat) = self.inside.get_mut(&number) {
+            seat.away = None;
+            // It may be over sooner now.
+            seat.wake = Millis(0);
+            self.arm(number, rules);
         }
     }
 
@@ -242,7 +267,9 @@ impl Seat {
         } else {
             rules.first_idle.min(rules.idle)
         };
-        self.renewed + idle.scale(0.9 + 0.2 * phase(number))
+        let end = self.renewed + idle.scale(0.9 + 0.2 * phase(number));
+        self.away
+            .map_or(end, |since| end.max(since + rules.sign_on))
     }
 }
 
@@ -254,6 +281,7 @@ mod tests {
         Rules {
             idle: Span::secs(100),
             first_idle: Span::secs(10),
+            sign_on: Span::secs(300),
             visit_max: Span::secs(1_000),
             ..Rules::default()
         }
@@ -291,6 +319,35 @@ mod tests {
         }
         let (_, why) = seats.expire(&rules(), Millis(1_000_000)).unwrap();
         assert_eq!(why, Left::VisitMax);
+    }
+
+    #[test]
+    fn a_seat_is_kept_while_its_visitor_signs_on_elsewhere() {
+        for shown in [false, true] {
+            let mut seats = taken(shown);
+            seats.begin(1, true, Millis(0));
+            seats.send_away(1, Millis(500));
+            seats.end(1, true, Millis(600));
+            // A picture of the page that they leave.
+            assert!(!seats.begin(1, true, Millis(1_000)));
+            seats.end(1, true, Millis(1_000));
+            assert_eq!(seats.expire(&rules(), Millis(300_499)), None);
+            let (_, why) = seats.expire(&rules(), Millis(300_500)).unwrap();
+            assert_eq!(why, if shown { Left::Idle } else { Left::Unshown });
+        }
+    }
+
+    #[test]
+    fn whoever_is_back_from_a_sign_on_has_no_more_than_their_idle_time() {
+        let mut seats = taken(true);
+        seats.send_away(1, Millis(0));
+        assert_eq!(seats.expire(&rules(), Millis(150_000)), None);
+        assert!(seats.begin(1, true, Millis(150_000)));
+        seats.come_back(1, &rules());
+        seats.end(1, true, Millis(150_000));
+        assert!(!seats.begin(1, true, Millis(150_001)));
+        seats.end(1, true, Millis(150_001));
+        assert!(seats.expire(&rules(), Millis(261_000)).is_some());
     }
 
     #[test]

@@ -146,6 +146,7 @@ seats = 1_000
 mode = "hold"
 idle = "1h30m"
 first_idle = "10s"
+sign_on = "5m"
 visit_max = "2h"
 claim = "30s"
 keep = "25s"
@@ -314,6 +315,7 @@ fn every_key_of_a_room_is_read() {
         seats: 1000,
         idle: Span::mins(90),
         first_idle: Span::secs(10),
+        sign_on: Span::mins(5),
         visit_max: Span::mins(120),
         claim: Span::secs(30),
         keep: Span::secs(25),

@@ -1,0 +1,65 @@
+//! Answers that send a visitor away to sign on: to where the pass of their room is not shown.
+
+use super::canonical::Asked;
+use super::door::{Door, House};
+use http::header::LOCATION;
+use http::{Response, Uri};
+use std::sync::Arc;
+
+/// Whether `response` leads to another host, or to another room of ours: until its visitor is back,
+/// nothing is seen of their pass.
+pub(super) fn leads_away<B>(
+    house: &House,
+    door: &Arc<Door>,
+    asked: &Asked,
+    response: &Response<B>,
+) -> bool {
+    let location = response.headers().get(LOCATION);
+    let location = location.filter(|_| response.status().is_redirection());
+    let Some(Ok(location)) = location.map(|location| location.to_str()) else {
+        return false;
+    };
+    let Some((host, path)) = target(location, &asked.host) else {
+        return false;
+    };
+    let shared = door.config.cookie_domain.is_some() || host == asked.host;
+    let there = house.door(&host, &path);
+    !(shared && there.is_some_and(|there| Arc::ptr_eq(there, door)))
+}
+
+/// Host and path that a `Location` leads to, from a page of `here`; `None` if it is relative to that
+/// page.
+fn target(location: &str, here: &str) -> Option<(String, String)> {
+    if location.starts_with('/') && !location.starts_with("//") {
+        let path = location.split(['?', '#']).next().unwrap_or_default();
+        return Some((here.to_owned(), path.to_owned()));
+    }
+    let absolute = match location.strip_prefix("//") {
+        Some(rest) => format!("http://{rest}"),
+        None => location.to_owned(),
+    };
+    // `Uri` has no fragments.
+    let uri: Uri = absolute.split('#').next()?.parse().ok()?;
+    uri.scheme()?;
+    Some((uri.host()?.to_ascii_lowercase(), uri.path().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_is_read_as_browsers_do() {
+        let to = |location| target(location, "ent.fr");
+        let at = |host: &str, path: &str| Some((host.to_owned(), path.to_owned()));
+        assert_eq!(to("/connexion?x=/y#z"), at("ent.fr", "/connexion"));
+        assert_eq!(to("https://CAS.fr/login?service=x"), at("cas.fr", "/login"));
+        assert_eq!(to("https://cas.fr:8443"), at("cas.fr", "/"));
+        assert_eq!(to("//cas.fr/login"), at("cas.fr", "/login"));
+        assert_eq!(to("http://cas.fr/a#b"), at("cas.fr", "/a"));
+        assert_eq!(
+            (to("connexion"), to("?x=1"), to(""), to("#a")),
+            (None, None, None, None)
+        );
+    }
+}

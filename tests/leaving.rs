@@ -1,0 +1,131 @@
+//! Visitors who are about to go, or are gone for a moment: to a sign-on elsewhere, and after logout.
+
+mod support;
+
+use http::{StatusCode, header};
+use support::{Answer, From, Portal, Preau, State, Surfer, one_room, until};
+
+fn waits(answer: &Answer) -> bool {
+    answer.status == StatusCode::SERVICE_UNAVAILABLE && answer.text().contains("file")
+}
+
+/// A service, and its CAS in a room of its own: while a password is typed there, nothing is seen of
+/// the service's pass.
+#[tokio::test]
+async fn a_seat_outlasts_a_sign_on_in_another_room() {
+    let portal = Portal::start().await;
+    let room = |name: &str, host: &str, seats: u32| {
+        format!(
+            "[[room]]\nname = \"{name}\"\nhost = \"{host}\"\nseats = {seats}\nidle = \"1s\"\n\
+             first_idle = \"1s\"\nsign_on = \"1m\"\npoll = {{ min = \"1s\", max = \"1s\" }}\n"
+        )
+    };
+    let preau = Preau::start(&format!(
+        "[[portal]]\nservers = \"{}\"\n{}{}",
+        portal.url(),
+        room("ent", "www.example.fr", 1),
+        room("cas", "cas.example.fr", 9),
+    ))
+    .await;
+    portal.knows_proxy(preau.address());
+    let mut anna = Surfer::new(preau.address(), "anna");
+    let sent = anna.get("www.example.fr/ent").await;
+    let login = sent.header(header::LOCATION).expect("to CAS").to_owned();
+    assert!(login.starts_with("http://cas.example.fr/"), "{login}");
+    let login = login.replace("http://", "");
+    assert_eq!(anna.get(&login).await.status, StatusCode::OK);
+    let mut bilal = Surfer::new(preau.address(), "bilal");
+    assert!(waits(&bilal.get("www.example.fr/ent").await));
+    // Her seat at CAS, where she stays without a word, is over after a second.
+    until("her seat at CAS is given back", async || {
+        let cas = [("room", "cas")];
+        let out = preau.metric("preau_room_unshown_out_total", &cas).await;
+        (out == 1.0).then_some(())
+    })
+    .await;
+    let ent = [("room", "ent")];
+    assert_eq!(preau.metric("preau_room_seats_taken", &ent).await, 1.0);
+    let ticket = anna.post(&login, "prenom=Anna", From::Here).await;
+    let back = ticket
+        .header(header::LOCATION)
+        .expect("a ticket")
+        .to_owned();
+    let (_, page) = anna.follow(&back.replace("http://", "")).await;
+    assert!(page.text().contains("Anna"), "{page:?}");
+    preau.assert_nothing_forbidden().await;
+}
+
+/// Within one room a redirection is nothing special, and whoever stays away for too long is gone.
+#[tokio::test]
+async fn nobody_else_and_nothing_longer() {
+    let portal = Portal::start().await;
+    let room = "idle = \"1s\"\nfirst_idle = \"1s\"\nsign_on = \"3s\"\nseats = 9";
+    let preau = Preau::start(&one_room(&portal.url(), room)).await;
+    let mut anna = preau.visitor("anna", "ent");
+    let here = anna.get("/espace").await;
+    assert_eq!(here.header(header::LOCATION), Some("/connexion"));
+    let mut bilal = preau.visitor("bilal", "ent");
+    let away = bilal.get("/ent").await;
+    let away = away.header(header::LOCATION).expect("to CAS").to_owned();
+    assert!(away.starts_with("http://cas.example.fr/"), "{away}");
+    let out = || preau.metric("preau_room_unshown_out_total", &[]);
+    until("she is gone", async || (out().await == 1.0).then_some(())).await;
+    assert_eq!(bilal.poll().await.state, State::Inside);
+    until("so is he", async || {
+        let taken = preau.metric("preau_room_seats_taken", &[]).await;
+        (taken == 0.0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_has_logged_out_sees_the_page_after_it_and_no_more() {
+    let portal = Portal::start().await;
+    let preau = Preau::start(&one_room(&portal.url(), "seats = 1\nidle = \"10m\"")).await;
+    let mut anna = preau.visitor("anna", "ent");
+    anna.walk_in("/espace").await;
+    let mut bilal = preau.visitor("bilal", "ent");
+    bilal.line_up("/espace").await;
+    anna.log_out().await;
+    let taken = || preau.metric("preau_room_seats_taken", &[]);
+    assert_eq!(taken().await, 0.0);
+    let page = anna.get("/").await;
+    assert!(page.text().contains("Bienvenue"), "{page:?}");
+    assert!(page.our_cookies().is_empty(), "{page:?}");
+    assert_eq!(anna.get("/assets/style.css").await.status, StatusCode::OK);
+    assert_eq!(taken().await, 0.0, "the seat is his");
+    until("he is called", async || {
+        (bilal.poll().await.state == State::Called).then_some(())
+    })
+    .await;
+    bilal.walk_in("/espace").await;
+    // Not for ever.
+    let mut seen = 2;
+    while !waits(&anna.get("/").await) {
+        seen += 1;
+        assert!(seen <= 40, "{seen}");
+    }
+    assert_eq!(seen, 40);
+    assert_eq!(anna.poll().await.place(), 1);
+    assert_eq!(preau.metric("preau_room_seen_off_total", &[]).await, 40.0);
+    preau.assert_nothing_forbidden().await;
+}
+
+/// Nothing is sent that way, and no newcomer goes with them.
+#[tokio::test]
+async fn after_logout_a_form_waits() {
+    let portal = Portal::start().await;
+    let preau = Preau::start(&one_room(&portal.url(), "seats = 1\nidle = \"10m\"")).await;
+    let mut anna = preau.visitor("anna", "ent");
+    anna.walk_in("/espace").await;
+    preau.visitor("bilal", "ent").line_up("/espace").await;
+    anna.log_out().await;
+    let form = anna.post("/televersement", "a=1").await;
+    assert!(waits(&form), "{form:?}");
+    assert!(portal.seen().iter().all(|seen| seen.method == "GET"));
+    // With a place in line, there is nothing more to see off.
+    assert!(waits(&anna.get("/").await));
+    let mut chloe = preau.visitor("chloe", "ent");
+    assert!(waits(&chloe.get("/").await));
+    preau.assert_nothing_forbidden().await;
+}
