@@ -159,7 +159,11 @@ async fn a_name_that_leads_elsewhere_is_followed_and_one_that_is_gone_is_remembe
 async fn a_name_that_comes_late_is_found() {
     let portal = kept(ONE, 0, "bonjour");
     let port = portal.address().port();
-    let tables = tables(&format!("{NAME}:{port}"), "resolve_every = \"100ms\"");
+    // Whoever is down is asked seldom; but a name that resolves is news.
+    let tables = tables(&format!("{NAME}:{port}"), "resolve_every = \"100ms\"").replace(
+        "fall = 2",
+        "fall = 2, probe_min = \"10m\", probe_max = \"10m\"",
+    );
     let preau = Unstarted::new(&tables)
         .with_names(Names::new(""))
         .start()

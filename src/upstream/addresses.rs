@@ -16,7 +16,7 @@ use crate::time::Span;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use tokio::net::lookup_host;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 /// Addresses of one name that are used.
@@ -33,6 +33,8 @@ pub struct Addresses {
     known: watch::Sender<Known>,
     /// How often the name came to lead elsewhere.
     changes: AtomicU64,
+    /// It has just come to, or to lead anywhere at all.
+    moved: Notify,
     /// Connections so far: equals take turns.
     turn: AtomicUsize,
     /// It is looked up in the background.
@@ -63,6 +65,7 @@ impl Addresses {
             server,
             known: watch::Sender::default(),
             changes: AtomicU64::new(0),
+            moved: Notify::new(),
             turn: AtomicUsize::new(0),
             followed: AtomicBool::new(false),
         }
@@ -120,6 +123,12 @@ impl Addresses {
         self.changes.load(Ordering::Relaxed)
     }
 
+    /// Returns when the name has come to lead elsewhere, or resolves after it did not: a server that
+    /// is down may be there again. For one to wait at a time.
+    pub async fn moved(&self) {
+        self.moved.notified().await;
+    }
+
     /// Whether this is (still) an address of the server.
     pub fn has(&self, address: SocketAddr) -> bool {
         let known = || self.known.borrow().has(address);
@@ -174,6 +183,9 @@ impl Addresses {
                     let addresses = addresses.collect::<Vec<_>>().join(" ");
                     tracing::info!(server = %name, %addresses, "the server's name leads elsewhere from now on");
                     self.changes.fetch_add(1, Ordering::Relaxed);
+                }
+                if !same && (known.wrong.is_some() || !known.list.is_empty()) {
+                    self.moved.notify_one();
                 }
                 *known = Known { list, wrong: None };
                 learnt = true;

@@ -93,6 +93,7 @@ impl Portal {
         tokio::select! {
             () = rest => {}
             () = self.doubted[server].notified(), if up => {}
+            () = self.addresses[server].moved() => {}
         }
     }
 }
