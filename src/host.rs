@@ -1,10 +1,11 @@
-//! The host: the only clock and the only entropy in the program.
+//! The host: the only clock and the only entropy in the program, and what its errors ask for.
 //!
 //! Everything above takes `now` and chance from here and hands them down as values; the lint
 //! in `clippy.toml` keeps other modules from asking the operating system behind our back.
 
 use crate::time::{Millis, Span};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use std::io::{self, ErrorKind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -88,4 +89,35 @@ impl Seldom {
         }
         due
     }
+}
+/// An error of the disk itself (`EIO`).
+const BROKEN: i32 = 5;
+
+/// What an operator can do about a file or an address that the operating system refuses: a sentence
+/// without its full stop.
+pub fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "Make room on its disk",
+        ErrorKind::ReadOnlyFilesystem => {
+            "Its disk can only be read: `dmesg` says whether that is after an error, and the service's \
+             unit whether it is meant"
+        }
+        ErrorKind::PermissionDenied => {
+            "The user running preau must be allowed to read and write it"
+        }
+        ErrorKind::NotFound | ErrorKind::NotADirectory => "Its folder must be there",
+        ErrorKind::AddrNotAvailable => "This machine has no such address",
+        _ if error.raw_os_error() == Some(BROKEN) => "Its disk is failing: `dmesg` says more",
+        _ => "The user running preau must be able to use it",
+    }
+}
+
+/// Whether an error is of the disk, and of nothing that somebody has set up.
+pub fn is_of_disk(error: &io::Error) -> bool {
+    let full = [
+        ErrorKind::StorageFull,
+        ErrorKind::QuotaExceeded,
+        ErrorKind::ReadOnlyFilesystem,
+    ];
+    full.contains(&error.kind()) || error.raw_os_error() == Some(BROKEN)
 }

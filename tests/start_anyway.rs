@@ -90,6 +90,8 @@ async fn a_first_start_on_a_full_disk_is_in_memory_until_there_is_room() {
     let preau = proxy.start().await;
     let said = preau.printed();
     assert!(said.contains("All the same, started"), "{said}");
+    assert!(said.contains("Make room on its disk"), "{said}");
+    assert!(!said.contains("The user running preau"), "{said}");
     assert!(
         ready(preau.admin())
             .await

@@ -1,7 +1,7 @@
 //! The file of the access log, opened anew when it was moved away (logrotate); or a pipe, whose reader
 //! may come and go.
 
-use super::storage::is_the_disk;
+use crate::host;
 use socket2::SockRef;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -31,7 +31,7 @@ impl LogFile {
     pub fn open(path: &Path, reopen: Reopen) -> io::Result<LogFile> {
         let file = match append(path) {
             Ok(file) => Some(file),
-            Err(error) if error.kind() == ErrorKind::NotConnected || is_the_disk(&error) => {
+            Err(error) if error.kind() == ErrorKind::NotConnected || host::is_of_disk(&error) => {
                 let path = path.display();
                 tracing::error!(
                     "the access log {path} cannot be written, and its lines are lost: {error}"

@@ -70,9 +70,10 @@ impl fmt::Display for StartError {
         match self {
             StartError::State(path, error) => write!(
                 f,
-                "the state folder {} cannot be used: {error}. Make it, owned by the user running \
-                 preau, or name another one (`state` in the file, or --state)",
-                path.display()
+                "the state folder {} cannot be used: {error}. {}, or name another one (`state` in the \
+                 file, or --state)",
+                path.display(),
+                host::remedy(error)
             ),
             StartError::Keys(error) => error.fmt(f),
             StartError::Store(error) => error.fmt(f),
@@ -84,16 +85,23 @@ impl fmt::Display for StartError {
                      shows it), or choose another address (`{key}` in the file, or --{key})"
                 )
             }
-            StartError::Listen(key, address, error) => write!(
-                f,
-                "cannot listen on {address}: {error}. Choose another address (`{key}` in the file, \
-                 or --{key}); ports below 1024 need CAP_NET_BIND_SERVICE"
-            ),
+            StartError::Listen(key, address, error) => {
+                let why = match error.kind() {
+                    io::ErrorKind::PermissionDenied => "Ports below 1024 need CAP_NET_BIND_SERVICE",
+                    _ => host::remedy(error),
+                };
+                write!(
+                    f,
+                    "cannot listen on {address}: {error}. {why}; or choose another address (`{key}` in \
+                     the file, or --{key})"
+                )
+            }
             StartError::AccessLog(path, error) => write!(
                 f,
-                "the access log {} cannot be written: {error}. Make its folder, owned by the user \
-                 running preau, or name another file (`log.access_file`)",
-                path.display()
+                "the access log {} cannot be written: {error}. {}, or name another file \
+                 (`log.access_file`)",
+                path.display(),
+                host::remedy(error)
             ),
             StartError::Thread(error) => write!(f, "no thread could be started: {error}"),
         }

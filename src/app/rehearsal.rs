@@ -1,8 +1,9 @@
 //! What would keep `serve` from starting here, tried without leaving anything behind.
 
 use super::{StartError, bind, log_file, storage};
-use crate::config::{Complaint, Config};
+use crate::config::{AccessFormat, Complaint, Config};
 use crate::cookie::Keys;
+use crate::host;
 use crate::store::Store;
 use rustix::process::geteuid;
 use std::fs::{self, File, OpenOptions};
@@ -42,7 +43,9 @@ pub fn rehearse(config: &Config, running: impl Fn() -> bool) -> Rehearsal {
             _ => rehearsal.obstacle(&key, &error),
         }
     }
-    if let Some(path) = &config.log.access_file {
+    if let Some(path) = &config.log.access_file
+        && config.log.access != AccessFormat::Off
+    {
         rehearsal.access_file(path);
     }
     rehearsal
@@ -66,7 +69,7 @@ impl Rehearsal {
             Err(error) => Err(error),
         };
         match tried {
-            Err(error) if storage::is_the_disk(&error) => self.notes.push(format!(
+            Err(error) if host::is_of_disk(&error) => self.notes.push(format!(
                 "the state folder {} has no room ({error}): `serve` would start with everything in \
                  memory, and say so until it can be written",
                 folder.display()
@@ -104,7 +107,7 @@ impl Rehearsal {
                 "nobody reads the pipe {}: lines of the access log are lost until somebody does",
                 path.display()
             )),
-            Err(error) if !storage::is_the_disk(&error) => {
+            Err(error) if !host::is_of_disk(&error) => {
                 let error = StartError::AccessLog(path.to_owned(), error);
                 self.obstacle("log.access_file", &error);
             }

@@ -8,14 +8,12 @@
 use super::StartError;
 use crate::config::Config;
 use crate::cookie::{KeyError, Keys};
+use crate::host;
 use crate::store::Store;
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-
-/// An error of the disk itself (`EIO`).
-const BROKEN: i32 = 5;
 
 /// What a server starts with.
 pub struct Storage {
@@ -36,16 +34,6 @@ pub fn files(folder: &Path) -> (PathBuf, PathBuf) {
 pub fn make_folder(path: &Path) -> io::Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.and_then(|()| fs::metadata(path).map(drop))
-}
-
-/// Whether an error is of the disk, and of nothing that somebody has set up.
-pub fn is_the_disk(error: &io::Error) -> bool {
-    let full = [
-        ErrorKind::StorageFull,
-        ErrorKind::QuotaExceeded,
-        ErrorKind::ReadOnlyFilesystem,
-    ];
-    full.contains(&error.kind()) || error.raw_os_error() == Some(BROKEN)
 }
 
 /// Opens keys and store, or begins in memory.
@@ -74,7 +62,7 @@ pub fn open(config: &Config) -> Result<Storage, StartError> {
     };
     // A folder that was never written, on a disk that cannot be, was set up so.
     let read_only = cause(&error).is_some_and(|it| it.kind() == ErrorKind::ReadOnlyFilesystem);
-    if !cause(&error).is_some_and(is_the_disk) || read_only && !keys_path.exists() {
+    if !cause(&error).is_some_and(host::is_of_disk) || read_only && !keys_path.exists() {
         return Err(error);
     }
     Ok(Storage {

@@ -89,9 +89,9 @@ impl fmt::Display for KeyError {
             ),
             KeyError::Io(path, error) => write!(
                 f,
-                "the key file {} cannot be read or made: {error}. It must be in a folder that the \
-                 user running preau may write to (`state` in the configuration)",
-                path.display()
+                "the key file {} cannot be read or made: {error}. {} (`state` in the configuration)",
+                path.display(),
+                host::remedy(error)
             ),
         }
     }

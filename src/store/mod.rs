@@ -54,8 +54,8 @@ impl fmt::Display for StoreError {
             ),
             redb::Error::Io(error) if error.kind() != ErrorKind::InvalidData => write!(
                 f,
-                "the store {path} cannot be read or written: {error}. The user running preau must \
-                 be able to write to this folder (`state` in the configuration)"
+                "the store {path} cannot be read or written: {error}. {} (`state` in the configuration)",
+                host::remedy(error)
             ),
             cause => write!(
                 f,
