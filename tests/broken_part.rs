@@ -22,6 +22,9 @@ const STUBBORN: usize = 6;
 const PAGES: usize = 40;
 const THINK: Duration = Duration::from_millis(100);
 
+/// What needs no seat.
+const OPEN: &str = "/ouvert/";
+
 /// Pages that are fine.
 const FINE: [&str; 4] = ["/", "/cours", "/notes/12", "/agenda/semaine"];
 
@@ -29,7 +32,7 @@ const FINE: [&str; 4] = ["/", "/cours", "/notes/12", "/agenda/semaine"];
 fn tables(url: &str, keys: &str) -> String {
     format!(
         "[[portal]]\nname = \"ent\"\nservers = [\"{url}\"]\n{keys}\n\
-         [[room]]\nname = \"ent\"\nseats = 100\nopen = [\"/ouvert/**\"]\n"
+         [[room]]\nname = \"ent\"\nseats = 100\nopen = [\"{OPEN}**\"]\n"
     )
 }
 
@@ -72,12 +75,15 @@ async fn people_inside(preau: &Preau, name: &str, count: usize) -> Vec<Visitor> 
     people
 }
 
-/// `broken` are asked for all the time, by people inside who each want all of them; the other pages
-/// all come, and neither health nor the laws have learnt anything.
+/// `broken` are asked for all the time, by people inside who each want all of them, or by somebody
+/// who has not come in if that is open; the other pages all come, and neither health nor the laws have learnt anything.
 async fn only_the_part_is_broken(url: &str, keys: &str, broken: &[&str]) {
     let preau = Preau::start(&tables(url, keys)).await;
     let readers = people_inside(&preau, "eleve", READERS).await;
-    let stubborn = people_inside(&preau, "tetu", STUBBORN).await;
+    let stubborn = match broken.iter().all(|path| path.starts_with(OPEN)) {
+        true => vec![preau.visitor("inconnu", "ent")],
+        false => people_inside(&preau, "tetu", STUBBORN).await,
+    };
     let paths: Arc<[String]> = broken.iter().map(|it| (*it).to_owned()).collect();
     let stubborn = stubborn.into_iter().map(|it| insists(it, paths.clone()));
     let mut stubborn: JoinSet<()> = stubborn.collect();
@@ -111,7 +117,8 @@ async fn nginx() -> Nginx {
          location /ferme/ {{ return 503; }}\n\
          location /tard/ {{ return 504; }}\n\
          location /trop/ {{ return 429; }}\n\
-         location /coupe/ {{ return 444; }}\n"
+         location /coupe/ {{ return 444; }}\n\
+         location /ouvert/ {{ return 429; }}\n"
     );
     Nginx::start("", None, &parts).await
 }
@@ -145,6 +152,13 @@ async fn a_part_that_cuts_connections_breaks_itself_alone() {
     let portal = nginx().await;
     let url = format!("http://{}", portal.address());
     only_the_part_is_broken(&url, "", &["/coupe/x"]).await;
+}
+
+#[tokio::test]
+async fn whoever_hammers_an_open_page_teaches_nothing() {
+    let portal = nginx().await;
+    let url = format!("http://{}", portal.address());
+    only_the_part_is_broken(&url, "", &["/ouvert/x"]).await;
 }
 
 /// All of it at once: the pages that are fine are the only ones that are.
