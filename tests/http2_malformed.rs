@@ -47,7 +47,7 @@ impl Scene {
             let seen = match (heard.field("transfer-encoding").is_empty(), heard.length()) {
                 (true, 0) => (Vec::new(), true),
                 (true, length) => read(stream, |body| body.len() == length),
-                (false, _) => read(stream, |body| body.ends_with(b"0\r\n\r\n")),
+                (false, _) => read(stream, |body| body.ends_with(b"\r\n\r\n")),
             };
             let whole = seen.1;
             tell.lock()
@@ -361,6 +361,20 @@ async fn an_upload_that_is_taken_back_has_no_end() {
         let (body, whole) = scene.body();
         assert!(!whole, "{code}: {:?}", String::from_utf8_lossy(&body));
     }
+}
+
+/// Those that were announced; what was put before them to have them looked at does not.
+#[tokio::test]
+async fn trailers_go_on() {
+    let scene = Scene::start().await;
+    let begun = head(with(true, &[("trailer", "x-sum")]), 0, 1);
+    let body = frame(DATA, 0, 1, b"abc");
+    let trailers = [field("x-sum", b"1"), field("x-else", b"1")].concat();
+    let parts = [begun, body, head(trailers, END_STREAM, 1)];
+    assert_eq!(scene.end(&parts).await, End::Status(200));
+    let (body, whole) = scene.body();
+    let body = String::from_utf8_lossy(&body);
+    assert_eq!((&*body, whole), ("3\r\nabc\r\n0\r\nx-sum: 1\r\n\r\n", true));
 }
 
 #[tokio::test]

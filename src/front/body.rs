@@ -66,6 +66,15 @@ impl Body {
         matches!(self.content, Content::Ours(_))
     }
 
+    /// Whether nobody reads the body of the request: the answer is our own, or the portal's, which
+    /// was asked whether it wants it and has answered instead.
+    pub fn leaves_upload(&self) -> bool {
+        match &self.content {
+            Content::Ours(_) => true,
+            Content::Portal(_, portal) => portal.leaves_upload(),
+        }
+    }
+
     /// The visit, and a stream of events, last until this body has ended.
     pub fn hold(&mut self, visit: Option<Visit>, lasting: Option<Lasting>) {
         self.visit = visit;

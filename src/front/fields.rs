@@ -118,12 +118,17 @@ pub fn takes_trailers(headers: &HeaderMap) -> bool {
     tokens(headers, &TE).any(|coding| coding.eq_ignore_ascii_case("trailers"))
 }
 
-/// What `Trailer` announces, without what has no place there; `None` if nothing is left.
-pub fn announced_trailers(headers: &HeaderMap) -> Option<HeaderValue> {
+/// What `Trailer` announces, without what has no place there.
+pub fn announced_trailers(headers: &HeaderMap) -> Vec<HeaderName> {
     let names = tokens(headers, &TRAILER)
         .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
         .filter(is_trailer);
-    let names: Vec<String> = names.map(|name| name.as_str().to_owned()).collect();
+    names.collect()
+}
+
+/// What `Trailer` says of them; nothing if there are none.
+pub fn announcement(trailers: &[HeaderName]) -> Option<HeaderValue> {
+    let names: Vec<&str> = trailers.iter().map(HeaderName::as_str).collect();
     let list = (!names.is_empty()).then(|| names.join(", "))?;
     HeaderValue::try_from(list).ok()
 }
@@ -300,9 +305,10 @@ mod tests {
     #[test]
     fn point_17_trailers_are_announced_without_what_has_no_place_in_them() {
         let announced = headers(&[("trailer", "X-Sum, Content-Length"), ("trailer", "x-end")]);
-        let kept = announced_trailers(&announced).unwrap();
+        let kept = announcement(&announced_trailers(&announced)).unwrap();
         assert_eq!(kept, "x-sum, x-end");
-        assert_eq!(announced_trailers(&headers(&[("trailer", "host")])), None);
+        let none = announced_trailers(&headers(&[("trailer", "host")]));
+        assert_eq!(announcement(&none), None);
         assert!(takes_trailers(&headers(&[("te", "gzip;q=1, Trailers")])));
         assert!(!takes_trailers(&headers(&[("te", "gzip")])));
     }

@@ -7,25 +7,28 @@ use super::door::{Door, House};
 use super::fields;
 use super::forms::Upload;
 use super::lasting::Lasting;
+use super::mark::State;
 use super::origin::Origin;
 use super::page::RefusalKind;
 use super::reply::{self, Manner};
 use super::tunnel::{self, WEBSOCKET};
-use crate::config::ErrorPages;
+use crate::config::{ErrorPages, Fate};
 use crate::cookie;
 use crate::host;
 use crate::time::Span;
 use crate::upstream::{self, Claim, Client, Failure, Pace, RequestBody, ResponseBody, Wants};
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, MAX_FORWARDS, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, MAX_FORWARDS,
+    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
@@ -51,6 +54,8 @@ pub struct Errand<'a> {
     pub claim: Claim,
     /// Held until the answer has ended.
     pub visit: Option<Visit>,
+    /// Who is told of interim answers.
+    pub told: Option<Arc<State>>,
 }
 
 /// Sends the request to the portal, and its answer to the visitor.
@@ -68,6 +73,13 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Upload>) -> Response<B
     let on_upgrade = lasting.map(|lasting| (lasting, tunnel::wire_of(&mut request)));
     let trailers = fields::takes_trailers(request.headers());
     let outgoing = outgoing(&errand, request, upgrade, trailers);
+    if let Some(told) = &errand.told {
+        poll_fn(|context| {
+            told.interims.begin(context.waker());
+            Poll::Ready(())
+        })
+        .await;
+    }
     // A newcomer's pass is none yet.
     let inside = |_: &&Visit| errand.claim == Claim::Inside;
     let wants = Wants {
@@ -129,6 +141,11 @@ fn outgoing(
         Version::HTTP_2 => !body.is_empty() && !parts.headers.contains_key(CONTENT_LENGTH),
         _ => parts.headers.contains_key(TRANSFER_ENCODING),
     };
+    let asks = is_asked_first(&parts, &body);
+    let announced = match chunked {
+        true => announced(errand, &parts.headers),
+        false => Vec::new(),
+    };
     let host = fields::host(&parts.uri, &parts.headers);
     parts.uri = origin_form(&parts.uri);
     parts.version = Version::HTTP_11;
@@ -137,6 +154,9 @@ fn outgoing(
     let names = &errand.house.config.trust.names;
     fields::strip_request(headers, |name| names.listed(name).is_some());
     headers.remove(EXPECT);
+    if asks {
+        headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
+    }
     count_down(&parts.method, headers);
     cookie::strip_request(headers);
     if let Some(host) = host {
@@ -155,7 +175,35 @@ fn outgoing(
         // Without it, a body on a method that rarely has one would be dropped.
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    Request::from_parts(parts, body.on_its_way(received, pace(errand.house)))
+    if let Some(announcement) = fields::announcement(&announced) {
+        headers.insert(TRAILER, announcement);
+    }
+    let mut body = body.on_its_way(received, pace(errand.house));
+    if let Some(told) = &errand.told {
+        body = body.telling(told.clone());
+    }
+    if asks {
+        body = body.asking_first();
+    }
+    Request::from_parts(parts, body.with_trailers(announced))
+}
+
+/// Whether the visitor wants to know if the body is wanted, and has not sent it yet. HTTP/1.0 knows
+/// no such question (RFC 9110 §10.1.1).
+fn is_asked_first(parts: &Parts, body: &Upload) -> bool {
+    parts.headers.contains_key(EXPECT)
+        && parts.version >= Version::HTTP_11
+        && matches!(body, Upload::Coming(_))
+        && !body.is_empty()
+}
+
+/// The trailers that a request announces and may have: those that would be left out of its head, and
+/// more, are left out.
+fn announced(errand: &Errand<'_>, headers: &HeaderMap) -> Vec<HeaderName> {
+    let trust = &errand.house.config.trust;
+    let mut announced = fields::announced_trailers(headers);
+    announced.retain(|name| trust.fate(name.as_str(), false) == Fate::Passes);
+    announced
 }
 
 /// What is asked of the portal, whoever else the visitor named.
@@ -202,7 +250,7 @@ async fn returned(
     }
     let announced = trailers
         .then(|| fields::announced_trailers(&parts.headers))
-        .flatten();
+        .and_then(|announced| fields::announcement(&announced));
     if trailers {
         body.with_trailers();
     }

@@ -1,6 +1,8 @@
 //! What goes on on a wire, as its two ends see it: the wire, and the service that answers on it.
 
-use http::Version;
+use super::interim::Interims;
+use crate::upstream;
+use http::{HeaderMap, StatusCode, Version};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
@@ -21,6 +23,8 @@ pub struct State {
     pub old: AtomicBool,
     /// The head that went on last offered to become a WebSocket.
     pub websocket: AtomicBool,
+    /// What goes out before the answer.
+    pub interims: Interims,
     /// The answer may end with the connection, as HTTP/1.0 has it.
     open_end: AtomicBool,
 }
@@ -30,6 +34,12 @@ impl State {
     pub fn is_cut_open(&self) -> bool {
         let phase = self.phase.load(Ordering::Relaxed);
         self.open_end.load(Ordering::Relaxed) && matches!(phase, ANSWERING | ENDED)
+    }
+}
+
+impl upstream::Interim for State {
+    fn told(&self, status: StatusCode, headers: &HeaderMap) {
+        self.interims.add(status, headers);
     }
 }
 
@@ -64,6 +74,12 @@ impl Mark {
 }
 
 impl Busy {
+    /// Who is to be told of interim answers, if the visitor knows of such.
+    pub fn tells(&self) -> Option<Arc<State>> {
+        let old = self.0.open_end.load(Ordering::Relaxed);
+        (!old).then(|| self.0.clone())
+    }
+
     /// The wire becomes a tunnel: nothing on it will ever be an answer again.
     pub fn for_good(self) {
         self.0.phase.store(TUNNEL, Ordering::Relaxed);

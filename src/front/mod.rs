@@ -13,7 +13,7 @@
 //! `written` (the store), `access`, `json`, `digits` and `lines` (the log).
 //!
 //! The socket: `stream` (the bytes), `known` (what the kernel knows of it), `wire` (what stands between them and hyper), [`guard`] (where
-//! requests begin and end), `frame_guard` (the same for HTTP/2), `held`, `mark` and `clock` (bytes, state and timer of a wire), `crowd`
+//! requests begin and end), `frame_guard` (the same for HTTP/2), `held`, `mark` and `clock` (bytes, state and timer of a wire), `interim` (1xx), `crowd`
 //! (how many there are), `farewell` (answers that end a connection), `lingering` (a soft close).
 
 mod access;
@@ -44,6 +44,7 @@ pub mod guard;
 mod handshake;
 mod held;
 mod http2;
+mod interim;
 mod json;
 mod known;
 mod lanes;

@@ -12,7 +12,7 @@ use super::forms::{self, Upload};
 use super::forward::{self, Errand};
 use super::handshake::Session;
 use super::lanes::{self, Learning};
-use super::mark::Busy;
+use super::mark::{Busy, State};
 use super::origin::{Origin, Peer};
 use super::own;
 use super::page::RefusalKind;
@@ -75,7 +75,10 @@ pub(super) async fn answer(
             note(&mut logged, None, "redirected");
             redirect::answer(house, manner, &asked, port)
         }
-        Ok(asked) => admit(thread, &origin, &asked, manner, request, &mut logged).await,
+        Ok(asked) => {
+            let told = (&mut logged, busy.as_ref().and_then(Busy::tells));
+            admit(thread, &origin, &asked, manner, request, told).await
+        }
         Err(kind) => {
             // Whoever frames a request wrongly may have framed the next one wrongly too.
             close = true;
@@ -84,7 +87,7 @@ pub(super) async fn answer(
     };
     shared::problem(&mut response, script);
     // Of a body that nobody has read, the rest is not read as a request (RFC 9112 §9.6).
-    close |= has_body && response.body().is_ours();
+    close |= has_body && response.body().leaves_upload();
     if close && can_close {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
@@ -96,15 +99,20 @@ pub(super) async fn answer(
     if let Some(entry) = &mut logged {
         entry.answered(response.status());
     }
-    let busy = match (response.status(), busy) {
+    let busy = until_the_end(busy, response.status());
+    response.body_mut().log(logged, busy);
+    response
+}
+
+/// The wire is busy until the end of the answer, or for good if that makes it a tunnel.
+fn until_the_end(busy: Option<Busy>, status: StatusCode) -> Option<Busy> {
+    match (status, busy) {
         (StatusCode::SWITCHING_PROTOCOLS, Some(busy)) => {
             busy.for_good();
             None
         }
         (_, busy) => busy,
-    };
-    response.body_mut().log(logged, busy);
-    response
+    }
 }
 
 /// What is asked, and without the fields that whoever asks may not say.
@@ -143,7 +151,7 @@ async fn admit(
     asked: &Asked,
     manner: Manner,
     request: Request<Incoming>,
-    logged: &mut Option<Logged>,
+    (logged, told): (&mut Option<Logged>, Option<Arc<State>>),
 ) -> Response<Body> {
     let house = &*thread.house;
     if asked.path.starts_with(own::PREFIX) {
@@ -165,6 +173,7 @@ async fn admit(
         once: flow.works_once(),
         claim,
         visit,
+        told: told.clone(),
     };
     if let Some(around) = flow.around.filter(|it| may_go_around(house, *it, origin)) {
         let claim = around.claim(flow.preflight, || is_inside(house, door, request.headers()));

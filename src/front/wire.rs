@@ -280,6 +280,11 @@ impl Wire {
 
     /// Writes what is left of the words.
     fn poll_words(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.words.is_none()
+            && let Some(interim) = self.state.interims.take()
+        {
+            self.words = Some((interim.into(), 0));
+        }
         while let Some((answer, sent)) = &mut self.words {
             if *sent == answer.len() {
                 self.words = None;
@@ -315,13 +320,11 @@ impl Wire {
     fn wrote(
         &mut self,
         wrote: Poll<io::Result<usize>>,
-        first: &[u8],
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         match wrote {
             Poll::Ready(Ok(bytes)) => {
-                // An interim answer leaves the last word open.
-                self.begun |= first != INTERIM;
+                self.begun = true;
                 self.take.moved(bytes, host::now);
             }
             Poll::Pending if self.state() != TUNNEL => {
@@ -406,6 +409,11 @@ impl Write for Wire {
         if self.end == Some(End::Words) {
             return Poll::Ready(Ok(bytes.len()));
         }
+        // In one piece, for others like it may come between; it leaves the last word open.
+        if bytes == INTERIM {
+            self.words = Some((bytes::Bytes::from_static(INTERIM), 0));
+            return Poll::Ready(Ok(bytes.len()));
+        }
         if let Some(answer) = self.words_for(bytes) {
             self.words = Some((answer, 0));
             return Poll::Ready(Ok(bytes.len()));
@@ -416,7 +424,7 @@ impl Write for Wire {
             return Poll::Ready(Ok(OLD.len()));
         }
         let wrote = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.wrote(wrote, bytes, context)
+        self.wrote(wrote, context)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -477,8 +485,7 @@ impl Write for Wire {
             return Poll::Ready(Ok(buffers.iter().map(|buffer| buffer.len()).sum()));
         }
         let wrote = Pin::new(&mut self.stream).poll_write_vectored(context, buffers);
-        let first = buffers.first().map_or(&[][..], |first| first);
-        self.wrote(wrote, first, context)
+        self.wrote(wrote, context)
     }
 }
 

@@ -9,8 +9,8 @@
 //! byte is read twice. After such an answer its connection is closed. Lines that end with LF alone
 //! are taken (RFC 9112 §2.2): what visitors get is written anew.
 //!
-//! Interim answers (100, 102, 103) never come here: hyper drops them. A visitor's browser loses
-//! nothing but the hint of a 103.
+//! Interim answers (100, 102, 103) never come here: hyper tells of them by the way
+//! ([`super::upload::Interim`]).
 
 use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use http::{HeaderValue, Response, StatusCode, Version};

@@ -1,7 +1,8 @@
 //! Bodies on their way to and from a portal, and what is held until they end.
 //!
-//! *Trailers* (RFC 9110 §6.5): those of a request are left out; those of an answer go to visitors
-//! who asked for them, without the fields that frame a message, route it, or say who somebody is.
+//! *Trailers* (RFC 9110 §6.5) go on without the fields that frame a message, route it, or say who
+//! somebody is: those of an answer to visitors who asked for them, those of a request if it has
+//! announced them.
 
 use super::Portal;
 use super::answer;
@@ -121,6 +122,7 @@ pub struct ResponseBody {
     /// It comes over HTTP/2.
     http2: bool,
     lease: Option<Box<Lease>>,
+    leaves_upload: bool,
     empty: bool,
     trailers: bool,
     /// How long the server may say nothing.
@@ -140,6 +142,7 @@ impl ResponseBody {
                 patience: lease.portal.config().response_timeout,
                 incoming,
                 http2,
+                leaves_upload: lease.request.is_held(),
                 lease: Some(Box::new(lease)),
                 trailers: false,
                 silence: None,
@@ -155,6 +158,11 @@ impl ResponseBody {
     /// Whether there is nothing in it, as far as its head tells.
     pub fn is_empty(&self) -> bool {
         self.empty
+    }
+
+    /// Whether the server has answered in place of saying that it wants the request's body.
+    pub fn leaves_upload(&self) -> bool {
+        self.leaves_upload
     }
 
     /// The visitor wants its trailers.

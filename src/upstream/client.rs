@@ -423,7 +423,7 @@ fn is_safe(method: &Method) -> bool {
 }
 
 fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::none());
+    let mut copy = Request::new(request.body().none_again());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();

@@ -27,7 +27,7 @@ pub use pace::Pace;
 pub use probe::try_server;
 pub use slots::{CONNECTIONS_PER_SLOT, Claim, LENT_PER_SLOT, LONG_WAIT, Slot, Usage};
 pub use tls::client_config;
-pub use upload::RequestBody;
+pub use upload::{Interim, RequestBody};
 pub use via::{add as add_via, came_back};
 
 use crate::config;

@@ -18,7 +18,7 @@ use super::upload::RequestBody;
 use crate::config::ServerAddress;
 use crate::host;
 use crate::time::{Millis, Span};
-use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, EXPECT, HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
@@ -46,6 +46,8 @@ pub struct Pool {
     making: tokio::sync::Mutex<()>,
     /// The server spoke HTTP/2 when it was last asked.
     http2: AtomicBool,
+    /// It spoke HTTP/1.0 when it last answered.
+    old: AtomicBool,
 }
 
 /// How long connections are kept.
@@ -119,6 +121,7 @@ impl Pool {
             connect_timeout,
             making: tokio::sync::Mutex::default(),
             http2: AtomicBool::new(http2),
+            old: AtomicBool::new(false),
         })
     }
 
@@ -287,19 +290,29 @@ impl Sender {
     ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
         match &mut self.carrier {
             Carrier::One(connection, _) => {
-                let mut request = one(request);
+                let old = &self.pool.old;
+                let mut request = match old.load(Ordering::Relaxed) {
+                    // It knows of no 100.
+                    true => unasked(one(request)),
+                    false => one(request),
+                };
+                listen(&mut request);
                 if self.pool.connector.send_proxy {
                     let close = HeaderValue::from_static("close");
                     request.headers_mut().entry(CONNECTION).or_insert(close);
                 }
-                connection.sender.try_send_request(request).await
+                let answer = connection.sender.try_send_request(request).await;
+                if let Ok(answer) = &answer {
+                    old.store(answer.version() < Version::HTTP_11, Ordering::Relaxed);
+                }
+                answer
             }
             Carrier::Two { connection, .. } => {
                 let server = self.pool.address().to_string();
-                connection
-                    .sender
-                    .try_send_request(two(request, &server))
-                    .await
+                // hyper does not say of interim answers over HTTP/2; a server that refuses takes no
+                // more than a window of the body.
+                let request = unasked(two(request, &server));
+                connection.sender.try_send_request(request).await
             }
         }
     }
@@ -319,6 +332,25 @@ impl Sender {
         if kept && pool.lives(&life, now) {
             pool.idle().one.push_back((now, life, connection));
         }
+    }
+}
+
+/// The request to a server that is not asked whether it wants the body.
+fn unasked(mut request: Request<RequestBody>) -> Request<RequestBody> {
+    if request.headers_mut().remove(EXPECT).is_some() {
+        request.body().progress().wanted();
+    }
+    request
+}
+
+/// Has the request's body told of interim answers, if anybody wants to know.
+fn listen(request: &mut Request<RequestBody>) {
+    let progress = request.body().progress();
+    if progress.listens() {
+        let asked = request.headers().contains_key(EXPECT);
+        hyper::ext::on_informational(request, move |answer| {
+            progress.told(answer.status(), answer.headers(), asked);
+        });
     }
 }
 

@@ -1,4 +1,10 @@
 //! A request's body on its way to a portal, and whom we wait for meanwhile.
+//!
+//! *Asked first* (`Expect: 100-continue`, RFC 9110 §10.1.1): the portal is told that the visitor
+//! asks, and nothing of the body is read before it has said 100, so that a 401 or a 413 comes before
+//! a large upload does. A portal that says nothing is not waited for longer than [`SILENCE_MAX`].
+//!
+//! *Trailers*: those that the request has announced, if they may stand there.
 
 use super::Failure;
 use super::body::{BodyError, has_blanks};
@@ -6,12 +12,22 @@ use super::pace::Pace;
 use crate::host;
 use crate::time::{Millis, Span};
 use bytes::Bytes;
-use http::Version;
+use http::header::HeaderName;
+use http::{HeaderMap, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
+
+/// How long a visitor who asks first waits for a portal that says neither yes nor no.
+const SILENCE_MAX: Span = Span::secs(1);
+
+/// Who is told of interim answers (RFC 9110 §15.2) that nobody has asked for.
+pub trait Interim: Send + Sync {
+    /// There was one.
+    fn told(&self, status: StatusCode, headers: &HeaderMap);
+}
 
 /// A request's body: the visitor's, streamed; one that was read already; or none.
 pub struct RequestBody {
@@ -19,6 +35,10 @@ pub struct RequestBody {
     read: Option<Bytes>,
     /// It came over HTTP/2, which says where a body ends and nothing else does.
     http2: bool,
+    /// Nothing of it is read before the server wants it.
+    asks: bool,
+    /// The trailers that are handed on.
+    trailers: Vec<HeaderName>,
     progress: Arc<Progress>,
 }
 
@@ -26,32 +46,66 @@ impl RequestBody {
     /// The visitor's body, which came over `version`; whoever sends it more slowly than `pace` bears
     /// is taken to have gone.
     pub fn streamed(incoming: Incoming, version: Version, pace: Pace) -> RequestBody {
+        let new = RequestBody::new(incoming.is_end_stream(), pace);
         RequestBody {
             http2: version == Version::HTTP_2,
-            progress: Arc::new(Progress::new(incoming.is_end_stream(), pace)),
             incoming: Some(incoming),
-            read: None,
+            ..new
         }
     }
 
     /// A body that was read already, to be sent as it came.
     pub fn read(bytes: Bytes) -> RequestBody {
+        let ended = bytes.is_empty();
         RequestBody {
-            progress: Arc::new(Progress::new(bytes.is_empty(), Pace::new(Span::ZERO, 1))),
-            incoming: None,
-            http2: false,
-            read: Some(bytes).filter(|bytes| !bytes.is_empty()),
+            read: (!ended).then_some(bytes),
+            ..RequestBody::new(ended, Pace::new(Span::ZERO, 1))
         }
     }
 
     /// No body.
     pub fn none() -> RequestBody {
+        RequestBody::new(true, Pace::new(Span::ZERO, 1))
+    }
+
+    /// No body, for the same request once more.
+    pub(super) fn none_again(&self) -> RequestBody {
+        let again = RequestBody::none();
+        match &self.progress.interim {
+            Some(interim) => again.telling(interim.clone()),
+            None => again,
+        }
+    }
+
+    fn new(ended: bool, pace: Pace) -> RequestBody {
         RequestBody {
             incoming: None,
             read: None,
             http2: false,
-            progress: Arc::new(Progress::new(true, Pace::new(Span::ZERO, 1))),
+            asks: false,
+            trailers: Vec::new(),
+            progress: Arc::new(Progress::new(ended, pace)),
         }
+    }
+
+    /// The same, of which the server is asked whether it wants it. It must be told so by a field.
+    pub fn asking_first(mut self) -> RequestBody {
+        self.asks = true;
+        self.progress.lock().held = true;
+        self
+    }
+
+    /// The same with these trailers.
+    pub fn with_trailers(self, trailers: Vec<HeaderName>) -> RequestBody {
+        RequestBody { trailers, ..self }
+    }
+
+    /// The same with somebody who is told of interim answers.
+    pub fn telling(mut self, interim: Arc<dyn Interim>) -> RequestBody {
+        let progress = Arc::get_mut(&mut self.progress);
+        let progress = progress.expect("a body that is being made is nobody else's");
+        progress.interim = Some(interim);
+        self
     }
 
     /// Whether it carries nothing, so that the request could be sent again.
@@ -76,8 +130,11 @@ enum Turn {
     Answer,
 }
 
-/// How far a request's body has come.
-pub(super) struct Progress(Mutex<State>);
+/// How far a request's body has come, and what the server says meanwhile.
+pub(super) struct Progress {
+    state: Mutex<State>,
+    interim: Option<Arc<dyn Interim>>,
+}
 
 struct State {
     turn: Turn,
@@ -86,19 +143,25 @@ struct State {
     pace: Pace,
     /// The rest is not wanted any more.
     cut: bool,
+    /// The server was asked whether it wants it, and has not said so.
+    held: bool,
     /// Of whoever waits for the visitor.
     waker: Option<Waker>,
 }
 
 impl Progress {
     fn new(ended: bool, pace: Pace) -> Progress {
-        Progress(Mutex::new(State {
-            turn: if ended { Turn::Answer } else { Turn::Server },
-            since: Millis::default(),
-            pace,
-            cut: false,
-            waker: None,
-        }))
+        Progress {
+            state: Mutex::new(State {
+                turn: if ended { Turn::Answer } else { Turn::Server },
+                since: Millis::default(),
+                pace,
+                cut: false,
+                held: false,
+                waker: None,
+            }),
+            interim: None,
+        }
     }
 
     /// Whether the whole body was handed on.
@@ -121,8 +184,45 @@ impl Progress {
     pub fn cut(&self) {
         let mut state = self.lock();
         state.cut = true;
-        if let Some(waker) = state.waker.take() {
-            waker.wake();
+        state.wake();
+    }
+
+    /// The server wants the body, or cannot be asked.
+    pub fn wanted(&self) {
+        let mut state = self.lock();
+        state.held = false;
+        state.wake();
+    }
+
+    /// Whether the server was asked and has not said yes.
+    pub fn is_held(&self) -> bool {
+        self.lock().held
+    }
+
+    /// Whether anybody wants to know of interim answers.
+    pub fn listens(&self) -> bool {
+        self.interim.is_some() || self.is_held()
+    }
+
+    /// The server has given an interim answer. A 100 is told to whoever asked, in another way.
+    pub fn told(&self, status: StatusCode, headers: &HeaderMap, asked: bool) {
+        match (&self.interim, status) {
+            (_, StatusCode::CONTINUE) if asked => self.wanted(),
+            (_, StatusCode::SWITCHING_PROTOCOLS) | (None, _) => {}
+            (Some(interim), _) => interim.told(status, headers),
+        }
+    }
+
+    /// Ready when the body may be read.
+    fn poll_wanted(&self, context: &Context<'_>) -> Poll<Result<(), BodyError>> {
+        let mut state = self.lock();
+        match (state.cut, state.held) {
+            (true, _) => Poll::Ready(Err(BodyError::NotWanted)),
+            (false, false) => Poll::Ready(Ok(())),
+            (false, true) => {
+                state.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
         }
     }
 
@@ -130,6 +230,14 @@ impl Progress {
     /// has let us wait for too long, whose fault that is.
     pub fn wait(&self, patience: Span, now: Millis) -> Result<Span, Failure> {
         let mut state = self.lock();
+        if state.held {
+            let left = (state.since + SILENCE_MAX).since(now);
+            if left > Span::ZERO {
+                return Ok(left.min(patience));
+            }
+            state.held = false;
+            state.wake();
+        }
         if state.turn == Turn::Visitor {
             let until = state.pace.wait(now).ok_or(Failure::Left)?;
             return Ok(until.since(now).min(patience));
@@ -177,7 +285,15 @@ impl Progress {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
     }
 }
 
@@ -195,26 +311,34 @@ impl Body for RequestBody {
             let read = wanted.then(|| Frame::data(read));
             return Poll::Ready(Some(read.ok_or(BodyError::NotWanted)));
         }
-        let http2 = self.http2;
-        let Some(incoming) = self.incoming.as_mut() else {
+        if self.asks {
+            match ready!(self.progress.poll_wanted(context)) {
+                Ok(()) => self.asks = false,
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+        }
+        let body = &mut *self;
+        let Some(incoming) = body.incoming.as_mut() else {
             return Poll::Ready(None);
         };
         let polled = match Pin::new(&mut *incoming).poll_frame(context) {
-            Poll::Ready(None) if http2 && !incoming.is_end_stream() => broken_off(),
+            Poll::Ready(None) if body.http2 && !incoming.is_end_stream() => broken_off(),
             Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => {
-                match http2 && frame.trailers_ref().is_some_and(has_blanks) {
-                    true => broken_off(),
-                    false => Poll::Ready(None),
+                match frame.into_trailers().unwrap_or_default() {
+                    trailers if body.http2 && has_blanks(&trailers) => broken_off(),
+                    trailers => Poll::Ready(announced(&trailers, &body.trailers).map(Ok)),
                 }
             }
             polled => polled.map_err(BodyError::Broken),
         };
-        let ended = matches!(polled, Poll::Ready(None)) || incoming.is_end_stream();
         let bytes = match &polled {
-            Poll::Ready(Some(Ok(frame))) => frame.data_ref().map_or(0, Bytes::len),
-            _ => 0,
+            Poll::Ready(Some(Ok(frame))) => frame.data_ref().map(Bytes::len),
+            _ => Some(0),
         };
-        if !(self.progress).polled(&polled, bytes, ended, context, host::now) {
+        // Nothing comes behind trailers.
+        let last = matches!(polled, Poll::Ready(None)) || bytes.is_none();
+        let (ended, bytes) = (last || incoming.is_end_stream(), bytes.unwrap_or(0));
+        if !(body.progress).polled(&polled, bytes, ended, context, host::now) {
             return Poll::Ready(Some(Err(BodyError::NotWanted)));
         }
         polled
@@ -230,6 +354,17 @@ impl Body for RequestBody {
             (None, read) => SizeHint::with_exact(read.as_ref().map_or(0, Bytes::len) as u64),
         }
     }
+}
+
+/// Of these trailers those that were announced, if there are any.
+fn announced(trailers: &HeaderMap, names: &[HeaderName]) -> Option<Frame<Bytes>> {
+    let mut kept = HeaderMap::new();
+    for name in names {
+        for value in trailers.get_all(name) {
+            kept.append(name, value.clone());
+        }
+    }
+    (!kept.is_empty()).then(|| Frame::trailers(kept))
 }
 
 fn broken_off() -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -298,6 +433,25 @@ mod tests {
         assert!(polled(&body, Poll::Pending, false, Millis(1)));
         body.cut();
         assert!(!polled(&body, Poll::Pending, false, Millis(2)));
+    }
+
+    #[test]
+    fn point_15_a_portal_that_is_asked_first_is_not_waited_for_for_ever() {
+        let body = Progress::new(false, Pace::new(STALL, 500));
+        body.lock().held = true;
+        body.begin(Millis(0));
+        let context = Context::from_waker(Waker::noop());
+        assert!(body.poll_wanted(&context).is_pending());
+        assert_eq!(body.wait(PATIENCE, Millis(0)), Ok(SILENCE_MAX));
+        body.told(StatusCode::CONTINUE, &HeaderMap::new(), true);
+        assert!(body.poll_wanted(&context).is_ready());
+        body.lock().held = true;
+        body.wait(PATIENCE, Millis(0) + SILENCE_MAX).unwrap();
+        assert!(body.poll_wanted(&context).is_ready());
+        body.lock().held = true;
+        body.cut();
+        let cut = body.poll_wanted(&context);
+        assert!(matches!(cut, Poll::Ready(Err(BodyError::NotWanted))));
     }
 
     #[test]

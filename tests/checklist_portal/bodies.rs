@@ -287,42 +287,6 @@ async fn point_14_an_early_answer_comes_at_once_and_the_upload_is_cut() {
 }
 
 #[tokio::test]
-async fn point_16_interim_answers_are_dropped_and_disturb_nothing() {
-    let portal = Scripted::start(|heard, stream| {
-        let interim: &[&[u8]] = &[
-            b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n",
-            b"HTTP/1.1 102 Processing\r\n\r\n",
-            b"HTTP/1.1 100 Continue\r\n\r\n",
-            b"HTTP/1.1 103 Early Hints\r\nContent-Length: 9\r\n\r\n",
-        ];
-        let last: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-        match heard.path().as_str() {
-            // All in one piece, or each in a packet of its own.
-            "/together" => say(stream, &[&interim.concat(), last].concat()),
-            _ => interim
-                .iter()
-                .chain([&last])
-                .all(|piece| say(stream, piece)),
-        }
-    });
-    let preau = in_front_of(&portal.url()).await;
-    for path in ["/together", "/apart", "/together"] {
-        let answer = ask_text(&preau, get(path)).await;
-        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-        assert!(
-            answer.ends_with("\r\n\r\nok") && !answer.contains("preload"),
-            "{answer}"
-        );
-    }
-    // What the portal is asked before a body is ours to answer: it is not asked again.
-    let posted = "POST /apart HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\
-                  Connection: close\r\n\r\n";
-    assert!(ask_text(&preau, posted).await.ends_with("ok"));
-    assert!(portal.last().fields("expect").is_empty());
-}
-
-#[tokio::test]
 async fn point_17_trailers_go_to_whoever_asked_and_only_what_may_stand_there() {
     let portal = Scripted::saying(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\
@@ -365,15 +329,38 @@ async fn point_17_trailers_go_to_whoever_asked_and_only_what_may_stand_there() {
 }
 
 #[tokio::test]
-async fn point_17_trailers_of_a_request_end_with_us() {
+async fn point_17_trailers_of_a_request_go_on_if_they_are_announced_and_may() {
     let portal = Scripted::start(|_, stream: &mut TcpStream| {
-        let body = crate::read_until(stream, b"\r\n0\r\n\r\n");
+        let body = crate::read_until(stream, b"\r\n\r\n");
+        assert_eq!(
+            String::from_utf8_lossy(&body).to_lowercase(),
+            "2\r\noh\r\n0\r\nx-sum: 1\r\n\r\n"
+        );
+        say(stream, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    });
+    let preau = in_front_of(&portal.url()).await;
+    let posted = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
+                  Trailer: X-Sum, Host, X-Forwarded-For, X-Remote-User, x_sum\r\n\
+                  Connection: close\r\n\r\n2\r\noh\r\n0\r\nX-Sum: 1\r\nHost: evil\r\n\
+                  X-Forwarded-For: 1.2.3.4\r\nX-Remote-User: zoe\r\nx_sum: 2\r\n\
+                  X-Unannounced: 3\r\n\r\n";
+    assert!(ask(&preau, posted).await.ends_with(b"ok"));
+    assert_eq!(portal.last().field("trailer"), "x-sum");
+}
+
+#[tokio::test]
+async fn point_17_trailers_of_a_request_that_announces_none_end_with_us() {
+    let portal = Scripted::start(|_, stream: &mut TcpStream| {
+        let body = crate::read_until(stream, b"\r\n\r\n");
+        // Nobody waits for more of it on a connection that is kept.
         assert_eq!(body, b"2\r\noh\r\n0\r\n\r\n");
         say(stream, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
     });
     let preau = in_front_of(&portal.url()).await;
-    let posted = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\
-                  Connection: close\r\n\r\n2\r\noh\r\n0\r\nX-Sum: 1\r\nHost: evil\r\n\r\n";
-    assert!(ask(&preau, posted).await.ends_with(b"ok"));
-    assert!(portal.last().fields("trailer").is_empty());
+    for _ in 0..2 {
+        let posted = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
+                      Connection: close\r\n\r\n2\r\noh\r\n0\r\nX-Sum: 1\r\n\r\n";
+        assert!(ask(&preau, posted).await.ends_with(b"ok"));
+        assert!(portal.last().fields("trailer").is_empty());
+    }
 }

@@ -8,6 +8,7 @@ mod answers;
 mod bodies;
 mod fields;
 mod http2;
+mod interim;
 mod retries;
 mod secure;
 mod streams;
