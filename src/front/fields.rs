@@ -202,13 +202,17 @@ fn node(address: IpAddr, out: &mut Vec<u8>) {
 }
 
 /// The `Host` field to put in, if it is not to stay as it came: an absolute target overrides the
-/// field (RFC 9112 §3.2.2), and the portal must see what we matched.
-pub fn host(target: &Uri, headers: &HeaderMap) -> Option<HeaderValue> {
+/// field (RFC 9112 §3.2.2), and the portal must see what we matched; `unnamed`, where none is named.
+pub fn host(
+    target: &Uri,
+    headers: &HeaderMap,
+    unnamed: impl FnOnce() -> Option<HeaderValue>,
+) -> Option<HeaderValue> {
     match target.authority() {
         Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
         None if headers.contains_key(HOST) => None,
         // HTTP/1.0 knows none; HTTP/1.1 must have one.
-        None => Some(HeaderValue::from_static("")),
+        None => Some(unnamed().unwrap_or(HeaderValue::from_static(""))),
     }
 }
 
@@ -262,14 +266,15 @@ mod tests {
             ("http://ent/espace", Some("ent.example.fr"), Some("ent")),
             ("http://a:8080/", Some("a"), Some("a:8080")),
             ("/espace", Some("a"), None),
-            ("/espace", None, Some("")),
+            ("/espace", None, Some("portail")),
         ];
+        let unnamed = || Some(HeaderValue::from_static("portail"));
         for (target, field, expected) in cases {
             let mut headers = HeaderMap::new();
             if let Some(field) = field {
                 headers.insert(HOST, HeaderValue::from_static(field));
             }
-            let put = host(&Uri::from_static(target), &headers);
+            let put = host(&Uri::from_static(target), &headers, unnamed);
             assert_eq!(put, expected.map(HeaderValue::from_static), "{target}");
         }
     }

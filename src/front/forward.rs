@@ -146,7 +146,7 @@ fn outgoing(
         true => announced(errand, &parts.headers),
         false => Vec::new(),
     };
-    let host = fields::host(&parts.uri, &parts.headers);
+    let host = fields::host(&parts.uri, &parts.headers, || unnamed(errand.client));
     parts.uri = origin_form(&parts.uri);
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
@@ -223,6 +223,14 @@ fn count_down(method: &Method, headers: &mut HeaderMap) {
     if let Ok(Some(left)) = canonical::forwards_left(headers) {
         headers.insert(MAX_FORWARDS, HeaderValue::from(left.saturating_sub(1)));
     }
+}
+
+/// The host of a request that names none, such as a check of HAProxy: the one for which the portal is
+/// probed, or a server's own. Many servers refuse an empty one.
+fn unnamed(client: &Client) -> Option<HeaderValue> {
+    let portal = client.portal().config();
+    let server = || portal.servers.first().map(ToString::to_string);
+    HeaderValue::try_from(portal.health.host.clone().or_else(server)?).ok()
 }
 
 /// Patience with a visitor's body. Over HTTP/1.1 the wire has the same, and the first word.

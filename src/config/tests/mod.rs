@@ -4,6 +4,7 @@ mod acme;
 mod lanes;
 mod overrides;
 mod plans;
+mod portals;
 mod signs;
 mod tls;
 mod words;
