@@ -78,7 +78,8 @@ async fn a_schedule_closes_a_room_and_says_when_it_opens() {
         .output()
         .expect("the binary can be run");
     let shown = String::from_utf8_lossy(&shown.stdout);
-    let said = format!("ent: closed by its schedule, until {until} 00:00\n");
+    let day = until.strftime("%a %Y-%m-%d");
+    let said = format!("ent: closed by its schedule, until {day} 00:00\n");
     assert!(shown.contains(&said), "{shown}");
     let series = preau.metric("preau_room_mode_until_seconds", &[]).await;
     assert!(series > now().as_second() as f64);
