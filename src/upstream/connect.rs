@@ -2,6 +2,7 @@
 //! HTTP is spoken.
 
 use super::addresses::Addresses;
+use super::beginning::{Beginning, Watched};
 use super::race::Race;
 use super::socket::{Socket, Stream};
 use super::tls::Tls;
@@ -87,6 +88,7 @@ pub enum Connection {
 pub struct Http1 {
     pub sender: http1::SendRequest<RequestBody>,
     pub socket: Socket,
+    pub beginning: Beginning,
 }
 
 /// An HTTP/2 connection, shared by the requests on it.
@@ -205,13 +207,19 @@ pub async fn reach(host: &str, port: u16) -> Result<TcpStream, String> {
 
 /// HTTP/1.1.
 async fn first(stream: Stream, socket: Socket) -> Result<Connection, NoConnection> {
+    let beginning = Beginning::new();
+    let watched = Watched::new(stream, beginning.clone());
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(BUFFER_MAX)
-        .handshake(TokioIo::new(stream))
+        .handshake(TokioIo::new(watched))
         .await
         .map_err(unspoken)?;
     tokio::spawn(connection.with_upgrades());
-    Ok(Connection::One(Http1 { sender, socket }))
+    Ok(Connection::One(Http1 {
+        sender,
+        socket,
+        beginning,
+    }))
 }
 
 /// HTTP/2.

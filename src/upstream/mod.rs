@@ -3,6 +3,7 @@
 mod addresses;
 mod answer;
 mod bearing;
+mod beginning;
 mod body;
 mod client;
 mod connect;

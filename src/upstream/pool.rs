@@ -301,6 +301,7 @@ impl Sender {
                     let close = HeaderValue::from_static("close");
                     request.headers_mut().entry(CONNECTION).or_insert(close);
                 }
+                connection.beginning.awaited();
                 let answer = connection.sender.try_send_request(request).await;
                 if let Ok(answer) = &answer {
                     old.store(answer.version() < Version::HTTP_11, Ordering::Relaxed);
@@ -328,7 +329,8 @@ impl Sender {
             return;
         };
         let (pool, now) = (&self.pool, host::now());
-        let kept = !connection.sender.is_closed() && !pool.connector.send_proxy;
+        let good = !connection.sender.is_closed() && !connection.beginning.is_odd();
+        let kept = good && !pool.connector.send_proxy;
         if kept && pool.lives(&life, now) {
             pool.idle().one.push_back((now, life, connection));
         }

@@ -242,6 +242,50 @@ async fn point_19_surplus_bytes_that_come_later_answer_nobody() {
     assert_ne!(heard[0].connection, heard[1].connection);
 }
 
+/// Empty lines before a status line are forgiven, and end the connection: behind the answer
+/// before, where they belong to none, or behind an interim answer.
+#[tokio::test]
+async fn point_19_a_connection_on_which_an_answer_begins_with_an_empty_line_is_not_used_again() {
+    let early = "HTTP/1.1 103 Early Hints\r\n\r\n";
+    let portal = Scripted::start(move |heard, stream| {
+        let good = String::from_utf8_lossy(GOOD);
+        let answer = match heard.path().as_str() {
+            "/crlf" => format!("\r\n{good}"),
+            "/lf" => format!("\n\n{good}"),
+            "/early" => format!("{early}\r\n{good}"),
+            "/early-good" => format!("{early}{early}{good}"),
+            _ => good.into_owned(),
+        };
+        say(stream, answer.as_bytes())
+    });
+    let preau = in_front_of(&portal.url()).await;
+    for (path, used_again) in [
+        ("/", true),
+        ("/crlf", false),
+        ("/lf", false),
+        ("/early", false),
+        ("/early-good", true),
+    ] {
+        // One visitor's connection, so that one thread forwards both.
+        let both = format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\n\r\n\
+             GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        );
+        let answers = ask_text(&preau, both).await;
+        assert_eq!(
+            answers.matches("\r\n\r\ngood").count(),
+            2,
+            "{path}: {answers}"
+        );
+        let heard = portal.heard();
+        let [.., first, next] = heard.as_slice() else {
+            panic!("two were asked");
+        };
+        let same = first.connection == next.connection;
+        assert_eq!(same, used_again, "after {path}");
+    }
+}
+
 #[tokio::test]
 async fn point_31_every_failure_of_the_portal_has_words() {
     let portal = Scripted::start(|heard, stream| {

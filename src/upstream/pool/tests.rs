@@ -3,6 +3,7 @@
 use super::*;
 use crate::upstream::addresses::Addresses;
 use crate::upstream::addresses::tests::leading_to;
+use crate::upstream::beginning::Beginning;
 use crate::upstream::socket::Socket;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
@@ -120,7 +121,12 @@ async fn a_kept_connection_that_is_never_ready_holds_nobody_up() {
     // Nobody drives it.
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(ours));
     let (sender, _connection) = handshake.await.unwrap();
-    let stuck = Http1 { sender, socket };
+    let beginning = Beginning::new();
+    let stuck = Http1 {
+        sender,
+        socket,
+        beginning,
+    };
     let life = Life {
         ends: host::now() + KEEP.age,
         address,
