@@ -37,6 +37,9 @@ const FIRST_BYTES_MAX: Duration = Duration::from_secs(5);
 
 /// By how much a wire, which has words for it, is the first to lose patience with a body.
 const WIRE_FIRST: Span = Span::secs(1);
+/// Bytes of a body that may be here without anybody knowing: TLS and HTTP/2 tell of a record and of
+/// a frame when all of it is there, and a frame can reach into a second record.
+const UNTOLD_MAX: u64 = 2 * 16 * 1024;
 
 /// What is needed to forward one request.
 pub struct Errand<'a> {
@@ -236,7 +239,8 @@ fn unnamed(client: &Client) -> Option<HeaderValue> {
 /// Patience with a visitor's body. Over HTTP/1.1 the wire has the same, and the first word.
 fn pace(house: &House) -> Pace {
     let limits = &house.config.limits;
-    Pace::new(limits.body_timeout + WIRE_FIRST, limits.body_rate)
+    let untold = Span::secs(UNTOLD_MAX / u64::from(limits.body_rate));
+    Pace::new(limits.body_timeout + WIRE_FIRST + untold, limits.body_rate)
 }
 
 /// The portal's answer as the visitor gets it.

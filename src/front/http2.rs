@@ -7,11 +7,14 @@
 use super::frame_guard::{FRAME_MAX, Frames, MARK, Verdict};
 use super::handshake::Session;
 use super::held::Held;
+use super::link::{Jam, Link};
 use super::origin::Peer;
 use super::request;
 use super::serve::{Phase, Reception};
 use super::stream::Stream;
+use super::taker::Taker;
 use super::taking::{self, Taken};
+use crate::time::Span;
 use crate::upstream::Pace;
 use http::header::{COOKIE, HeaderMap};
 use http::{HeaderValue, Request};
@@ -45,6 +48,9 @@ const OUR_RESETS_MAX: usize = 256;
 /// A visitor from whom nothing was heard is asked after this long. The question stands behind what
 /// is on its way already: there is as much time for an answer as to take that.
 const PING_AFTER: Duration = Duration::from_secs(20);
+/// Bytes before the question that may still be on our side: frames, what TLS holds (64 KiB), and what
+/// the kernel holds.
+const BEFORE_PING: u64 = 192 * 1024;
 /// A connection without a request is cut if it is still there this long after we have said that
 /// it is closed.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -56,8 +62,9 @@ pub async fn serve(reception: Arc<Reception>, stream: Stream, peer: Peer, sessio
     let mut phase = reception.phase.clone();
     let limits = &reception.thread.house.config.limits;
     let idle_timeout = limits.idle_timeout.into();
-    stream.bound_stalls(limits.take_timeout.into());
-    let streams = Streams::new(Pace::new(limits.take_timeout, limits.take_rate));
+    let link = Link::new(stream, limits);
+    let pace = Pace::new(limits.take_timeout, limits.take_rate);
+    let streams = Streams::new(pace, link.jam());
     let builder = builder(&reception, streams.clone());
     let session = Arc::new(session);
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -69,7 +76,7 @@ pub async fn serve(reception: Arc<Reception>, stream: Stream, peer: Peer, sessio
             Ok::<_, Infallible>(response.map(Taken::by_this_task))
         })
     });
-    let together = BufWriter::with_capacity(TOGETHER, Framed::new(stream));
+    let together = BufWriter::with_capacity(TOGETHER, Framed::new(link));
     let connection = builder.serve_connection(TokioIo::new(together), service);
     let mut connection = std::pin::pin!(connection);
     let mut leaving = false;
@@ -93,6 +100,7 @@ pub async fn serve(reception: Arc<Reception>, stream: Stream, peer: Peer, sessio
 
 fn builder(reception: &Reception, streams: Streams) -> http2::Builder<Streams> {
     let limits = &reception.thread.house.config.limits;
+    let before_pong = Span::secs(BEFORE_PING / u64::from(limits.take_rate));
     let header_bytes = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
     let mut builder = http2::Builder::new(streams);
     builder
@@ -106,19 +114,19 @@ fn builder(reception: &Reception, streams: Streams) -> http2::Builder<Streams> {
         .max_pending_accept_reset_streams(RESETS_MAX)
         .max_local_error_reset_streams(OUR_RESETS_MAX)
         .keep_alive_interval(PING_AFTER)
-        .keep_alive_timeout(limits.take_timeout.into());
+        .keep_alive_timeout((Taker::longest(limits) + before_pong).into());
     builder
 }
 
 /// The visitor's bytes, of which each frame is looked at before h2 reads it.
 struct Framed {
-    stream: Stream,
+    stream: Link,
     frames: Frames,
     held: Held,
 }
 
 impl Framed {
-    fn new(stream: Stream) -> Framed {
+    fn new(stream: Link) -> Framed {
         Framed {
             stream,
             frames: Frames::default(),
@@ -206,16 +214,19 @@ struct Streams {
     open: Arc<watch::Sender<usize>>,
     /// Patience with a visitor who does not take an answer.
     pace: Pace,
+    /// Of the connection.
+    jam: Arc<Jam>,
 }
 
 /// One of them, until it has ended.
 struct Open(Streams);
 
 impl Streams {
-    fn new(pace: Pace) -> Streams {
+    fn new(pace: Pace, jam: Arc<Jam>) -> Streams {
         Streams {
             open: Arc::new(watch::Sender::new(0)),
             pace,
+            jam,
         }
     }
 
@@ -236,10 +247,10 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, request: F) {
         self.open.send_modify(|open| *open += 1);
         let open = Open(self.clone());
-        let pace = self.pace;
+        let (pace, jam) = (self.pace, self.jam.clone());
         tokio::spawn(async move {
             // Dropping a request takes it back: its stream is reset, its slot is free.
-            taking::bounded(request, pace).await;
+            taking::bounded(request, pace, jam).await;
             drop(open);
         });
     }
@@ -271,7 +282,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_with_a_request_is_not_idle() {
         const MOST: Duration = Duration::from_millis(50);
-        let streams = Streams::new(Pace::new(MOST.into(), 1));
+        let streams = Streams::new(Pace::new(MOST.into(), 1), Arc::default());
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         streams.execute(async move { drop(ended.await) });
         let idle = streams.clone();

@@ -14,7 +14,8 @@
 //!
 //! The socket: `stream` (the bytes), `known` (what the kernel knows of it), `wire` (what stands between them and hyper), [`guard`] (where
 //! requests begin and end), `frame_guard` (the same for HTTP/2), `held`, `mark` and `clock` (bytes, state and timer of a wire), `interim` (1xx), `crowd`
-//! (how many there are), `farewell` (answers that end a connection), `lingering` (a soft close).
+//! (how many there are), `farewell` (answers that end a connection), `lingering` (a soft close),
+//! `taker` (how a visitor sends and takes), `link` (the socket of HTTP/2).
 
 mod access;
 mod awaited;
@@ -51,6 +52,7 @@ mod lanes;
 mod lasting;
 mod lines;
 mod lingering;
+mod link;
 mod manner;
 mod mark;
 mod origin;
@@ -66,6 +68,7 @@ mod serve;
 mod shared;
 mod sift;
 mod stream;
+mod taker;
 mod taking;
 mod tunnel;
 mod watch;

@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-/// Bytes of an answer that the kernel holds before it sends them: at the poorest link that we
-/// bear with, it takes less than `take_timeout` until there is room again.
+/// Bytes of an answer that the kernel holds before it sends them. (It takes what is written in one
+/// call, though, and that may be four times as much.)
 const UNSENT_MAX: u32 = 16 * 1024;
 /// Bytes in several pieces that are copied into one: for the kernel, a list of pieces is more work than
 /// the copy (of a forwarded answer of 1 KiB, 8 % of the time in all).
@@ -47,8 +47,16 @@ impl Stream {
         known::ask(&*self.socket())
     }
 
+    /// Whoever is on the other end is to see that it was cut: what is still on its way is lost, and a
+    /// reset says so.
+    pub fn cut(&self) {
+        // If the socket is gone already, there is nobody to tell.
+        let _ = self.socket().set_linger(Some(Duration::ZERO));
+    }
+
     /// Has the kernel end the connection when data stays untaken for `most` (RFC 5482), and tell
-    /// us early how much it has sent.
+    /// us early how much it has sent. Linux takes a visitor whose machine has no room for more for one
+    /// who takes nothing, even while there is now and then a little: `most` is to allow for that.
     pub fn bound_stalls(&self, most: Duration) {
         let socket = self.socket();
         let bound = socket.set_tcp_user_timeout(Some(most));

@@ -4,10 +4,13 @@
 //! sees when nothing is taken; over HTTP/2 a visitor can keep the connection alive and just not
 //! open the window of one answer (RFC 9113 §5.2). So a body is handed on in pieces, and a request
 //! whose pieces are taken too slowly is dropped. What counts is the visitor's time alone:
-//! while the portal has the word, or the answer has not begun, nothing is counted.
+//! while the portal has the word, or the answer has not begun, nothing is counted; nor while the
+//! whole connection takes nothing, with which [`super::link`] has patience.
 
 use super::body::Body;
+use super::link::Jam;
 use crate::host;
+use crate::time::{Millis, Span};
 use crate::upstream::{BodyError, Pace};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -24,28 +27,45 @@ tokio::task_local! {
 }
 
 /// How far a visitor has come with an answer.
-struct Taking(Mutex<Turn>);
+struct Taking {
+    turn: Mutex<Turn>,
+    /// Of the connection that it goes over.
+    jam: Arc<Jam>,
+}
 
 struct Turn {
     pace: Pace,
     /// It is the visitor that is waited for.
     visitors: bool,
+    /// For how long the connection had taken nothing when this was last looked at.
+    jammed: Span,
 }
 
 impl Taking {
     /// The visitor has taken `bytes`, and has the word.
     fn visitor(&self, bytes: usize) {
+        let now = host::now();
         let mut turn = self.turn();
-        turn.pace.moved(bytes, host::now);
+        self.excuse(&mut turn, now);
+        turn.pace.moved(bytes, || now);
         turn.visitors = true;
-        turn.pace.wait(host::now());
+        turn.pace.wait(now);
     }
 
     /// The visitor has taken `bytes`, and somebody else is waited for.
     fn elsewhere(&self, bytes: usize) {
+        let now = host::now();
         let mut turn = self.turn();
-        turn.pace.moved(bytes, host::now);
+        self.excuse(&mut turn, now);
+        turn.pace.moved(bytes, || now);
         turn.visitors = false;
+    }
+
+    /// While the connection takes nothing, no answer on it can be taken.
+    fn excuse(&self, turn: &mut Turn, now: Millis) {
+        let jammed = self.jam.lasted(now);
+        let before = std::mem::replace(&mut turn.jammed, jammed);
+        turn.pace.excuse(Span(jammed.0.saturating_sub(before.0)));
     }
 
     /// Returns when the visitor has been too slow (seen up to twice as late).
@@ -54,6 +74,7 @@ impl Taking {
             let pause = {
                 let mut turn = self.turn();
                 let now = host::now();
+                self.excuse(&mut turn, now);
                 match turn.visitors {
                     true => match turn.pace.wait(now) {
                         Some(until) => until.since(now),
@@ -67,16 +88,19 @@ impl Taking {
     }
 
     fn turn(&self) -> MutexGuard<'_, Turn> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Runs `request` to its end, or until the visitor has been slower with it than `pace` bears.
-pub async fn bounded(request: impl Future<Output = ()>, pace: Pace) {
-    let taking = Arc::new(Taking(Mutex::new(Turn {
+/// Runs `request` to its end, or until the visitor has been slower with it than `pace` bears,
+/// without the time of `jam`.
+pub async fn bounded(request: impl Future<Output = ()>, pace: Pace, jam: Arc<Jam>) {
+    let turn = Mutex::new(Turn {
         pace,
         visitors: false,
-    })));
+        jammed: jam.lasted(host::now()),
+    });
+    let taking = Arc::new(Taking { turn, jam });
     let request = TAKING.scope(taking.clone(), request);
     tokio::select! {
         biased;
@@ -207,9 +231,12 @@ mod tests {
             said.send(()).unwrap();
             std::future::pending().await
         };
-        tokio::time::timeout(MOST * 200, bounded(slow, Pace::new(MOST.into(), 1)))
-            .await
-            .expect("a visitor who takes nothing is not");
+        tokio::time::timeout(
+            MOST * 200,
+            bounded(slow, Pace::new(MOST.into(), 1), Arc::default()),
+        )
+        .await
+        .expect("a visitor who takes nothing is not");
         saying.await.expect("the answer had begun");
     }
 }

@@ -23,9 +23,8 @@
 //! nothing in it that HTTP/1.0 does not know.
 //!
 //! *Patience*: a body that is waited for and an answer that is not taken hold a slot of the
-//! portal. Each has a [`Pace`]; a visitor who takes nothing at all is disconnected by the kernel,
-//! which sees progress byte by byte where we see it by the buffer. So that this is not by much,
-//! the kernel takes little more from us than it can send ([`UNSENT_MAX`]).
+//! portal. Whoever sends or takes too slowly, by what the kernel has seen of it ([`Counted`],
+//! [`Taker`]), is taken to have left.
 
 use super::awaited::{Awaited, Stage};
 use super::clock::Clock;
@@ -36,6 +35,7 @@ use super::lingering::Lingering;
 use super::mark::{self, ANSWERING, ENDED, IDLE, Mark, State, TUNNEL};
 use super::page::RefusalKind;
 use super::stream::Stream;
+use super::taker::{Counted, Taker};
 use super::watch::Watch;
 use crate::config::Limits;
 use crate::host;
@@ -48,13 +48,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::io::AsyncWrite;
 
 /// Bytes read ahead behind a request whose answer is under way.
 pub const READ_AHEAD: usize = 64 * 1024;
-/// Bytes that TLS holds for the socket (rustls' own bound).
-const SEALED_MAX: u64 = 64 * 1024;
 /// A connection that has been idle for so long rests.
 const REST_AFTER: Span = Span::secs(1);
 /// What hyper asks for a body with.
@@ -71,11 +68,8 @@ pub struct Wire {
     held: Held,
     clock: Clock,
     head: Awaited,
-    body: Pace,
-    take: Pace,
-    /// Patience until the last of what was written is out. Over TLS up to [`SEALED_MAX`] bytes of
-    /// it are still on our side.
-    last: Pace,
+    body: Counted,
+    taker: Taker,
     /// Whether the visitor is still there, while nothing of theirs is read.
     watch: Watch,
     /// hyper has let go of a tunnel.
@@ -109,8 +103,7 @@ const OURS: &[u8] = b"HTTP/1.1 ";
 impl Wire {
     /// A wire on which the first byte is awaited from now on.
     pub fn new(stream: Stream, farewells: Arc<Farewells>, limits: &Limits) -> Wire {
-        stream.bound_stalls(limits.take_timeout.into());
-        let last = limits.take_timeout + Span::secs(SEALED_MAX / u64::from(limits.take_rate));
+        stream.bound_stalls(Taker::longest(limits).into());
         Wire {
             stream,
             farewells,
@@ -119,9 +112,8 @@ impl Wire {
             held: Held::default(),
             clock: Clock::default(),
             head: Awaited::first(limits, host::now()),
-            body: Pace::new(limits.body_timeout, limits.body_rate),
-            take: Pace::new(limits.take_timeout, limits.take_rate),
-            last: Pace::new(last, 1),
+            body: Counted::new(Pace::new(limits.body_timeout, limits.body_rate)),
+            taker: Taker::new(limits),
             watch: Watch::default(),
             tunnels: false,
             shut: false,
@@ -181,6 +173,10 @@ impl Wire {
     /// they come.
     pub fn tunnels(&mut self) -> bool {
         self.tunnels = self.state() == TUNNEL;
+        if self.tunnels {
+            // Nobody bears with whoever takes nothing there.
+            self.stream.bound_stalls(self.taker.unheard_max().into());
+        }
         self.tunnels
     }
 
@@ -207,12 +203,12 @@ impl Wire {
         if was_head {
             self.begun = false;
             self.body.renew();
-            self.take.renew();
+            self.taker.renew();
             self.head.stage = Stage::Next;
             let offers = self.guard.offers_websocket();
             self.state.websocket.store(offers, Ordering::Relaxed);
         } else {
-            self.body.moved(bytes, host::now);
+            self.body.moved(bytes);
         }
     }
 
@@ -220,7 +216,8 @@ impl Wire {
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let now = host::now();
         let until = if self.guard.in_body() {
-            match self.body.wait(now) {
+            let received = || self.stream.known().map(|known| known.received);
+            match self.body.waits(now, received) {
                 Some(until) => until,
                 None => return self.refuse(RefusalKind::TooSlow),
             }
@@ -304,19 +301,14 @@ impl Wire {
         out: Poll<io::Result<()>>,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        if out.is_ready() {
-            self.last.renew();
-        } else if self.state() != TUNNEL {
-            let now = host::now();
-            let Some(until) = self.last.wait(now) else {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            };
-            self.clock.wake_by(until, now, context);
+        match out {
+            Poll::Pending => ready!(self.poll_taken(context))?,
+            Poll::Ready(_) => self.taker.pause(),
         }
         out
     }
 
-    /// What became of an attempt to write `first` and what follows it.
+    /// What became of an attempt to write.
     fn wrote(
         &mut self,
         wrote: Poll<io::Result<usize>>,
@@ -325,18 +317,25 @@ impl Wire {
         match wrote {
             Poll::Ready(Ok(bytes)) => {
                 self.begun = true;
-                self.take.moved(bytes, host::now);
+                self.taker.wrote(bytes);
             }
-            Poll::Pending if self.state() != TUNNEL => {
-                let now = host::now();
-                let Some(until) = self.take.wait(now) else {
-                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-                };
-                self.clock.wake_by(until, now, context);
-            }
-            _ => {}
+            Poll::Pending => ready!(self.poll_taken(context))?,
+            Poll::Ready(Err(_)) => {}
         }
         wrote
+    }
+
+    /// The visitor has to take something first: ready with an error when they have let us wait for
+    /// too long.
+    fn poll_taken(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.state() != TUNNEL {
+            let now = host::now();
+            let Some(until) = self.taker.waits(now, &self.stream) else {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            };
+            self.clock.wake_by(until, now, context);
+        }
+        Poll::Pending
     }
 }
 
@@ -344,8 +343,7 @@ impl Drop for Wire {
     /// An answer that ends with the connection, and was not ended, must not look as if it were.
     fn drop(&mut self) {
         if self.begun && self.state.is_cut_open() {
-            // If the socket is gone already, there is nobody to tell.
-            let _ = self.stream.socket().set_linger(Some(Duration::ZERO));
+            self.stream.cut();
         }
     }
 }

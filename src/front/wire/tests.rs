@@ -2,6 +2,7 @@ use super::super::page::Pages;
 use super::*;
 use crate::metrics::Metrics;
 use std::future::poll_fn;
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 async fn wire(patience: Duration) -> (Wire, TcpStream) {
@@ -16,7 +17,7 @@ async fn wire(patience: Duration) -> (Wire, TcpStream) {
         &limits,
     );
     let bound = wire.stream.socket().tcp_user_timeout();
-    let most = limits.take_timeout.into();
+    let most = Taker::longest(&limits).into();
     assert_eq!(bound.unwrap(), Some(most), "every wire is bound");
     wire.stream.bound_stalls(patience);
     (wire, visitor.unwrap())
