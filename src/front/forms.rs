@@ -44,7 +44,7 @@ impl Upload {
     pub fn on_its_way(self, version: Version, pace: Pace) -> RequestBody {
         match self {
             Upload::Coming(body) => RequestBody::streamed(body, version, pace),
-            Upload::Read(bytes) => RequestBody::read(bytes),
+            Upload::Read(bytes) => RequestBody::read(bytes, pace),
         }
     }
 

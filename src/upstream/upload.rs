@@ -55,11 +55,11 @@ impl RequestBody {
     }
 
     /// A body that was read already, to be sent as it came.
-    pub fn read(bytes: Bytes) -> RequestBody {
+    pub fn read(bytes: Bytes, pace: Pace) -> RequestBody {
         let ended = bytes.is_empty();
         RequestBody {
             read: (!ended).then_some(bytes),
-            ..RequestBody::new(ended, Pace::new(Span::ZERO, 1))
+            ..RequestBody::new(ended, pace)
         }
     }
 
