@@ -35,6 +35,10 @@ const CODES_OF_VISITOR: u32 = 6;
 /// Checks of monitors a minute from one address; more are those of a newcomer.
 const CHECKS_PER_MINUTE: u32 = 240;
 
+/// Preflights a minute from one address (a whole school is one, and never says who is inside); more
+/// pass only while there is room.
+const PREFLIGHTS_PER_MINUTE: u32 = 1_200;
+
 /// The index of no rule.
 const NO_RULE: usize = usize::MAX;
 
@@ -65,6 +69,7 @@ pub struct House {
     newcomers: DefaultKeyedRateLimiter<u128>,
     callbacks: DefaultKeyedRateLimiter<u128>,
     checks: DefaultKeyedRateLimiter<u128>,
+    preflights: DefaultKeyedRateLimiter<u128>,
     codes: DefaultKeyedRateLimiter<u128>,
     codes_of_visitors: DefaultKeyedRateLimiter<(u32, u64)>,
     rejected: Vec<IntCounter>,
@@ -162,6 +167,7 @@ impl House {
             newcomers: rate(limits.tickets_per_minute, limits.tickets_burst),
             callbacks: rate(limits.callbacks_per_minute, limits.callbacks_burst),
             checks: rate(CHECKS_PER_MINUTE, CHECKS_PER_MINUTE),
+            preflights: rate(PREFLIGHTS_PER_MINUTE, PREFLIGHTS_PER_MINUTE),
             codes: rate(CODES_PER_MINUTE, CODES_PER_MINUTE),
             codes_of_visitors: rate(CODES_OF_VISITOR, CODES_OF_VISITOR),
             rejected: (Rejected::NAMES.iter())
@@ -226,6 +232,13 @@ impl House {
         self.speaks_for_many(address, proven) || self.checks.check_key(&network(address)).is_ok()
     }
 
+    /// Whether one more browser at this address may ask now about another origin's script, past the
+    /// line.
+    pub(super) fn may_ask_first(&self, address: IpAddr, proven: bool) -> bool {
+        self.speaks_for_many(address, proven)
+            || self.preflights.check_key(&network(address)).is_ok()
+    }
+
     /// Whether the visitor `number` may try one more code of a class. An address is no visitor's own:
     /// a school is one; so it is counted whoever speaks for it.
     pub(super) fn may_try_code(&self, address: IpAddr, door: &Door, number: u64) -> bool {
@@ -247,6 +260,7 @@ impl House {
         self.newcomers.retain_recent();
         self.callbacks.retain_recent();
         self.checks.retain_recent();
+        self.preflights.retain_recent();
         self.codes.retain_recent();
         self.codes_of_visitors.retain_recent();
     }

@@ -6,23 +6,25 @@
 use super::canonical::Asked;
 use super::door::Door;
 use super::fetch::{self, CROSS_SITE, SEC_FETCH_SITE};
+use super::forms::Upload;
 use super::passing;
 use crate::config::{RequestSet, Seen};
 use crate::room::{Ask, Visitor};
 use crate::upstream::Claim;
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, COOKIE, HOST, HeaderMap, ORIGIN, REFERER};
+use http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, HOST, HeaderMap, ORIGIN, REFERER,
+};
 use http::{HeaderValue, Method, Request};
 
 /// What a request is.
 pub(super) struct Flow {
     /// It never waits and takes no seat.
     pub around: Option<Around>,
-    /// It asks about another origin's script.
-    pub preflight: bool,
     /// It gives the seat back.
     pub leaves: bool,
-    /// Without a seat to give back, it never waits.
-    pub leaves_around: bool,
+    /// Without a seat to give back, it never waits: wherever a path says so, or, where only what it
+    /// asks says so and everybody can say that anywhere, as rarely as a stranger.
+    pub leaves_around: Option<Around>,
     /// It is a form from another site, with which browsers send no cookie of ours: whoever sends
     /// it may hold what we cannot see.
     pub unseen: bool,
@@ -35,6 +37,8 @@ pub(super) struct Flow {
 pub(super) enum Around {
     /// It is open to everybody.
     Open,
+    /// It asks about another origin's script, for a page that is there.
+    Preflight,
     /// Another server calls.
     BackChannel,
     /// The same, where only what it says tells it from a visitor: as rare as callbacks.
@@ -44,7 +48,7 @@ pub(super) enum Around {
 impl Flow {
     /// What `request` is at `door`; `form`: the name of the first parameter of its form, if that was
     /// read.
-    pub fn of<B>(door: &Door, asked: &Asked, request: &Request<B>, form: Option<&str>) -> Flow {
+    pub fn of(door: &Door, asked: &Asked, request: &Request<Upload>, form: Option<&str>) -> Flow {
         let (method, headers) = (request.method(), request.headers());
         let query = request.uri().query().unwrap_or("");
         let seen = Seen {
@@ -57,15 +61,19 @@ impl Flow {
         let means = |set: &RequestSet, path: &str| set.contains(Seen { path, ..seen });
         let plainly = |set| asked.says(|path| means(set, path));
         let surely = |set| asked.opens(|path| means(set, path));
+        let there =
+            |set: &RequestSet| asked.opens(|path| set.contains_there(Seen { path, ..seen }));
         let flows = &door.config.flows;
         let leaves = plainly(&flows.logout);
         let mut ask = ask(method, headers);
         ask.callback = !ask.takes_nothing() && surely(&flows.callbacks);
-        let preflight = !asked.changes && is_preflight(method, headers);
+        let preflight = !asked.changes && is_preflight(request);
         let calls = &flows.back_channels;
-        let around = if surely(&flows.open) || preflight {
+        let around = if surely(&flows.open) {
             Some(Around::Open)
-        } else if asked.opens(|path| calls.contains_there(Seen { path, ..seen })) {
+        } else if preflight {
+            Some(Around::Preflight)
+        } else if there(calls) {
             Some(Around::BackChannel)
         } else if (ask.callback && ask.work && !is_of_a_browser(headers))
             || (surely(calls) && !is_of_a_page(headers))
@@ -75,12 +83,18 @@ impl Flow {
         } else {
             None
         };
+        let leaves_around = if !leaves {
+            None
+        } else if there(&flows.logout) {
+            Some(Around::Open)
+        } else {
+            surely(&flows.logout).then_some(Around::Stranger)
+        };
         ask.renews = ask.callback || !plainly(&flows.non_renewing);
         Flow {
             around,
-            preflight,
             leaves,
-            leaves_around: leaves && surely(&flows.logout),
+            leaves_around,
             unseen: ask.work && is_from_elsewhere(headers),
             ask,
         }
@@ -112,9 +126,10 @@ impl Flow {
 
 impl Around {
     /// Who asks for its slot. A preflight is of a page that is inside, and never says so.
-    pub fn claim(self, preflight: bool, inside: impl FnOnce() -> bool) -> Claim {
+    pub fn claim(self, inside: impl FnOnce() -> bool) -> Claim {
         match self {
-            Around::Open if preflight || inside() => Claim::Inside,
+            Around::Preflight => Claim::Inside,
+            Around::Open if inside() => Claim::Inside,
             Around::Open => Claim::Outside,
             Around::BackChannel | Around::Stranger => Claim::BackChannel,
         }
@@ -122,11 +137,16 @@ impl Around {
 }
 
 /// A question of a browser about another origin's script (Fetch, "CORS-preflight fetch"). It
-/// never carries a cookie, so that it says nothing about who is inside.
-fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
-    *method == Method::OPTIONS
+/// never carries a body, or anything that says who is inside: whatever does is no such question, and a
+/// page that does not look at the method would answer it to somebody in particular.
+fn is_preflight(request: &Request<Upload>) -> bool {
+    let headers = request.headers();
+    *request.method() == Method::OPTIONS
         && headers.contains_key(ORIGIN)
         && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+        && !headers.contains_key(COOKIE)
+        && !headers.contains_key(AUTHORIZATION)
+        && request.body().is_empty()
 }
 
 /// Whether a form was sent by a browser. They say where it comes from, or have cookies.

@@ -176,12 +176,15 @@ async fn admit(
         told: told.clone(),
     };
     if let Some(around) = flow.around.filter(|it| may_go_around(house, *it, origin)) {
-        let claim = around.claim(flow.preflight, || is_inside(house, door, request.headers()));
+        let claim = around.claim(|| is_inside(house, door, request.headers()));
         return pass(around, errand(claim, None), request, logged).await;
     }
 
     let met = house.meet(door, request.headers());
-    if flow.leaves_around && !door.room().holds_seat(met.visitor) {
+    if let Some(around) = flow.leaves_around
+        && !door.room().holds_seat(met.visitor)
+        && may_go_around(house, around, origin)
+    {
         // Nobody has to wait to log out.
         return pass(Around::Open, errand(Claim::Outside, None), request, logged).await;
     }
@@ -229,9 +232,14 @@ async fn at_the_door<'h>(
     }
 }
 
-/// Whether what goes around the room may do so now: strangers' forms only so often.
+/// Whether what goes around the room may do so now: what everybody can say anywhere, only so often.
 fn may_go_around(house: &House, around: Around, origin: &Origin) -> bool {
-    around != Around::Stranger || house.may_call_back(origin.address, origin.proven)
+    let (address, proven) = (origin.address, origin.proven);
+    match around {
+        Around::Open | Around::BackChannel => true,
+        Around::Preflight => house.may_ask_first(address, proven),
+        Around::Stranger => house.may_call_back(address, proven),
+    }
 }
 
 /// What the room needs to know of a request that `visitor` has sent.
@@ -243,6 +251,8 @@ fn ask<B>(
     request: &Request<B>,
 ) -> Ask {
     let mut ask = flow.ask_of(visitor, request);
+    // One too many; nobody comes in with it.
+    ask.passing |= flow.around == Some(Around::Preflight);
     if visitor == Visitor::Newcomer && !flow.unseen {
         house.look_at(&mut ask, origin, request.method(), request.headers());
     }
@@ -340,7 +350,7 @@ async fn pass(
 ) -> Response<Body> {
     let meters = &errand.door.meters;
     let (outcome, meter) = match around {
-        Around::Open => ("open", &meters.open),
+        Around::Open | Around::Preflight => ("open", &meters.open),
         Around::BackChannel | Around::Stranger => ("back_channel", &meters.back_channel),
     };
     note(logged, Some(errand.door), outcome);
