@@ -118,6 +118,9 @@ async fn point_08_what_goes_around_the_room_does_so_in_every_reading() {
             "/%",
             "/%u002e%u002e/espace",
             "/x%0ay",
+            "/..%3fx",
+            "/..%23x",
+            "/..%253fx",
             ";/../espace",
             ";x%2f..%2f../espace",
         ] {
