@@ -112,11 +112,13 @@ impl Store {
             .set_cache_size(CACHE)
             .create(path)
             .map_err(|cause| {
-                if new {
-                    // Half a store would be a damaged one to the next start.
+                let error = error(path, cause);
+                // Half a store would be a damaged one to the next start. What is refused for another
+                // reason may be that of somebody who was quicker.
+                if new && error.io().is_some_and(host::is_of_disk) {
                     let _ = fs::remove_file(path);
                 }
-                error(path, cause)
+                error
             })?;
         Ok(Store {
             path: path.to_owned(),
@@ -408,6 +410,12 @@ mod tests {
     fn a_second_process_and_a_damaged_file_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.redb");
+        // Whoever came first holds the file before there is anything in it.
+        let held = File::create(&path).unwrap();
+        held.lock().unwrap();
+        assert!(Store::open(&path).err().unwrap().is_in_use());
+        assert!(path.exists(), "it is the first one's");
+        drop(held);
         let first = Store::open(&path).unwrap();
         let error = Store::open(&path).err().unwrap().to_string();
         assert!(error.contains("another preau"), "{error}");
