@@ -91,7 +91,7 @@ impl Kept {
         let name = "a stand-in of preau";
         params.distinguished_name.push(DnType::CommonName, name);
         params.not_before = date_time_ymd(2000, 1, 1);
-        let end = i64::try_from((host::now() + STAND_IN).0).map_err(io::Error::other)?;
+        let end = i64::try_from((host::wall() + STAND_IN).0).map_err(io::Error::other)?;
         let end = Timestamp::from_millisecond(end).map_err(io::Error::other)?;
         let end = TimeZone::UTC.to_datetime(end).date();
         let [month, day] = [end.month(), end.day()].map(i8::unsigned_abs);

@@ -147,7 +147,7 @@ impl Files {
         let name = hosts.first().map(String::as_str).or(common);
         let name = name.unwrap_or("without a name").to_owned();
         let odd = (read.odd.iter()).map(|(line, what)| format!("line {line}: {what}"));
-        let doubts = odd.chain(chain::doubts(&chain, host::now())).collect();
+        let doubts = odd.chain(chain::doubts(&chain, host::wall())).collect();
         let key = self.key(pair, &read.found, provider)?;
         Ok(Certificate {
             name,
