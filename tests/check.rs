@@ -88,6 +88,43 @@ async fn what_would_end_serve_is_said_with_its_place() {
 }
 
 #[tokio::test]
+async fn what_lies_in_the_folders_stays_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let precious = folder.path().join("precious");
+    fs::write(&precious, "of somebody else").expect("it is ours");
+    let within = folder.path().join("state");
+    fs::create_dir(&within).expect("it is ours");
+    std::os::unix::fs::symlink(&precious, within.join(".preau-check")).expect("it is ours");
+    let proxy = unstarted(&format!(
+        "[log]\naccess_file = {:?}\n",
+        within.join("access.log")
+    ));
+    let text = fs::read_to_string(proxy.config()).expect("it was written");
+    let usual = proxy.state().display().to_string();
+    proxy.configure(&text.replace(&usual, &within.display().to_string()));
+    let said = checked(&mut check(&proxy.config()));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(
+        fs::read_to_string(&precious).expect("it is there"),
+        "of somebody else"
+    );
+    let left: Vec<_> = fs::read_dir(&within)
+        .expect("it is there")
+        .filter_map(|entry| Some(entry.ok()?.file_name()))
+        .collect();
+    assert_eq!(left, [".preau-check"]);
+}
+
+#[tokio::test]
+async fn the_place_of_a_log_that_is_off_is_of_no_interest() {
+    let file = "access_file = \"/nowhere/at/all/access.log\"";
+    let proxy = unstarted(&format!("[log]\naccess = \"off\"\n{file}\n"));
+    let said = checked(&mut check(&proxy.config()));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    proxy.start().await.stop().await;
+}
+
+#[tokio::test]
 async fn a_preau_that_runs_is_in_nobodys_way() {
     let preau = unstarted("").start().await;
     let said = checked(&mut check(&preau.config()));

@@ -2,6 +2,7 @@
 //! may come and go.
 
 use crate::host;
+use rustix::fs::{Access, access};
 use socket2::SockRef;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -93,10 +94,11 @@ impl Write for LogFile {
 /// Looks whether lines could be added to the file at `path`, which is there.
 ///
 /// # Errors
-/// Why they could not: [`ErrorKind::NotConnected`] for a pipe that nobody reads.
+/// Why they could not.
 pub fn look(path: &Path) -> io::Result<()> {
     match is_pipe(path) {
-        true => pipe(path).map(drop),
+        // Whoever waits for a writer takes the end of the first for the end of all.
+        true => Ok(access(path, Access::WRITE_OK)?),
         false => OpenOptions::new().append(true).open(path).map(drop),
     }
 }
@@ -108,7 +110,8 @@ fn append(path: &Path) -> io::Result<File> {
     }
 }
 
-fn is_pipe(path: &Path) -> bool {
+/// Whether it is a pipe (which may be named anywhere).
+pub fn is_pipe(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo())
 }
 
@@ -128,7 +131,9 @@ fn pipe(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::io::Read as _;
+    use std::os::fd::AsFd as _;
     use std::process::Command;
 
     #[test]
@@ -164,7 +169,7 @@ mod tests {
         let mut log = LogFile::open(&path, Reopen::default()).unwrap();
         let lost = log.write_all(b"one\n").unwrap_err();
         assert_eq!(lost.to_string(), "nobody reads this pipe");
-        assert!(look(&path).is_err());
+        look(&path).unwrap();
         for line in ["two\n", "three\n"] {
             let mut open = OpenOptions::new();
             // Opened for both, it is not waited for.
@@ -179,5 +184,25 @@ mod tests {
             assert_eq!(gone.kind(), ErrorKind::BrokenPipe);
             assert!(log.write_all(b"lost\n").is_err());
         }
+    }
+
+    #[test]
+    fn a_look_is_no_writer_to_whoever_waits_for_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let made = Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let mut open = OpenOptions::new();
+        open.read(true).custom_flags(libc::O_NONBLOCK);
+        let reader = open.open(&path).unwrap();
+        let hung_up = || {
+            let mut polled = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
+            poll(&mut polled, PollTimeout::ZERO).unwrap();
+            polled[0].revents().unwrap().contains(PollFlags::POLLHUP)
+        };
+        look(&path).unwrap();
+        assert!(!hung_up());
+        drop(LogFile::open(&path, Reopen::default()).unwrap());
+        assert!(hung_up(), "as it would be seen");
     }
 }

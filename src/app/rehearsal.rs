@@ -6,13 +6,13 @@ use crate::cookie::Keys;
 use crate::host;
 use crate::store::Store;
 use rustix::process::geteuid;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// What is tried in a folder is called so.
-const TRIAL: &str = ".preau-check";
+/// What is tried in a folder is called so, and then by chance.
+const TRIAL: &str = ".preau-check-";
 /// Bytes written to see whether there is room for some.
 const SOME_ROOM: usize = 64 * 1024;
 /// The modes of everybody but the owner: to read, to write, to pass through a folder.
@@ -43,12 +43,16 @@ pub fn rehearse(config: &Config, running: impl Fn() -> bool) -> Rehearsal {
             _ => rehearsal.obstacle(&key, &error),
         }
     }
-    if let Some(path) = &config.log.access_file
-        && config.log.access != AccessFormat::Off
-    {
+    if let Some(path) = access_file(config) {
         rehearsal.access_file(path);
     }
     rehearsal
+}
+
+/// The file of the access log, if there is anything to write.
+fn access_file(config: &Config) -> Option<&PathBuf> {
+    let file = config.log.access_file.as_ref();
+    file.filter(|_| config.log.access != AccessFormat::Off)
 }
 
 impl Rehearsal {
@@ -103,8 +107,8 @@ impl Rehearsal {
             Err(error) => Err(error),
         };
         match tried {
-            Err(error) if error.kind() == ErrorKind::NotConnected => self.notes.push(format!(
-                "nobody reads the pipe {}: lines of the access log are lost until somebody does",
+            Ok(()) if log_file::is_pipe(path) => self.notes.push(format!(
+                "the access log {} is a pipe: lines are lost while nobody reads it",
                 path.display()
             )),
             Err(error) if !host::is_of_disk(&error) => {
@@ -139,7 +143,7 @@ pub fn only_root(config: &Config) -> Vec<PathBuf> {
     let pairs = config.tls.certificates.iter();
     let read = pairs.flat_map(|pair| [&pair.cert, &pair.key]);
     let read = read.filter(|path| is_only_roots(path, READ)).cloned();
-    let log = config.log.access_file.clone();
+    let log = access_file(config).cloned();
     let written = [Some(config.state.clone()), Some(keys), Some(store), log];
     let written = written.into_iter().flatten();
     read.chain(written.filter(|path| is_only_roots(path, WRITE)))
@@ -167,20 +171,25 @@ fn existing(path: &Path) -> &Path {
     { above }.find(there).unwrap_or(Path::new("/"))
 }
 
-/// Makes a file with some bytes in `folder`, and takes it away.
+/// A name in `folder` that nobody else can have prepared: it may be a folder of the service's user, and
+/// we may be root.
+fn trial(folder: &Path) -> PathBuf {
+    folder.join(format!("{TRIAL}{:016x}", host::seed()))
+}
+
+/// Makes a file with some bytes in `folder`, and takes it away. What is there already stays as it is,
+/// and a link is not followed.
 fn try_file(folder: &Path) -> io::Result<()> {
-    let path = folder.join(TRIAL);
-    let mut open = OpenOptions::new();
-    let written = open.write(true).create(true).truncate(true).open(&path);
-    let written = written.and_then(|mut file: File| file.write_all(&[0; SOME_ROOM]));
-    // What is not there need not be taken away.
-    let _ = fs::remove_file(&path);
-    written
+    let path = trial(folder);
+    let mut file = File::create_new(&path)?;
+    let written = file.write_all(&[0; SOME_ROOM]);
+    let removed = fs::remove_file(&path);
+    written.and(removed)
 }
 
 /// Makes a folder in `folder`, and takes it away.
 fn try_folder(folder: &Path) -> io::Result<()> {
-    let path = folder.join(TRIAL);
+    let path = trial(folder);
     fs::create_dir(&path)?;
     fs::remove_dir(&path)
 }
