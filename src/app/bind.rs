@@ -1,9 +1,9 @@
 //! Listening: one socket per worker and address, or a clear error before anything runs.
 
-use super::StartError;
+use super::{StartError, again};
 use crate::config::{self, Config, Listener};
 use socket2::{Domain, Protocol, Socket, Type};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 
 /// Connections that the kernel holds for us until we accept them.
@@ -19,9 +19,9 @@ pub fn workers(config: &Config) -> Result<Vec<Listeners>, StartError> {
         let mut address = wanted.address;
         let failed = |error| StartError::Listen("listen", wanted.address, error);
         // Alone first: with `SO_REUSEPORT`, a second preau would silently share the port.
-        drop(listener(address, false).map_err(failed)?);
+        drop(patiently(address, false).map_err(failed)?);
         for worker in &mut workers {
-            let listener = listener(address, true).map_err(failed)?;
+            let listener = patiently(address, true).map_err(failed)?;
             // Port 0 is chosen once.
             address = listener.local_addr().map_err(failed)?;
             worker.push((wanted.clone(), listener));
@@ -51,7 +51,13 @@ pub fn trials(config: &Config) -> Vec<(String, StartError)> {
 
 /// The desk's listener.
 pub fn desk(address: SocketAddr) -> Result<TcpListener, StartError> {
-    listener(address, false).map_err(|error| StartError::Listen("admin", address, error))
+    patiently(address, false).map_err(|error| StartError::Listen("admin", address, error))
+}
+
+/// As [`listener`]; an address that somebody holds for a moment is waited for.
+fn patiently(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+    let in_use = |error: &io::Error| error.kind() == ErrorKind::AddrInUse;
+    again::while_in_use(in_use, || listener(address, shared))
 }
 
 fn listener(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
@@ -78,6 +84,23 @@ fn listener(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::thread;
+    use std::time::Duration;
+
+    #[test]
+    fn an_address_that_is_held_for_a_moment_is_waited_for() {
+        let held = listener(SocketAddr::from(([127, 0, 0, 1], 0)), false).unwrap();
+        let address = held.local_addr().unwrap();
+        let waiting = thread::spawn(move || desk(address));
+        thread::sleep(Duration::from_millis(100));
+        drop(held);
+        assert_eq!(
+            waiting.join().unwrap().unwrap().local_addr().unwrap(),
+            address
+        );
+        let _held = listener(address, false).unwrap();
+        assert!(desk(address).is_err());
+    }
 
     #[test]
     fn both_protocols_share_a_port() {

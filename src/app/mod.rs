@@ -4,6 +4,7 @@
 //! connections to the portals. The desk, the rooms' time, and the probes share one more thread,
 //! the store another, so that overload cannot starve the people who fight it.
 
+mod again;
 mod bearing;
 mod bind;
 mod certificates;

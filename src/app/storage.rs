@@ -5,11 +5,11 @@
 //! disk still says is read. Whatever is new is signed with a key that is not written down yet: if the
 //! server ends before it is, nobody holds a number that will be given out again.
 
-use super::StartError;
+use super::{StartError, again};
 use crate::config::Config;
 use crate::cookie::{KeyError, Keys};
 use crate::host;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -46,7 +46,8 @@ pub fn open(config: &Config) -> Result<Storage, StartError> {
         make_folder(&config.state)
             .map_err(|error| StartError::State(config.state.clone(), error))?;
         let keys = Keys::load_or_create(&keys_path).map_err(StartError::Keys)?;
-        let store = Store::open(&store_path).map_err(StartError::Store)?;
+        let store = again::while_in_use(StoreError::is_in_use, || Store::open(&store_path))
+            .map_err(StartError::Store)?;
         store.try_write().map_err(StartError::Store)?;
         Ok((keys, store))
     })();
