@@ -24,6 +24,9 @@ impl Disk {
         let mount = mount.args(["-t", "tmpfs", "-o", "size=8m", "preau-test"]);
         let mounted = mount.arg(folder.path()).status();
         let mounted = mounted.is_ok_and(|status| status.success());
+        // Who could, or has to see to it, does not pass without it.
+        let expected = nix::unistd::geteuid().is_root() || std::env::var_os("CI").is_some();
+        assert!(mounted || !expected, "a small disk cannot be mounted");
         if !mounted {
             eprintln!("left out: only root can mount a small disk");
         }
