@@ -6,6 +6,7 @@ mod support;
 use socket2::{Domain, Socket, Type};
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 use support::{Names, Preau, Scripted, Unstarted, raw, until};
 
 const NAME: &str = "portail.test";
@@ -189,4 +190,35 @@ async fn a_busy_connection_ends_when_it_is_old() {
         (portal.last().connection >= 5).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_resolver_that_says_nothing_holds_up_neither_a_check_nor_a_stop() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("left out: only root can be a name server");
+        return;
+    }
+    let at = Ipv4Addr::new(127, 77, 0, 53);
+    let silent = tokio::net::UdpSocket::bind((at, 53)).await;
+    let silent = silent.expect("nobody resolves names there");
+    let names = Names::new("");
+    names.ask(at, 30);
+    let mut check = names.command(env!("CARGO_BIN_EXE_preau"));
+    let unstarted = Unstarted::new(&tables(NAME, "")).with_names(names);
+    check.args(["check", "--config"]).arg(unstarted.config());
+    let soon = Duration::from_secs(15);
+    let checked = tokio::task::spawn_blocking(move || check.output().expect("it runs"));
+    let checked = tokio::time::timeout(soon, checked).await;
+    let checked = checked.expect("it does not wait").expect("nothing panics");
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(said.contains("does not answer in time"), "{said}");
+
+    // What the check has asked for is of no interest.
+    let mut question = [0; 512];
+    while silent.try_recv(&mut question).is_ok() {}
+    let preau = unstarted.start().await;
+    let asked = silent.recv(&mut question).await;
+    asked.expect("it is being looked up");
+    let stopped = tokio::time::timeout(soon, preau.stop()).await;
+    stopped.expect("it does not wait");
 }

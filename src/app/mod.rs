@@ -253,7 +253,7 @@ impl Running {
             let runtime = runtime()?;
             let thread = Thread::new(self.house.clone());
             let (phase, cut) = (self.phase.subscribe(), self.cut.subscribe());
-            let worker = move || runtime.block_on(work(thread, listeners, phase, cut));
+            let worker = move || run(runtime, work(thread, listeners, phase, cut));
             let name = format!("worker-{index}");
             self.workers
                 .push(thread::Builder::new().name(name).spawn(worker)?);
@@ -265,8 +265,8 @@ impl Running {
             began: host::now(),
         };
         let house = self.house.clone();
-        let run = move || runtime.block_on(background(house, desk, desk_view, stopped));
-        let handle = thread::Builder::new().name("desk".into()).spawn(run)?;
+        let desk = move || run(runtime, background(house, desk, desk_view, stopped));
+        let handle = thread::Builder::new().name("desk".into()).spawn(desk)?;
         self.desk = Some((stop, handle));
         Ok(())
     }
@@ -310,6 +310,13 @@ async fn background(
 
 fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
+}
+
+/// Runs `work` to its end, and waits for nothing else: the look-up of a name may take as long as the
+/// resolver's patience lasts, and nobody wants it any more.
+fn run(runtime: Runtime, work: impl Future<Output = ()>) {
+    runtime.block_on(work);
+    runtime.shutdown_background();
 }
 
 /// The rooms as they were stored, or new ones; their numbers are reserved before anybody comes.

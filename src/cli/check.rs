@@ -70,12 +70,8 @@ pub fn run(args: &Check) -> ExitCode {
             ([], _) => NOT_STARTED,
             _ => INVALID,
         };
-        for line in certificates
-            .lines
-            .into_iter()
-            .chain(tried.notes)
-            .chain([tried_by()])
-        {
+        let lines = certificates.lines.into_iter().chain(tried.notes);
+        for line in lines.chain([tried_by()]) {
             let _ = writeln!(summary, "{line}");
         }
         warnings.extend(certificates.warnings);
@@ -119,10 +115,8 @@ fn only_root(config: &Config) -> Option<String> {
         true => app::only_root(config),
         false => Vec::new(),
     };
-    let paths: Vec<String> = paths
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
+    let paths = paths.iter().map(|path| path.display().to_string());
+    let paths: Vec<String> = paths.collect();
     (!paths.is_empty()).then(|| {
         format!(
             "only root can use {}: that was tried as root, and `serve` as another user would end with 3",
@@ -333,7 +327,12 @@ fn tried(config: &Config) -> Vec<Result<String, String>> {
         .enable_all()
         .build();
     match runtime {
-        Ok(runtime) => runtime.block_on(try_servers(config)),
+        Ok(runtime) => {
+            let tried = runtime.block_on(try_servers(config));
+            // A name that does not resolve in time is not waited for.
+            runtime.shutdown_background();
+            tried
+        }
         Err(error) => vec![Err(format!("the servers could not be tried: {error}"))],
     }
 }

@@ -2,6 +2,7 @@
 //! and its like, in a mount namespace.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
@@ -19,10 +20,7 @@ impl Names {
     pub fn new(hosts: &str) -> Names {
         let names = Names(TempDir::new().expect("the temporary folder can be written"));
         names.write("nsswitch.conf", "hosts: files dns\n");
-        names.write(
-            "resolv.conf",
-            "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
-        );
+        names.ask(Ipv4Addr::LOCALHOST, 1);
         names.lead(hosts);
         names
     }
@@ -30,6 +28,12 @@ impl Names {
     /// From now on these lines; who runs already sees it, too.
     pub fn lead(&self, hosts: &str) {
         self.write("hosts", hosts);
+    }
+
+    /// From now on the rest is asked of the server at `ip`, and waited for so many seconds.
+    pub fn ask(&self, ip: Ipv4Addr, seconds: u8) {
+        let text = format!("nameserver {ip}\noptions timeout:{seconds} attempts:1\n");
+        self.write("resolv.conf", &text);
     }
 
     /// `program`, for which these names hold. Needs root, or a kernel that lets everybody have
