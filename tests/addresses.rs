@@ -6,6 +6,7 @@ mod support;
 use socket2::{Domain, Socket, Type};
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
 use std::time::Duration;
 use support::{Names, Preau, Scripted, Unstarted, raw, until};
 
@@ -221,4 +222,18 @@ async fn a_resolver_that_says_nothing_holds_up_neither_a_check_nor_a_stop() {
     asked.expect("it is being looked up");
     let stopped = tokio::time::timeout(soon, preau.stop()).await;
     stopped.expect("it does not wait");
+}
+
+#[test]
+fn an_address_to_which_there_is_no_way_is_down_and_no_want_of_ports() {
+    let mut check = Command::new("unshare");
+    if !nix::unistd::geteuid().is_root() {
+        check.arg("--map-root-user");
+    }
+    // There is nothing in a new network: neither a port is taken, nor is there IPv6.
+    check.args(["--net", env!("CARGO_BIN_EXE_preau"), "check", "--config"]);
+    let unstarted = Unstarted::new(&tables("[::1]:9000", ""));
+    let said = check.arg(unstarted.config()).output().expect("it runs");
+    let said = String::from_utf8_lossy(&said.stderr);
+    assert!(said.contains("[::1]:9000 does not answer ("), "{said}");
 }

@@ -16,7 +16,7 @@ use proxy_header::{ProxiedAddress, ProxyHeader};
 use rustix::io::Errno;
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,13 +59,39 @@ pub enum NoConnection {
     Unreachable(String),
 }
 
+impl NoConnection {
+    /// No socket could be connected to `address`.
+    pub fn to(address: SocketAddr, error: io::Error) -> NoConnection {
+        let ports = Errno::from_io_error(&error) == Some(Errno::ADDRNOTAVAIL);
+        match ports && !is_on_the_way(address) {
+            true => unanswered(&error),
+            false => error.into(),
+        }
+    }
+}
+
 impl From<io::Error> for NoConnection {
     fn from(error: io::Error) -> NoConnection {
         match Errno::from_io_error(&error) {
             Some(errno) if OURS.contains(&errno) => NoConnection::Exhausted,
-            _ => NoConnection::Unreachable(format!("does not answer ({error})")),
+            _ => unanswered(&error),
         }
     }
+}
+
+fn unanswered(error: &io::Error) -> NoConnection {
+    NoConnection::Unreachable(format!("does not answer ({error})"))
+}
+
+/// Whether this machine has an address to come from. If it has none (no IPv6, say), that looks as if no
+/// port were left: but UDP has ports of its own, and sends nothing to connect.
+fn is_on_the_way(address: SocketAddr) -> bool {
+    let any: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let asked = UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(address));
+    !asked.is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
 }
 
 /// How connections to one server are made.
@@ -124,7 +150,8 @@ impl Connector {
         http1: bool,
     ) -> Result<(Connection, SocketAddr), NoConnection> {
         if let Some(address) = self.addresses.literal() {
-            let stream = TcpStream::connect(address).await?;
+            let stream = TcpStream::connect(address).await;
+            let stream = stream.map_err(|error| NoConnection::to(address, error))?;
             return Ok((self.speak(stream, visitor, http1).await?, address));
         }
         let mut race = Race::among(&self.addresses).await?;
@@ -315,6 +342,13 @@ fn introduction(visitor: Option<IpAddr>, server: SocketAddr) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ports_are_missing_only_where_there_is_a_way() {
+        let none = io::Error::from(Errno::ADDRNOTAVAIL);
+        let near = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
+        assert_eq!(NoConnection::to(near, none), NoConnection::Exhausted);
+    }
 
     #[test]
     fn the_introduction_is_what_the_specification_says() {

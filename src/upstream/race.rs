@@ -63,7 +63,9 @@ impl<'a> Race<'a> {
             };
             match ended {
                 Some(Ok((address, Ok(stream)))) => return Ok((address, stream)),
-                Some(Ok((address, Err(error)))) => self.failed(address, error.into()),
+                Some(Ok((address, Err(error)))) => {
+                    self.failed(address, NoConnection::to(address, error))
+                }
                 // The runtime ends.
                 Some(Err(_)) => {}
                 None => {
@@ -87,8 +89,7 @@ impl<'a> Race<'a> {
         self.begun.retain(|(begun, _)| *begun != address);
         self.addresses.note(address, false);
         match why {
-            // `localhost` may have an IPv6 address where there is no IPv6, which looks as if
-            // we had no port left: what the other addresses say counts for more.
+            // What the others say counts for more.
             NoConnection::Exhausted if self.failure.is_some() => {}
             why => self.failure = Some(why),
         }
