@@ -9,6 +9,10 @@
 //! it is asked after all others, until it has answered a trial in the background. So a dead
 //! address among living ones is paid for once, and not by each request.
 //!
+//! Some names give a few of many addresses, and others each time. One that is missing is not asked for
+//! new connections; but it is *gone*, and connections that lead there end, only after it was missing
+//! several times in a row (`MISSED_MAX`).
+//!
 //! [`Portal::resolve_every`]: crate::config::Portal::resolve_every
 
 use crate::config::ServerAddress;
@@ -25,15 +29,18 @@ const ADDRESSES_MAX: usize = 32;
 /// the usual.
 const AGAIN: Span = Span::secs(1);
 
+/// Look-ups in a row that did not find an address, until it is gone.
+const MISSED_MAX: u32 = 3;
+
 /// The addresses of one server, shared by all threads.
 pub struct Addresses {
     server: ServerAddress,
     /// If it is an address itself: then there is nothing to look up, nor to choose.
     literal: Option<SocketAddr>,
     known: watch::Sender<Known>,
-    /// How often the name came to lead elsewhere.
+    /// How often addresses were gone.
     changes: AtomicU64,
-    /// It has just come to, or to lead anywhere at all.
+    /// The name has just come to lead elsewhere, or to lead anywhere at all.
     moved: Notify,
     /// Connections so far: equals take turns.
     turn: AtomicUsize,
@@ -46,6 +53,8 @@ pub struct Addresses {
 struct Known {
     /// As the system prefers them.
     list: Vec<Candidate>,
+    /// Not found by the last look-ups, but not gone yet.
+    missing: Vec<Candidate>,
     /// What was wrong when it was last looked up, in words that follow its name.
     wrong: Option<String>,
 }
@@ -54,6 +63,8 @@ struct Known {
 struct Candidate {
     address: SocketAddr,
     doubtful: bool,
+    /// Look-ups in a row that did not find it.
+    missed: u32,
 }
 
 impl Addresses {
@@ -118,7 +129,7 @@ impl Addresses {
         });
     }
 
-    /// How often the name came to lead elsewhere.
+    /// How often addresses were gone.
     pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Relaxed)
     }
@@ -129,7 +140,7 @@ impl Addresses {
         self.moved.notified().await;
     }
 
-    /// Whether this is (still) an address of the server.
+    /// Whether this is an address of the server, and not gone.
     pub fn has(&self, address: SocketAddr) -> bool {
         let known = || self.known.borrow().has(address);
         self.literal == Some(address) || known()
@@ -175,19 +186,22 @@ impl Addresses {
         let mut learnt = false;
         self.known.send_modify(|known| match found {
             Ok(found) => {
-                let list = known.with(found);
-                let same = list.len() == known.list.len()
-                    && list.iter().all(|candidate| known.has(candidate.address));
-                if !same && !known.list.is_empty() {
-                    let addresses = list.iter().map(|it| it.address.ip().to_string());
-                    let addresses = addresses.collect::<Vec<_>>().join(" ");
-                    tracing::info!(server = %name, %addresses, "the server's name leads elsewhere from now on");
+                let next = known.with(found);
+                let was_known = !known.list.is_empty();
+                let (new, gone) = (next.beyond(known), known.beyond(&next));
+                if was_known && !new.is_empty() {
+                    tracing::info!(server = %name, addresses = new, "the server's name has come to lead there, too");
+                }
+                if !gone.is_empty() {
+                    tracing::info!(server = %name, addresses = gone, "the server's name leads there no more");
                     self.changes.fetch_add(1, Ordering::Relaxed);
                 }
-                if !same && (known.wrong.is_some() || !known.list.is_empty()) {
+                let mut list = next.list.iter();
+                let elsewhere = list.any(|it| known.list.iter().all(|old| old.address != it.address));
+                if elsewhere && (was_known || known.wrong.is_some()) {
                     self.moved.notify_one();
                 }
-                *known = Known { list, wrong: None };
+                *known = next;
                 learnt = true;
             }
             Err(wrong) => {
@@ -220,8 +234,19 @@ impl Addresses {
 }
 
 impl Known {
+    fn all(&self) -> impl Iterator<Item = &Candidate> {
+        self.list.iter().chain(&self.missing)
+    }
+
     fn has(&self, address: SocketAddr) -> bool {
-        self.list.iter().any(|it| it.address == address)
+        self.all().any(|it| it.address == address)
+    }
+
+    /// What `other` does not have, for the log.
+    fn beyond(&self, other: &Known) -> String {
+        let beyond = self.all().filter(|it| !other.has(it.address));
+        let beyond: Vec<String> = beyond.map(|it| it.address.ip().to_string()).collect();
+        beyond.join(" ")
     }
 
     fn doubtful(&self) -> Vec<SocketAddr> {
@@ -230,26 +255,32 @@ impl Known {
         doubtful.map(|it| it.address).collect()
     }
 
-    /// What was `found`, with what is known of it. Of too many, those that are known stay: a name may
-    /// give others each time.
-    fn with(&self, mut found: Vec<SocketAddr>) -> Vec<Candidate> {
+    /// What is known once this was `found`. Of too many, those that are known stay.
+    fn with(&self, mut found: Vec<SocketAddr>) -> Known {
         if found.len() > ADDRESSES_MAX {
             found.sort_by_key(|address| !self.has(*address));
         }
-        let mut list: Vec<Candidate> = Vec::new();
+        let mut next = Known::default();
         for address in found {
-            if list.len() == ADDRESSES_MAX {
+            if next.list.len() == ADDRESSES_MAX {
                 break;
             }
-            let known = self.list.iter().find(|it| it.address == address);
-            if list.iter().all(|it| it.address != address) {
-                list.push(Candidate {
+            let known = self.all().find(|it| it.address == address);
+            if !next.has(address) {
+                next.list.push(Candidate {
                     address,
                     doubtful: known.is_some_and(|it| it.doubtful),
+                    missed: 0,
                 });
             }
         }
-        list
+        let missing = self.all().filter(|it| !next.has(it.address));
+        let missing = missing.map(|it| Candidate {
+            missed: it.missed + 1,
+            ..*it
+        });
+        next.missing = missing.filter(|it| it.missed < MISSED_MAX).collect();
+        next
     }
 }
 
@@ -307,6 +338,13 @@ pub(super) mod tests {
         pub fn lead_to(&self, list: Vec<SocketAddr>) {
             assert!(self.learn(Ok(list)));
         }
+
+        /// It has led to these for so long that all others are gone.
+        pub fn gone_to(&self, list: Vec<SocketAddr>) {
+            for _ in 0..MISSED_MAX {
+                self.lead_to(list.clone());
+            }
+        }
     }
 
     async fn order(addresses: &Addresses) -> Vec<SocketAddr> {
@@ -358,10 +396,32 @@ pub(super) mod tests {
             assert!(!name.learn(found));
             assert_eq!(order(&name).await, at(&["10.0.0.1"]));
         }
-        name.lead_to(at(&["10.0.0.2"]));
+        name.gone_to(at(&["10.0.0.2"]));
         assert_eq!(order(&name).await, at(&["10.0.0.2"]));
         assert_eq!(name.changes(), 1);
         assert!(!name.has(at(&["10.0.0.1"])[0]) && name.has(at(&["10.0.0.2"])[0]));
+    }
+
+    #[tokio::test]
+    async fn an_address_is_gone_only_after_it_was_missing_again_and_again() {
+        let [one, two] = at(&["10.0.0.1", "10.0.0.2"])[..] else {
+            panic!("two")
+        };
+        let name = leading_to(vec![one]);
+        name.note(one, false);
+        for round in 0..10 {
+            name.lead_to(vec![[two, one][round % 2]]);
+            assert!(name.has(one) && name.has(two) && name.changes() == 0);
+        }
+        assert_eq!(order(&name).await, [one], "what is missing is not asked");
+        assert!(name.known.borrow().list[0].doubtful, "nor forgotten");
+        for missed in 1..=MISSED_MAX {
+            assert!(!name.learn(Err("has no name".to_owned())));
+            name.lead_to(vec![two]);
+            assert_eq!(name.has(one), missed < MISSED_MAX);
+        }
+        assert_eq!(name.changes(), 1);
+        assert!(name.known.borrow().missing.is_empty());
     }
 
     #[tokio::test]

@@ -87,7 +87,7 @@ async fn a_connection_to_where_the_server_is_no_more_is_not_used_again() {
     pool.connector.addresses.lead_to(vec![at(&old), at(&new)]);
     pool.prune();
     assert_eq!(pool.idle().one.len(), 1, "it is still one of them");
-    pool.connector.addresses.lead_to(vec![at(&new)]);
+    pool.connector.addresses.gone_to(vec![at(&new)]);
     pool.prune();
     assert!(pool.idle().one.is_empty());
     busy.put_back();
