@@ -6,7 +6,7 @@
 
 use super::crowd::network;
 use super::door::House;
-use super::fetch::{SEC_FETCH_SITE, is_navigation, is_told, said};
+use super::fetch::is_told;
 use super::origin::Origin;
 use crate::room::{Ask, Client};
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, COOKIE, HeaderMap, USER_AGENT};
@@ -71,13 +71,12 @@ impl House {
     }
 
     /// Whose request this is, if it carries no cookie although its sender could have some: an
-    /// address and a program. Nobody in particular, where one address may be everybody's, or a
-    /// browser keeps its cookies back because a page of another site has asked.
+    /// address and a program. Nobody in particular, where one address may be everybody's; and no
+    /// browser: they keep cookies, and there are many alike at one address.
     fn client(&self, origin: &Origin, headers: &HeaderMap) -> Option<Client> {
-        let elsewhere =
-            said(headers, &SEC_FETCH_SITE) == Some(b"cross-site") && !is_navigation(headers);
-        if headers.contains_key(COOKIE)
-            || elsewhere
+        let browser = headers.contains_key(ACCEPT_LANGUAGE) || is_told(headers);
+        if browser
+            || headers.contains_key(COOKIE)
             || self.speaks_for_many(origin.address, origin.proven)
         {
             return None;
@@ -85,7 +84,6 @@ impl House {
         let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
         Some(Client {
             key: self.faces.hash_one((network(origin.address), agent)),
-            browser: headers.contains_key(ACCEPT_LANGUAGE) || is_told(headers),
         })
     }
 }

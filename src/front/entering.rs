@@ -44,6 +44,10 @@ impl<'a> Entering<'a> {
             Entry::Inside | Entry::Unseated | Entry::Passing => 0,
             _ => house.written.round(),
         };
+        let number = match entry {
+            Entry::Lent { own } => own,
+            _ => number,
+        };
         let new = matches!(entry, Entry::Straight | Entry::Callback);
         Entering {
             door,

@@ -281,7 +281,9 @@ async fn let_in(
     let learning = Learning::of(door, asked, request.headers());
     let mut response = forward::run(errand, request).await;
     learning.from(&mut response);
-    if page && leads_away(house, door, asked, &response) {
+    // A seat that is only lent is not kept for whoever goes.
+    let own = !matches!(entry, Entry::Lent { .. });
+    if page && own && leads_away(house, door, asked, &response) {
         door.room().send_away(number, host::now());
     }
     entering.welcome(house, flow.leaves, &mut response).await;

@@ -31,9 +31,9 @@ impl Room {
     }
 
     /// Somebody shows what they hold.
-    pub(super) fn see(&mut self, who: Visitor) {
+    pub(super) fn see(&mut self, who: Visitor, now: Millis) {
         if let Visitor::Ticket(Ticket { number, .. }) | Visitor::Pass(Pass { number, .. }) = who {
-            self.faceless.shown(number);
+            self.faceless.shown(number, now);
         }
     }
 
@@ -116,35 +116,39 @@ impl Room {
             // Another tab came in a moment ago, or the answer with the pass was lost on its way.
             return self.forward(number, Entry::Again, ask, now);
         }
-        match self.in_line(ticket, true, ask, now, wall) {
+        match self.in_line(ticket, ask, now, wall) {
             Some(decision) => decision,
             None => self.newcomer(ask, now, wall),
         }
     }
 
-    /// The holder of `ticket`, who has no seat: waits, or is called and comes in. `shown`: they keep
-    /// cookies. `None` if the number is over.
-    pub(super) fn in_line(
+    /// The holder of `ticket`, who has no seat: waits, or is called and comes in. `None` if the
+    /// number is over.
+    fn in_line(&mut self, ticket: Ticket, ask: Ask, now: Millis, wall: Millis) -> Option<Decision> {
+        let (waiting, told, fresh) = self.wait(ticket, now, wall)?;
+        if ask.callback && waiting.called.is_none() {
+            return Some(self.called_back(Some(ticket.number), ask, now));
+        }
+        if waiting.called.is_none() || ask.takes_nothing() {
+            return Some(Decision::Wait {
+                waiting,
+                ticket: told,
+                fresh,
+            });
+        }
+        Some(self.claim(ticket, true, ask, now, wall))
+    }
+
+    /// Whoever holds `ticket` is called, and comes in. `shown`: they keep cookies.
+    pub(super) fn claim(
         &mut self,
         ticket: Ticket,
         shown: bool,
         ask: Ask,
         now: Millis,
         wall: Millis,
-    ) -> Option<Decision> {
+    ) -> Decision {
         let number = ticket.number;
-        let (waiting, told, fresh) = self.wait(ticket, now, wall)?;
-        if ask.callback && waiting.called.is_none() {
-            return Some(self.called_back(Some(number), ask, now));
-        }
-        let wait = Decision::Wait {
-            waiting,
-            ticket: told,
-            fresh,
-        };
-        if waiting.called.is_none() || ask.takes_nothing() {
-            return Some(wait);
-        }
         let call = self.calls.end(number);
         if self.calls.remove(number) {
             self.changes.push(Change::CallEnd(number));
@@ -154,7 +158,7 @@ impl Room {
         self.estimator.called_in();
         self.line.end(number);
         self.take_seat(number, shown, now);
-        Some(self.forward(number, Entry::Called, ask, now))
+        self.forward(number, Entry::Called, ask, now)
     }
 
     pub(super) fn newcomer(&mut self, ask: Ask, now: Millis, wall: Millis) -> Decision {
@@ -190,14 +194,24 @@ impl Room {
             }
             return self.forward(number, Entry::Straight, ask, now);
         }
-        self.join(lane, ask.client, now, wall)
+        self.join(lane, false, ask, now, wall)
     }
 
-    /// A new ticket at the end of a lane.
-    fn join(&mut self, lane: usize, client: Option<Client>, now: Millis, wall: Millis) -> Decision {
+    /// A new ticket at the end of a lane. `absent`: it counts as soon as it is shown.
+    pub(super) fn join(
+        &mut self,
+        lane: usize,
+        absent: bool,
+        ask: Ask,
+        now: Millis,
+        wall: Millis,
+    ) -> Decision {
         self.counts.tickets += 1;
-        let number = self.line.push(lane, 0);
-        self.note_given(client, number, now);
+        let number = match absent {
+            true => self.line.push_absent(lane, 0),
+            false => self.line.push(lane, 0),
+        };
+        self.note_given(ask.client, number, now);
         let mut ticket = Ticket {
             number,
             issued: wall,
@@ -224,18 +238,8 @@ impl Room {
         let number = ticket.number;
         let promised = ticket.promised;
         ticket.promised = promised.map(|given| given.not_after(wall));
-        if !self.calls.has(number) {
-            if self.mark(number, now) == Mark::Over {
-                return None;
-            }
-            let due = self.second(now + self.rules.poll_min + POLL_SLACK);
-            if self.line.show(number, due) {
-                self.counts.revived += 1;
-                if !self.shut(self.lane_of(number)) {
-                    self.estimator.came_back();
-                }
-            }
-            self.call(now);
+        if !self.live(number, now) {
+            return None;
         }
         let waiting = self.told(&mut ticket, now, wall);
         if waiting.called.is_none() {
@@ -249,6 +253,25 @@ impl Room {
         }
         let fresh = old || ticket.promised != promised;
         Some((waiting, ticket, fresh))
+    }
+
+    /// Somebody is there for `number`: it lives, and may be called at once. Whether it is not over.
+    pub(super) fn live(&mut self, number: u64, now: Millis) -> bool {
+        if self.calls.has(number) {
+            return true;
+        }
+        if self.mark(number, now) == Mark::Over {
+            return false;
+        }
+        let due = self.second(now + self.rules.poll_min + POLL_SLACK);
+        if self.line.show(number, due) {
+            self.counts.revived += 1;
+            if !self.shut(self.lane_of(number)) {
+                self.estimator.came_back();
+            }
+        }
+        self.call(now);
+        true
     }
 
     /// What the holder of a living or called ticket is told; what is promised is written down.
@@ -297,7 +320,7 @@ impl Room {
     }
 
     /// Why a newcomer to `lane` cannot even wait.
-    fn refusal(&self, lane: usize) -> Option<Refusal> {
+    pub(super) fn refusal(&self, lane: usize) -> Option<Refusal> {
         if self.rules.mode == Mode::Closed {
             Some(Refusal::Closed)
         } else if !self.line.may_number(lane) {

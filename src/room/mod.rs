@@ -220,7 +220,7 @@ impl Room {
     /// Somebody stands at the door: what is to be done?
     pub fn arrive(&mut self, who: Visitor, ask: Ask, wall: Millis) -> Decision {
         let now = self.advance(wall);
-        self.see(who);
+        self.see(who, now);
         match who {
             Visitor::Pass(pass) => self.pass_shown(pass, ask, now, wall),
             Visitor::Ticket(ticket) => self.ticket_shown(ticket, ask, now, wall),
@@ -232,7 +232,7 @@ impl Room {
     pub fn poll(&mut self, who: Visitor, wall: Millis) -> Standing {
         let now = self.advance(wall);
         self.counts.polls += 1;
-        self.see(who);
+        self.see(who, now);
         match who {
             Visitor::Newcomer => Standing::Outside,
             Visitor::Pass(pass) if self.seats.holds(pass.number) => {

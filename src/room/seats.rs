@@ -13,6 +13,8 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 /// What is asked for within so long after somebody was sent away belongs to the page that they leave.
 const LEFT_BEHIND: Span = Span::secs(5);
+/// A program whose user signs on elsewhere is heard of within so long, as a rule.
+const SIGNING_ON: Span = Span::mins(2);
 /// Numbers remembered after their pass has lapsed, at most; beyond, the oldest is forgotten.
 const LAPSED_MAX: usize = 1_000_000;
 
@@ -138,6 +140,14 @@ impl Seats {
             .is_some_and(|since| now.since(since) > LEFT_BEHIND)
     }
 
+    /// For how long nothing was asked for on this seat; `None` if there is none, a request runs, or
+    /// its visitor may be signing on elsewhere.
+    pub fn quiet(&self, number: u64, now: Millis) -> Option<Span> {
+        let seat = self.inside.get(&number)?;
+        let signs_on = (seat.away).is_some_and(|since| now.since(since) < SIGNING_ON);
+        (seat.running == 0 && !signs_on).then(|| now.since(seat.renewed))
+    }
+
     /// Somebody inside is sent to a sign-on: their seat is kept for as long as that may last.
     pub fn send_away(&mut self, number: u64, now: Millis) {
         if let Some(seat) = self.inside.get_mut(&number) {
@@ -224,7 +234,7 @@ impl Seats {
     }
 
     /// Remembers a lapse for `grace`, and forgets those that are older.
-    fn remember(&mut self, number: u64, grace: Span, now: Millis) {
+    pub fn remember(&mut self, number: u64, grace: Span, now: Millis) {
         self.lapsed.insert(number, now);
         self.lapsed_order.push_back((now, number));
         while let Some(&(at, oldest)) = self.lapsed_order.front()

@@ -48,8 +48,6 @@ pub struct Pass {
 pub struct Client {
     /// Tells it from others.
     pub key: u64,
-    /// It is a browser: there may be many alike at one address, and they are slow to ask again.
-    pub browser: bool,
 }
 
 /// What is asked, as far as it matters to the room.
@@ -68,7 +66,7 @@ pub struct Ask {
     /// with `guess` or `passing`, of which nothing comes.)
     pub callback: bool,
     /// Whose request it is, as far as that can be told of somebody who shows no cookie at all, and
-    /// could; `None`: not at all.
+    /// could; `None`: not at all, or of a browser, which keeps cookies.
     pub client: Option<Client>,
     /// The lane that a newcomer belongs to: an index into [`super::Rules::lanes`].
     pub lane: usize,
@@ -132,6 +130,11 @@ pub enum Entry {
     /// Takes up again a seat that lapsed, or was lost with a crash, a moment ago; or is inside
     /// and holds only the ticket still.
     Again,
+    /// Comes from a client that seems to keep no cookies, on the seat that is held for it.
+    Lent {
+        /// What the pass says: nobody is given the number of another.
+        own: u64,
+    },
     /// Answers a sign-on, and takes a seat of the reserve for that.
     Callback,
     /// Only this one request passes, without a seat: an answer of a sign-on, or work of somebody whose

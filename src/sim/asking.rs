@@ -74,7 +74,12 @@ impl World<'_> {
                 let lot = self.room.lot_of(number);
                 self.tally.called_in(who, lot, now);
             }
-            Entry::Inside | Entry::Again | Entry::Callback | Entry::Unseated | Entry::Passing => {}
+            Entry::Inside
+            | Entry::Again
+            | Entry::Lent { .. }
+            | Entry::Callback
+            | Entry::Unseated
+            | Entry::Passing => {}
         }
         if entry != Entry::Inside {
             who.take_pass(number, now);

@@ -13,6 +13,14 @@ impl Lanes {
         lane.line.push(due)
     }
 
+    /// A ticket of lane `index` that counts as soon as it is shown: see [`Line::pass_over`].
+    pub fn push_absent(&mut self, index: usize, due: u32) -> u64 {
+        let line = &mut self.lanes[index].line;
+        let number = line.push(due);
+        line.pass_over(number);
+        number
+    }
+
     /// A number of lane `index` that never waits.
     pub fn push_over(&mut self, index: usize) -> u64 {
         self.lanes[index].line.push_over()

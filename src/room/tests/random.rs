@@ -99,10 +99,7 @@ fn crowd(seed: u64, seats: u32) {
             renews: dice.u8(..) > 10,
             passing: dice.u8(..) < 10,
             callback: dice.u8(..) < 30,
-            client: (dice.u8(..) < 60).then(|| Client {
-                key: dice.u64(..4),
-                browser: dice.bool(),
-            }),
+            client: (dice.u8(..) < 60).then(|| Client { key: dice.u64(..4) }),
             lane: 0,
         };
         let callback = ask.callback && !ask.takes_nothing();
