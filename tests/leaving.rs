@@ -129,3 +129,26 @@ async fn after_logout_a_form_waits() {
     assert!(waits(&chloe.get("/").await));
     preau.assert_nothing_forbidden().await;
 }
+
+/// A cookie that nobody can clear, because it lies at another path, costs files nothing: they stay
+/// everybody's to keep.
+#[tokio::test]
+async fn what_an_old_configuration_has_left_is_cleared_with_pages_alone() {
+    let portal = Portal::start().await;
+    let preau = Preau::start(&one_room(&portal.url(), "seats = 1\nidle = \"10m\"")).await;
+    let mut anna = preau.visitor("anna", "ent");
+    anna.walk_in("/").await;
+    anna.put_cookie("__Secure-preau-ent", "x");
+    for _ in 0..2 {
+        let file = anna.get_json("/assets/style.css").await;
+        assert_eq!(file.status, StatusCode::OK);
+        assert!(file.our_cookies().is_empty(), "{file:?}");
+        let page = anna.get("/").await;
+        let given = page.our_cookies();
+        assert!(
+            given.iter().any(|name| name == "__Secure-preau-ent"),
+            "{given:?}"
+        );
+        anna.put_cookie("__Secure-preau-ent", "x");
+    }
+}

@@ -220,11 +220,13 @@ async fn a_school_behind_one_address_has_as_many_places_as_pupils() {
     assert_eq!(preau.metric("preau_room_faceless_total", &[]).await, 0.0);
 }
 
-/// The app of another origin can read when to come back.
+/// The app of another origin can read when to come back; what is the visitor's own, only a page of
+/// the room's hosts.
 #[tokio::test]
 async fn a_script_of_another_origin_can_read_the_waiting_answer() {
     let portal = Portal::start().await;
-    let preau = Preau::start(&one_room(&portal.url(), "seats = 1\nidle = \"10m\"")).await;
+    let room = "host = [\"127.0.0.1\", \"ent.example.fr\"]\nseats = 1\nidle = \"10m\"";
+    let preau = Preau::start(&one_room(&portal.url(), room)).await;
     preau.visitor("anna", "ent").walk_in("/").await;
     let mut app = preau.visitor("app", "ent");
     let allowed = |answer: &Answer| {
@@ -233,19 +235,23 @@ async fn a_script_of_another_origin_can_read_the_waiting_answer() {
     };
     let answer = app.get_json("/espace").await;
     assert_eq!((answer.status.as_u16(), allowed(&answer)), (503, None));
-    let origin = "https://app.example.fr";
-    app.extra = vec![("origin", origin.to_owned())];
-    for path in ["/espace", "/.preau/status"] {
-        let answer = app.get_json(path).await;
-        assert_eq!(
-            allowed(&answer).as_deref(),
-            Some(origin),
-            "{path}: {answer:?}"
-        );
-        let field = |name| answer.header(name).unwrap_or_default().to_owned();
-        assert_eq!(field(header::ACCESS_CONTROL_ALLOW_CREDENTIALS), "true");
-        assert_eq!(field(header::ACCESS_CONTROL_EXPOSE_HEADERS), "Retry-After");
-        assert_eq!(field(header::VARY), "Origin");
+    for (origin, own) in [
+        ("https://ent.example.fr", "true"),
+        ("https://app.example.fr", ""),
+        ("capacitor://localhost", ""),
+        ("null", ""),
+    ] {
+        app.extra = vec![("origin", origin.to_owned())];
+        for path in ["/espace", "/.preau/status"] {
+            let answer = app.get_json(path).await;
+            let may = allowed(&answer);
+            assert_eq!(may.as_deref(), Some(origin), "{path}: {answer:?}");
+            let field = |name| answer.header(name).unwrap_or_default().to_owned();
+            let with_cookies = field(header::ACCESS_CONTROL_ALLOW_CREDENTIALS);
+            assert_eq!(with_cookies, own, "{origin} {path}");
+            assert_eq!(field(header::ACCESS_CONTROL_EXPOSE_HEADERS), "Retry-After");
+            assert_eq!(field(header::VARY), "Origin");
+        }
     }
     // Pages are nobody else's to read, and what the portal answers is its own to allow.
     let page = app.get("/espace").await;

@@ -3,11 +3,28 @@
 mod support;
 
 use std::io::Write as _;
+use std::time::Duration;
 use support::{Preau, Scripted, one_room, raw};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
-/// A portal whose scripts never look at the method.
+/// A portal whose scripts never look at the method. It takes up tunnels, and has a stream of events.
 fn portal() -> Scripted {
-    Scripted::start(|_, stream| {
+    Scripted::start(|heard, stream| {
+        if !heard.fields("upgrade").is_empty() {
+            let taken = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\
+                          Upgrade: websocket\r\n\r\n";
+            return stream.write_all(taken).is_ok();
+        }
+        if heard.path().starts_with("/flux") {
+            let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+            let mut open = stream.write_all(head).is_ok();
+            while open {
+                open = stream.write_all(b"data: 1\n\n").is_ok();
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            return false;
+        }
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nnotes";
         stream.write_all(answer).is_ok()
     })
@@ -94,4 +111,110 @@ async fn a_logout_without_a_path_passes_a_full_room_only_so_often() {
         assert_eq!(say(&preau, "GET /sortie", "\r\n").await, "200");
     }
     preau.assert_nothing_forbidden().await;
+}
+
+const TUNNEL: &str = "GET /cable?ticket=ST-1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
+                      Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+/// What stays is for those who have a seat to stay in.
+#[tokio::test]
+async fn no_tunnel_and_no_endless_stream_comes_of_what_passes_once() {
+    let portal = portal();
+    let tables = format!(
+        "[[portal]]\nservers = \"{}\"\nresponse_timeout = \"1s\"\n[[room]]\nname = \"ent\"\n\
+         seats = 1\nidle = \"10m\"\npresets = \"cas\"\ncallback_reserve = 0\n\
+         logout = [\"/sortie/**\", {{ query = [\"logout=1\"] }}]\n",
+        portal.url()
+    );
+    let preau = Preau::start(&tables).await;
+    let mut anna = preau.visitor("anna", "ent");
+    anna.walk_in("/espace").await;
+    let offer = async |path: &str, cookie: &str| {
+        let head = TUNNEL.replace("/cable?ticket=ST-1", path);
+        let head = format!("{head}{cookie}\r\n");
+        let answer = raw(preau.address(), head.as_bytes());
+        let answer = tokio::time::timeout(Duration::from_secs(3), answer).await;
+        let answer = String::from_utf8_lossy(&answer.unwrap_or_default()).into_owned();
+        answer.get(9..12).unwrap_or("a tunnel").to_owned()
+    };
+    assert_eq!(
+        say(&preau, "GET /espace?ticket=ST-1", "\r\n").await,
+        "200",
+        "a callback passes"
+    );
+    let closing = "Connection: close\r\n";
+    assert_eq!(offer("/cable?ticket=ST-1", closing).await, "503");
+    assert_eq!(offer("/sortie/cable", closing).await, "200");
+    assert_eq!(offer("/cable?logout=1", closing).await, "200");
+    // After logout, pages are seen, and no more.
+    let cookie = |pass: Option<&str>| format!("Cookie: preau-ent={}\r\n", pass.expect("a pass"));
+    let inside = format!("{TUNNEL}{}\r\n", cookie(anna.our_cookie()));
+    let head = raw_head(&preau, &inside).await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert_eq!(anna.get("/sortie/x").await.status, 200);
+    let leaving = format!("{}{closing}", cookie(anna.our_cookie()));
+    let page = format!("{leaving}\r\n");
+    assert_eq!(say(&preau, "GET /apres", &page).await, "200", "the page");
+    let offered = offer("/cable", &leaving).await;
+    assert_eq!(offered, "200", "the offer is not handed on");
+    // Whoever has no seat has no stream for ever: this ends by itself.
+    let began = std::time::Instant::now();
+    let stream = say(&preau, "GET /flux?ticket=ST-2", "\r\n");
+    let status = tokio::time::timeout(Duration::from_secs(8), stream).await;
+    assert_eq!(status.expect("it ends"), "200");
+    assert!(began.elapsed() >= Duration::from_secs(1), "it was one");
+    preau.assert_nothing_forbidden().await;
+}
+
+#[tokio::test]
+async fn programs_and_pictures_are_newcomers_beyond_a_rate() {
+    let portal = portal();
+    let preau = full(&portal, "", "").await;
+    let waiting = async || preau.metric("preau_room_waiting", &[]).await;
+    let many = |fields: &str, count: usize| {
+        let head = format!("GET /cours HTTP/1.1\r\nHost: x\r\n{fields}");
+        let last = format!("{head}Connection: close\r\n\r\n");
+        format!("{}{last}", format!("{head}\r\n").repeat(count - 1))
+    };
+    let bot = "User-Agent: x bot\r\nAccept: */*\r\n";
+    raw(preau.address(), many(bot, 200).as_bytes()).await;
+    assert_eq!(waiting().await, 0.0);
+    raw(preau.address(), many(bot, 300).as_bytes()).await;
+    let bots = waiting().await;
+    assert!(bots > 0.0, "they wait like anybody");
+    let picture = "User-Agent: x\r\nAccept: image/png\r\n";
+    raw(preau.address(), many(picture, 1_000).as_bytes()).await;
+    assert_eq!(waiting().await, bots);
+    raw(preau.address(), many(picture, 1_000).as_bytes()).await;
+    assert!(waiting().await > bots);
+    preau.assert_nothing_forbidden().await;
+}
+
+#[tokio::test]
+async fn a_program_with_cookies_takes_a_seat() {
+    let portal = portal();
+    let preau = Preau::start(&one_room(&portal.url(), "seats = 1\nidle = \"10m\"")).await;
+    let bot = "User-Agent: x bot\r\nCookie: PHPSESSID=1\r\n\r\n";
+    let line = "GET /cours HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+    let answer = raw(preau.address(), format!("{line}{bot}").as_bytes()).await;
+    assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    assert_eq!(preau.metric("preau_room_seats_taken", &[]).await, 1.0);
+}
+
+/// The head of what comes of a tunnel, which is left open until then.
+async fn raw_head(preau: &Preau, request: &str) -> String {
+    let mut stream = TcpStream::connect(preau.address())
+        .await
+        .expect("it listens");
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .expect("it listens");
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let more = stream.read_buf(&mut head).await.expect("an answer");
+        assert!(more > 0, "{}", String::from_utf8_lossy(&head));
+    }
+    String::from_utf8(head).expect("a head")
 }

@@ -5,7 +5,10 @@ mod support;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
+use std::time::Duration;
 use support::{Answer, Portal, Preau, one_room, send, sha256};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 const LOGOUT: &str = "logoutRequest=%3Csamlp%3ALogoutRequest+ID%3D%22LR-1%22%3E%c3%a9%3C%2F&x=%20";
 
@@ -100,4 +103,39 @@ async fn too_many_from_one_address_are_newcomers() {
         answers.push(call(&preau, LOGOUT, &[]).await.status.as_u16());
     }
     assert_eq!(answers, [200, 200, 503]);
+}
+
+/// Somebody on a poor link sends a form without a word on where it comes from: as slowly as any body
+/// may come, and no more slowly.
+#[tokio::test]
+async fn a_form_that_is_read_may_come_as_slowly_as_any_other() {
+    let portal = Portal::start().await;
+    let limits = "[limits]\nbody_timeout = \"1s\"\nbody_rate = 100\n";
+    let room = "seats = 3\nidle = \"10m\"\npresets = \"cas\"";
+    let preau = Preau::start(&format!("{limits}{}", one_room(&portal.url(), room))).await;
+    let to = preau.address();
+    let post = async |pieces: usize, every: Duration| {
+        let mut stream = TcpStream::connect(to).await.expect("it listens");
+        let head = format!(
+            "POST /televersement HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
+            200 * pieces
+        );
+        stream.write_all(head.as_bytes()).await.expect("it listens");
+        for _ in 0..pieces {
+            tokio::time::sleep(every).await;
+            if stream.write_all(&[b'x'; 200]).await.is_err() {
+                break;
+            }
+        }
+        let mut answer = Vec::new();
+        // What came before a reset is what there is.
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let slow = post(6, Duration::from_millis(400)).await;
+    assert!(slow.starts_with("HTTP/1.1 200 "), "{slow}");
+    assert!(slow.contains("\"octets\":1200"), "{slow}");
+    let stalled = post(2, Duration::from_secs(5)).await;
+    assert!(!stalled.contains(" 200 "), "{stalled}");
 }

@@ -5,12 +5,15 @@ use super::door::Door;
 use super::lasting::Lasting;
 use super::mark::Busy;
 use crate::host;
+use crate::time::Span;
 use crate::upstream::{BodyError, ResponseBody};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tokio::time::Sleep;
 
 /// The body of an answer.
 pub struct Body {
@@ -18,6 +21,8 @@ pub struct Body {
     /// Dropped, and so given back, when the answer has ended or the visitor has gone.
     visit: Option<Visit>,
     lasting: Option<Lasting>,
+    /// When it ends, whatever is still to come.
+    end: Option<Pin<Box<Sleep>>>,
     entry: Option<Entry>,
     busy: Option<Busy>,
 }
@@ -56,6 +61,7 @@ impl Body {
             content,
             visit: None,
             lasting: None,
+            end: None,
             entry: None,
             busy: None,
         }
@@ -79,6 +85,12 @@ impl Body {
     pub fn hold(&mut self, visit: Option<Visit>, lasting: Option<Lasting>) {
         self.visit = visit;
         self.lasting = lasting;
+    }
+
+    /// It ends within `most`, as if there were no more: a stream of events for somebody who does not
+    /// stay.
+    pub fn end_within(&mut self, most: Span) {
+        self.end = Some(Box::pin(tokio::time::sleep(most.into())));
     }
 
     /// The line is written when this body has ended; the wire is busy until then.
@@ -120,6 +132,12 @@ impl http_body::Body for Body {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let body = &mut *self;
+        if let Some(end) = &mut body.end
+            && end.as_mut().poll(context).is_ready()
+        {
+            body.content = Content::Ours(Bytes::new());
+            body.end = None;
+        }
         let polled = match &mut body.content {
             Content::Ours(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Ours(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),

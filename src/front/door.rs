@@ -5,6 +5,7 @@ use super::classes::Classes;
 use super::crowd::{Crowd, network};
 use super::frames::Frames;
 use super::page::{LaneWords, Lang, Pages, RefusalKind};
+use super::passing::Passer;
 use super::sift::Dropped;
 use super::written::Written;
 use crate::config::{Config, Notice, RoomConfig, Routes};
@@ -32,8 +33,12 @@ const CODES_PER_MINUTE: u32 = 300;
 /// … and by one visitor.
 const CODES_OF_VISITOR: u32 = 6;
 
-/// Checks of monitors a minute from one address; more are those of a newcomer.
+/// Checks of monitors, and pages for programs, a minute from one address; more are those of a newcomer.
 const CHECKS_PER_MINUTE: u32 = 240;
+
+/// Pictures and the like a minute from one address, by browsers that show nothing of ours; more are
+/// those of newcomers.
+const BESIDE_PER_MINUTE: u32 = 1_200;
 
 /// Preflights a minute from one address (a whole school is one, and never says who is inside); more
 /// pass only while there is room.
@@ -70,6 +75,7 @@ pub struct House {
     callbacks: DefaultKeyedRateLimiter<u128>,
     checks: DefaultKeyedRateLimiter<u128>,
     preflights: DefaultKeyedRateLimiter<u128>,
+    beside: DefaultKeyedRateLimiter<u128>,
     codes: DefaultKeyedRateLimiter<u128>,
     codes_of_visitors: DefaultKeyedRateLimiter<(u32, u64)>,
     rejected: Vec<IntCounter>,
@@ -168,6 +174,7 @@ impl House {
             callbacks: rate(limits.callbacks_per_minute, limits.callbacks_burst),
             checks: rate(CHECKS_PER_MINUTE, CHECKS_PER_MINUTE),
             preflights: rate(PREFLIGHTS_PER_MINUTE, PREFLIGHTS_PER_MINUTE),
+            beside: rate(BESIDE_PER_MINUTE, BESIDE_PER_MINUTE),
             codes: rate(CODES_PER_MINUTE, CODES_PER_MINUTE),
             codes_of_visitors: rate(CODES_OF_VISITOR, CODES_OF_VISITOR),
             rejected: (Rejected::NAMES.iter())
@@ -227,6 +234,17 @@ impl House {
         self.speaks_for_many(address, proven) || self.callbacks.check_key(&network(address)).is_ok()
     }
 
+    /// Whether one more such `passer` at this address may pass by now.
+    pub(super) fn may_pass_by(&self, passer: Passer, address: IpAddr, proven: bool) -> bool {
+        match passer {
+            Passer::Program => self.may_check(address, proven),
+            Passer::Beside => {
+                self.speaks_for_many(address, proven)
+                    || self.beside.check_key(&network(address)).is_ok()
+            }
+        }
+    }
+
     /// Whether one more monitor at this address may look now, beside those who come in.
     pub(super) fn may_check(&self, address: IpAddr, proven: bool) -> bool {
         self.speaks_for_many(address, proven) || self.checks.check_key(&network(address)).is_ok()
@@ -261,6 +279,7 @@ impl House {
         self.callbacks.retain_recent();
         self.checks.retain_recent();
         self.preflights.retain_recent();
+        self.beside.retain_recent();
         self.codes.retain_recent();
         self.codes_of_visitors.retain_recent();
     }

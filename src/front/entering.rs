@@ -20,6 +20,9 @@ pub(super) struct Entering<'a> {
     second: Second,
     /// What an old configuration has left with the visitor.
     stale: Stale,
+    /// A page is wanted: what is stale is cleared then alone, for it may be where it cannot be cleared
+    /// (another path), and files would never be anybody's to share again.
+    page: bool,
     /// The round of the store that writes the seat down; it runs while the portal works.
     round: u64,
     welcomed: bool,
@@ -31,7 +34,7 @@ impl<'a> Entering<'a> {
         house: &House,
         door: &'a Door,
         met: &Met,
-        unseen: bool,
+        (unseen, page): (bool, bool),
         (number, entry): (u64, Entry),
     ) -> Entering<'a> {
         let now = host::now();
@@ -56,6 +59,7 @@ impl<'a> Entering<'a> {
             beside: new && unseen && met.visitor == Visitor::Newcomer,
             second: met.second,
             stale: met.stale,
+            page,
             round,
             welcomed: false,
         }
@@ -78,7 +82,8 @@ impl<'a> Entering<'a> {
         } else if matches!(self.entry, Entry::Unseated | Entry::Passing) {
             None
         } else if self.entry == Entry::Inside {
-            let anew = matches!(self.second, Second::Taken(_)) || !self.stale.is_none();
+            let stale = self.page && !self.stale.is_none();
+            let anew = matches!(self.second, Second::Taken(_)) || stale;
             anew.then(|| cookie.pass(pass(self.number)))
         } else {
             house.written.wait(self.round).await;

@@ -7,7 +7,8 @@ use super::canonical::Asked;
 use super::door::Door;
 use super::fetch::{self, CROSS_SITE, SEC_FETCH_SITE};
 use super::forms::Upload;
-use super::passing;
+use super::forward;
+use super::passing::{self, Passer};
 use crate::config::{RequestSet, Seen};
 use crate::room::{Ask, Visitor};
 use crate::upstream::Claim;
@@ -25,6 +26,8 @@ pub(super) struct Flow {
     /// Without a seat to give back, it never waits: wherever a path says so, or, where only what it
     /// asks says so and everybody can say that anywhere, as rarely as a stranger.
     pub leaves_around: Option<Around>,
+    /// It offers to become a WebSocket: whoever sends it wants to stay.
+    pub tunnel: bool,
     /// It is a form from another site, with which browsers send no cookie of ours: whoever sends
     /// it may hold what we cannot see.
     pub unseen: bool,
@@ -66,7 +69,8 @@ impl Flow {
         let flows = &door.config.flows;
         let leaves = plainly(&flows.logout);
         let mut ask = ask(method, headers);
-        ask.callback = !ask.takes_nothing() && surely(&flows.callbacks);
+        let tunnel = forward::offers_tunnel(request);
+        ask.callback = !ask.takes_nothing() && !tunnel && surely(&flows.callbacks);
         let preflight = !asked.changes && is_preflight(request);
         let calls = &flows.back_channels;
         let around = if surely(&flows.open) {
@@ -95,6 +99,7 @@ impl Flow {
             around,
             leaves,
             leaves_around,
+            tunnel,
             unseen: ask.work && is_from_elsewhere(headers),
             ask,
         }
@@ -104,10 +109,16 @@ impl Flow {
 impl Flow {
     /// What the room needs to know of the same `request`, now that `visitor` has sent it: of
     /// somebody who shows nothing of ours, it may come from nobody, or be for another site's frame,
-    /// in which browsers keep nothing of ours.
-    pub fn ask_of<B>(&self, visitor: Visitor, request: &Request<B>) -> Ask {
+    /// in which browsers keep nothing of ours. `may`: one more such may pass by now.
+    pub fn ask_of<B>(
+        &self,
+        visitor: Visitor,
+        request: &Request<B>,
+        may: impl FnOnce(Passer) -> bool,
+    ) -> Ask {
         let newcomer = visitor == Visitor::Newcomer;
-        let passing = newcomer && passing::passes_by(request);
+        let passer = (newcomer && !self.tunnel).then(|| passing::passer(request));
+        let passing = passer.flatten().is_some_and(may);
         let callback = self.ask.callback && !passing;
         let framed =
             newcomer && !callback && fetch::frame_of(request.headers()) == Some(CROSS_SITE);

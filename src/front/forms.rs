@@ -7,9 +7,10 @@
 
 use super::flow;
 use super::page::RefusalKind;
-use crate::config::{Limits, RequestSet};
+use crate::config::RequestSet;
+use crate::host;
 use crate::upstream::{Pace, RequestBody};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use http::{HeaderValue, Method, Request, Version};
 use http_body::Body as _;
@@ -57,24 +58,40 @@ impl Upload {
     }
 }
 
-/// Reads the form of `request`, if one of `calls` may mean it; in at most `limits.body_timeout`.
+/// Reads the form of `request`, if one of `calls` may mean it and nobody sends it who is `inside`; as
+/// patiently as `pace` bears.
 ///
 /// # Errors
-/// When it does not come, or not in time.
+/// When it does not come, or too slowly.
 pub(super) async fn read(
     calls: &RequestSet,
     request: Request<Incoming>,
-    limits: &Limits,
+    inside: impl FnOnce(&HeaderMap) -> bool,
+    pace: Pace,
 ) -> Result<Request<Upload>, RefusalKind> {
     let (parts, body) = request.into_parts();
-    if !(calls.reads_forms() && is_small_form(&parts.method, &parts.headers)) {
+    let headers = &parts.headers;
+    if !(calls.reads_forms() && is_small_form(&parts.method, headers)) || inside(headers) {
         return Ok(Request::from_parts(parts, Upload::Coming(body)));
     }
-    let read = Limited::new(body, FORM_MAX).collect();
-    match tokio::time::timeout(limits.body_timeout.into(), read).await {
-        Ok(Ok(read)) => Ok(Request::from_parts(parts, Upload::Read(read.to_bytes()))),
-        Ok(Err(_)) => Err(RefusalKind::BadRequest),
-        Err(_) => Err(RefusalKind::TooSlow),
+    let read = collect(Limited::new(body, FORM_MAX), pace).await?;
+    Ok(Request::from_parts(parts, Upload::Read(read)))
+}
+
+async fn collect(mut body: Limited<Incoming>, mut pace: Pace) -> Result<Bytes, RefusalKind> {
+    let mut form = BytesMut::new();
+    loop {
+        let now = host::now();
+        let until = pace.wait(now).ok_or(RefusalKind::TooSlow)?;
+        let frame = tokio::time::timeout(until.since(now).into(), body.frame()).await;
+        let Some(frame) = frame.map_err(|_| RefusalKind::TooSlow)? else {
+            return Ok(form.freeze());
+        };
+        let frame = frame.map_err(|_| RefusalKind::BadRequest)?;
+        if let Some(bytes) = frame.data_ref() {
+            pace.moved(bytes.len(), host::now);
+            form.extend_from_slice(bytes);
+        }
     }
 }
 

@@ -53,6 +53,9 @@ pub struct Errand<'a> {
     pub tunnels: &'a TaskTracker,
     /// It works once: a callback, or another server's call about one.
     pub once: bool,
+    /// What comes of it may last as long as the visitor stays (see `lasting`): it is no request that
+    /// passes by itself.
+    pub stays: bool,
     /// Who asks for the slot.
     pub claim: Claim,
     /// Held until the answer has ended.
@@ -63,7 +66,7 @@ pub struct Errand<'a> {
 
 /// Sends the request to the portal, and its answer to the visitor.
 pub async fn run(errand: Errand<'_>, mut request: Request<Upload>) -> Response<Body> {
-    let upgrade = request.body().is_empty() && upgrade_wanted(&request);
+    let upgrade = errand.stays && offers_tunnel(&request);
     if upgrade && errand.house.is_draining() {
         // It would only hold up the stop, to be cut at its end.
         return refused(&errand, RefusalKind::Draining);
@@ -106,6 +109,11 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Upload>) -> Response<B
         (Ok(response), _) => returned(errand, response, trailers).await,
         (Err(failure), _) => failed(&errand, failure),
     }
+}
+
+/// Whether the visitor's connection is to become a WebSocket.
+pub(super) fn offers_tunnel(request: &Request<Upload>) -> bool {
+    upgrade_wanted(request) && request.body().is_empty()
 }
 
 /// Whether the visitor's connection is to become a WebSocket (RFC 9110 §7.8), if the request has no
@@ -237,7 +245,7 @@ fn unnamed(client: &Client) -> Option<HeaderValue> {
 }
 
 /// Patience with a visitor's body. Over HTTP/1.1 the wire has the same, and the first word.
-fn pace(house: &House) -> Pace {
+pub(super) fn pace(house: &House) -> Pace {
     let limits = &house.config.limits;
     let untold = Span::secs(UNTOLD_MAX / u64::from(limits.body_rate));
     Pace::new(limits.body_timeout + WIRE_FIRST + untold, limits.body_rate)
@@ -253,7 +261,8 @@ async fn returned(
         return worded(&errand, response.status());
     }
     let (mut parts, mut body) = response.into_parts();
-    let lasting = match is_stream(&parts.headers) {
+    let stream = is_stream(&parts.headers);
+    let lasting = match stream && errand.stays {
         true => Lasting::stream(errand.house),
         false => None,
     };
@@ -283,6 +292,9 @@ async fn returned(
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     body.hold(errand.visit.take(), lasting);
+    if stream && !errand.stays {
+        body.end_within(errand.client.portal().config().response_timeout);
+    }
     Response::from_parts(parts, body)
 }
 

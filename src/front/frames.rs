@@ -72,6 +72,12 @@ impl Frames {
         }
     }
 
+    /// Whether the script of this origin is one of the room's own pages: those may be told what is
+    /// their visitor's alone.
+    pub fn own(&self, origin: &HeaderValue) -> bool {
+        self.is_ours(Some(origin.as_bytes()))
+    }
+
     /// Whether the page at `address` may frame ours.
     fn is_ours(&self, address: Option<&[u8]>) -> bool {
         let Some(address) = address.and_then(|it| Uri::try_from(it).ok()) else {
@@ -152,6 +158,17 @@ mod tests {
         assert!(of("https://www.example.fr/") && of("") && of("about:blank"));
         assert!(!strange(&room, "iframe", "same-origin", ""));
         assert!(!room.are_strange(&HeaderMap::new()), "an old browser");
+
+        let own = |origin: &'static str| room.own(&HeaderValue::from_static(origin));
+        assert!(own("https://cas.example.fr") && own("http://ent.example.fr:8080"));
+        for other in [
+            "null",
+            "https://app.example.fr",
+            "capacitor://localhost",
+            "",
+        ] {
+            assert!(!own(other) && !any_host().own(&HeaderValue::from_static(other)));
+        }
 
         let siblings = frames(&["ent.example.fr"], Some("example.fr"));
         let of = |referer| strange(&siblings, "iframe", "same-site", referer);

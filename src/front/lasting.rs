@@ -1,6 +1,8 @@
 //! What lasts as long as a visitor stays, and so holds no slot: tunnels and streams of events.
 //! They are counted, and bounded by `limits.tunnels`: a tunnel beyond it is refused, a stream
-//! beyond it keeps its slot. A long poll is no such thing: it is a request that waits for the head of
+//! beyond it keeps its slot. They are for visitors who stay: of a request that passes by itself, without
+//! a seat (a callback beyond its reserve, the page after logout, a check), an offered WebSocket is not
+//! handed on, and a stream of events ends after `portal.response_timeout`. A long poll is no such thing: it is a request that waits for the head of
 //! its answer, holds a slot meanwhile, and is given up after `portal.response_timeout`.
 
 use super::door::House;

@@ -63,7 +63,8 @@ pub fn answer(
     match (name, method, door) {
         ("status", &Method::GET | &Method::HEAD, Some(door)) => {
             let mut status = status(house, door, manner, house.visitor(door, headers));
-            shared::json(&mut status, headers.get(ORIGIN).cloned());
+            let own = |script: &HeaderValue| door.frames.own(script);
+            shared::json(&mut status, headers.get(ORIGIN).cloned(), own);
             status
         }
         ("pause", &Method::GET | &Method::HEAD, Some(door)) => {

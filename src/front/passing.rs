@@ -2,10 +2,12 @@
 //! beside a page, link previews, crawlers. They take neither a seat nor a ticket.
 //!
 //! A guess is turned away, for the browser asks anew when it is needed. The others pass while there is
-//! room, and are turned away while there is none: whoever says one of these names gains nothing.
+//! room, so many a minute from one address, and are turned away while there is none: whoever says one
+//! of these names, or that it is a picture, goes past no line, and is soon a newcomer like anybody.
+//! A program that has cookies is a visitor.
 
 use super::fetch::{self, SEC_FETCH_DEST};
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, RANGE, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, RANGE, USER_AGENT};
 use http::{HeaderValue, Method, Request};
 
 const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
@@ -105,14 +107,27 @@ pub(super) fn is_guess(method: &Method, headers: &HeaderMap) -> bool {
     is_read(method) && PURPOSES.iter().any(says)
 }
 
-/// Whether nobody wants to come in with `request`, which shows nothing of ours; to be asked for
-/// nobody else, for whoever has a ticket or a pass may do all of this.
-pub(super) fn passes_by<B>(request: &Request<B>) -> bool {
+/// Behind which nobody is who wants to come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passer {
+    /// A browser, for a page that is there: a whole school may be one address.
+    Beside,
+    /// A program that says so.
+    Program,
+}
+
+/// Who sends `request`, which shows nothing of ours, if nobody wants to come in with it; to be asked
+/// for nobody else, for whoever has a ticket or a pass may do all of this.
+pub(super) fn passer<B>(request: &Request<B>) -> Option<Passer> {
     let headers = request.headers();
-    if !is_read(request.method()) {
-        return is_report(headers);
+    let beside = match is_read(request.method()) {
+        true => is_beside(request.uri().path(), headers),
+        false => is_report(headers),
+    };
+    if beside {
+        return Some(Passer::Beside);
     }
-    is_beside(request.uri().path(), headers) || is_of_program(headers)
+    (is_read(request.method()) && is_of_program(headers)).then_some(Passer::Program)
 }
 
 /// Whether it is for a page (or a player, or a tab) that is there already.
@@ -139,8 +154,11 @@ fn is_report(headers: &HeaderMap) -> bool {
         || (REPORT_TYPES.iter()).any(|kind| begins(bytes(CONTENT_TYPE), kind))
 }
 
-/// Whether it is sent by a program that says so.
+/// Whether it is sent by a program that says so, and keeps nothing, as none of these does.
 fn is_of_program(headers: &HeaderMap) -> bool {
+    if headers.contains_key(COOKIE) {
+        return false;
+    }
     let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
     let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let mut words = agent
@@ -190,6 +208,20 @@ mod tests {
 
     fn get(fields: &[(&str, &str)]) -> bool {
         passes_by(&request("GET", "/cours", fields))
+    }
+
+    fn passes_by(request: &Request<()>) -> bool {
+        passer(request).is_some()
+    }
+
+    #[test]
+    fn a_program_that_keeps_cookies_is_a_visitor() {
+        let bot = ("user-agent", "x bot");
+        let of = |fields: &[(&str, &str)]| passer(&request("GET", "/cours", fields));
+        assert_eq!(of(&[bot]), Some(Passer::Program));
+        assert_eq!(of(&[bot, ("cookie", "PHPSESSID=1")]), None);
+        let picture = ("sec-fetch-dest", "image");
+        assert_eq!(of(&[bot, picture]), Some(Passer::Beside));
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub(super) async fn answer(
         true => Err(RefusalKind::Loop),
         false => canonical(house, &origin, &mut request),
     };
-    let mut response = match asked {
+    let mut response = match &asked {
         Ok(asked) if asked.path == own::HEALTH => {
             note(&mut logged, None, "own");
             own::health(house, manner, request.method())
@@ -67,25 +67,27 @@ pub(super) async fn answer(
             reply::refusal(house, manner, RefusalKind::OtherConnection, None, None)
         }
         Ok(asked) if asked.is_about_server() => reply::about_server(),
-        Ok(asked) if let Some(proof) = proof(house, session, request.method(), &asked) => {
+        Ok(asked) if let Some(proof) = proof(house, session, request.method(), asked) => {
             note(&mut logged, None, "own");
             reply::proof(proof)
         }
         Ok(asked) if let Speaks::Redirect(port) = reception.listener.speaks => {
             note(&mut logged, None, "redirected");
-            redirect::answer(house, manner, &asked, port)
+            redirect::answer(house, manner, asked, port)
         }
         Ok(asked) => {
             let told = (&mut logged, busy.as_ref().and_then(Busy::tells));
-            admit(thread, &origin, &asked, manner, request, told).await
+            admit(thread, &origin, asked, manner, request, told).await
         }
         Err(kind) => {
             // Whoever frames a request wrongly may have framed the next one wrongly too.
             close = true;
-            reply::refusal(house, manner, kind, None, None)
+            reply::refusal(house, manner, *kind, None, None)
         }
     };
-    shared::problem(&mut response, script);
+    shared::problem(&mut response, script, |script| {
+        is_own(house, &asked, script)
+    });
     // Of a body that nobody has read, the rest is not read as a request (RFC 9112 §9.6).
     close |= has_body && response.body().leaves_upload();
     if close && can_close {
@@ -102,6 +104,13 @@ pub(super) async fn answer(
     let busy = until_the_end(busy, response.status());
     response.body_mut().log(logged, busy);
     response
+}
+
+/// Whether a script is one of the room's own, whose address was `asked` for.
+fn is_own(house: &House, asked: &Result<Asked, RefusalKind>, script: &HeaderValue) -> bool {
+    let asked = asked.as_ref().ok();
+    let door = asked.and_then(|asked| house.door(&asked.host, &asked.path));
+    door.is_some_and(|door| door.frames.own(script))
 }
 
 /// The wire is busy until the end of the answer, or for good if that makes it a tunnel.
@@ -162,7 +171,7 @@ async fn admit(
         Err(refusal) => return refusal,
     };
     let flow = Flow::of(door, asked, &request, request.body().first().as_deref());
-    let errand = |claim, visit| Errand {
+    let errand = |claim, visit, stays| Errand {
         house: &thread.house,
         door,
         client: &thread.clients[door.config.portal],
@@ -171,30 +180,22 @@ async fn admit(
         origin,
         tunnels: &thread.tunnels,
         once: flow.works_once(),
+        stays,
         claim,
         visit,
         told: told.clone(),
     };
-    if let Some(around) = flow.around.filter(|it| may_go_around(house, *it, origin)) {
-        let claim = around.claim(|| is_inside(house, door, request.headers()));
-        return pass(around, errand(claim, None), request, logged).await;
+    if let Some((around, claim, stays)) = around(house, door, &flow, origin, request.headers()) {
+        return pass(around, errand(claim, None, stays), request, logged).await;
     }
-
     let met = house.meet(door, request.headers());
-    if let Some(around) = flow.leaves_around
-        && !door.room().holds_seat(met.visitor)
-        && may_go_around(house, around, origin)
-    {
-        // Nobody has to wait to log out.
-        return pass(Around::Open, errand(Claim::Outside, None), request, logged).await;
-    }
     let ask = ask(house, &flow, met.visitor, origin, &request);
     let lane = || lanes::of(house, door, asked, request.headers(), origin);
     match decide(house, door, met.visitor, ask, origin, lane) {
         Ok(Decision::Forward { number, entry }) => {
             note(logged, Some(door), "forwarded");
             let visit = Visit::new(door.clone(), number, ask.renews);
-            let errand = errand(claim(entry), Some(visit));
+            let errand = errand(claim(entry), Some(visit), stays(entry));
             let_in(errand, request, (&met, &flow), (number, entry)).await
         }
         Ok(Decision::Wait {
@@ -225,11 +226,31 @@ async fn at_the_door<'h>(
     let door = door_of(house, asked).map_err(misled)?;
     let flows = &door.config.flows;
     let manner = manner.at(&flows.apps, &door.frames, request.headers());
-    let read = forms::read(&flows.back_channels, request, &house.config.limits).await;
+    let inside = |headers: &HeaderMap| is_inside(house, door, headers);
+    let read = forms::read(&flows.back_channels, request, inside, forward::pace(house)).await;
     match read {
         Ok(request) => Ok((door, manner, request)),
         Err(kind) => Err(refused(house, door, manner, kind, asked)),
     }
+}
+
+/// Why a request goes around the room, if it does; who asks for its slot, and whether what comes of it
+/// may stay.
+fn around(
+    house: &House,
+    door: &Door,
+    flow: &Flow,
+    origin: &Origin,
+    headers: &HeaderMap,
+) -> Option<(Around, Claim, bool)> {
+    let may = |around: &Around| may_go_around(house, *around, origin);
+    let inside = || is_inside(house, door, headers);
+    if let Some(around) = flow.around.filter(may) {
+        return Some((around, around.claim(inside), around == Around::Open));
+    }
+    // Nobody has to wait to log out.
+    let leaves = flow.leaves_around.filter(|it| !inside() && may(it));
+    leaves.map(|_| (Around::Open, Claim::Outside, false))
 }
 
 /// Whether what goes around the room may do so now: what everybody can say anywhere, only so often.
@@ -250,12 +271,14 @@ fn ask<B>(
     origin: &Origin,
     request: &Request<B>,
 ) -> Ask {
-    let mut ask = flow.ask_of(visitor, request);
+    let may = |passer| house.may_pass_by(passer, origin.address, origin.proven);
+    let mut ask = flow.ask_of(visitor, request, may);
     // One too many; nobody comes in with it.
     ask.passing |= flow.around == Some(Around::Preflight);
     if visitor == Visitor::Newcomer && !flow.unseen {
         house.look_at(&mut ask, origin, request.method(), request.headers());
     }
+    ask.passing &= !flow.tunnel;
     ask
 }
 
@@ -277,7 +300,7 @@ async fn let_in(
     let (house, door, asked) = (errand.house, errand.door, errand.asked);
     let page = errand.manner.page;
     door.meters.forwarded.inc();
-    let entering = Entering::new(house, door, met, flow.unseen, (number, entry));
+    let entering = Entering::new(house, door, met, (flow.unseen, page), (number, entry));
     let learning = Learning::of(door, asked, request.headers());
     let mut response = forward::run(errand, request).await;
     learning.from(&mut response);
@@ -407,6 +430,11 @@ fn decide(
         return Err(RefusalKind::TooManyTickets);
     }
     Ok(room.arrive(visitor, ask, now))
+}
+
+/// Whether somebody who is let in so has a seat to stay in.
+fn stays(entry: Entry) -> bool {
+    !matches!(entry, Entry::Unseated | Entry::Passing)
 }
 
 /// Who asks for the slot of somebody who is let in.
