@@ -36,6 +36,7 @@ async fn a_page_that_a_service_worker_passes_on_is_the_waiting_page() {
 
     // Somebody else gets the seat, and the same page is passed on while there is a line.
     browser.open(&of("/deconnexion")).await;
+    browser.forget_cookies().await;
     let mut anna = preau.visitor("anna", "ent");
     anna.walk_in("/espace").await;
     browser.open(&of("/cours")).await;

@@ -90,6 +90,12 @@ impl Browser {
         opened.unwrap_or_else(|error| panic!("{url} opens: {error}"));
     }
 
+    /// Throws its cookies away, as when somebody else sits down at it.
+    pub async fn forget_cookies(&self) {
+        let forgotten = self.client.delete_all_cookies().await;
+        forgotten.expect("cookies can be thrown away");
+    }
+
     /// The address that is shown.
     pub async fn address(&self) -> String {
         let url = self.client.current_url().await;
