@@ -212,3 +212,24 @@ async fn a_server_behind_tls_is_up_if_it_is_the_right_one() {
         "{words}"
     );
 }
+
+/// It is there, whatever it says: it is judged by `fall` probes as later.
+#[tokio::test]
+async fn a_first_answer_that_is_not_good_is_one_failure_of_many() {
+    let portal = Scripted::saying("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+    for (fall, up) in [(1_000, true), (3, false)] {
+        let before = portal.heard().len();
+        let preau = Preau::start(&format!(
+            "[[portal]]\nname = \"ent\"\nservers = [\"{}\"]\n\
+             health = {{ path = \"/\", interval = \"200ms\", probe_min = \"200ms\", fall = {fall} }}\n\
+             [[room]]\nname = \"ent\"\nseats = 5\n",
+            portal.url()
+        ))
+        .await;
+        until("it has been asked a few times", async || {
+            (portal.heard().len() >= before + 5).then_some(())
+        })
+        .await;
+        is_up(&preau, up).await;
+    }
+}

@@ -9,7 +9,7 @@
 //! requests that went wrong and that one probe are enough: a server that refuses everything at
 //! once would draw all requests to itself. Any good answer, to a probe or a request, ends the
 //! doubt, so that a slow probe alone never takes out a server that serves. One that has never
-//! answered at all goes down at the first probe that fails: nothing speaks for it.
+//! answered at all, not even an error, goes down at the first probe that fails: nothing speaks for it.
 //!
 //! It comes back by a probe: the first after `probe_min`, then twice as long each time up to
 //! `probe_max`, with jitter. One that falls again soon after it came back is waited for as if it
@@ -27,11 +27,19 @@ pub enum Outcome {
     Answered,
     /// It answered that something is wrong (500 and above): it is there, and no more is known.
     Erred,
-    /// It broke off, sent what is not HTTP, or nothing in time. Of a probe: not the answer that
-    /// is wanted.
+    /// Of a probe: it answered, but not as is wanted.
+    Unwanted,
+    /// It broke off, sent what is not HTTP, or nothing in time.
     Failed,
     /// There was no connection.
     Unreachable,
+}
+
+impl Outcome {
+    /// Whether the server said anything at all.
+    fn is_answer(self) -> bool {
+        matches!(self, Outcome::Answered | Outcome::Erred | Outcome::Unwanted)
+    }
 }
 
 /// The health of one server: a state machine.
@@ -77,7 +85,7 @@ impl Health {
     /// A request to the server has ended. Returns whether it is to be probed at once.
     pub fn request(&mut self, outcome: Outcome) -> bool {
         let before = self.urgency();
-        self.proven |= matches!(outcome, Outcome::Answered | Outcome::Erred);
+        self.proven |= outcome.is_answer();
         if outcome == Outcome::Answered {
             (self.failures, self.wrong) = (0, 0);
             return false;
@@ -90,7 +98,7 @@ impl Health {
     /// A probe has ended; `alone`: no other server is up. Returns whether the server has just
     /// changed.
     pub fn probe(&mut self, outcome: Outcome, alone: bool, now: Millis) -> bool {
-        self.proven |= matches!(outcome, Outcome::Answered | Outcome::Erred);
+        self.proven |= outcome.is_answer();
         match outcome {
             Outcome::Answered => {
                 (self.failures, self.wrong) = (0, 0);
@@ -102,7 +110,7 @@ impl Health {
                 comes
             }
             Outcome::Erred => false,
-            Outcome::Failed | Outcome::Unreachable => {
+            Outcome::Unwanted | Outcome::Failed | Outcome::Unreachable => {
                 self.failures = self.failures.saturating_add(1);
                 self.fell(alone, now)
             }
@@ -251,6 +259,14 @@ mod tests {
         let mut health = Health::new(5);
         health.request(Outcome::Erred);
         assert!(!health.probe(BAD, true, Millis(1)), "a 503 is an answer");
+        let mut health = Health::new(5);
+        for n in 1..5 {
+            assert!(
+                !health.probe(Outcome::Unwanted, true, Millis(n)),
+                "so it is to a probe"
+            );
+        }
+        assert!(health.probe(Outcome::Unwanted, true, Millis(5)));
     }
 
     #[test]

@@ -211,7 +211,7 @@ fn judge(health: &config::Health, status: StatusCode, question: &str) -> Said {
         }
         _ => {
             let words = format!("answers {status} to {question}, and that is not good (`health.status`)");
-            (Outcome::Failed, words)
+            (Outcome::Unwanted, words)
         }
     };
     Said {
