@@ -1,16 +1,18 @@
 //! One part of a portal is broken, and the rest is not: the rest is served as if nothing were.
 //!
 //! The parts break as parts of real portals do: proxied to a port where nobody listens (502), taken
-//! out of service (503, 504), limited (429), cut off, answering with what is not HTTP, or never.
+//! out of service (503, 504), limited (429), cut off, answering with what is not HTTP, or never. What
+//! never comes holds workers of the portal meanwhile.
 
 mod support;
 
 use http::StatusCode;
 use serde_json::Value;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use support::{Nginx, Preau, Scripted, Visitor, free_port, get};
+use support::{Nginx, Preau, Scripted, Visitor, free_port, get, until};
 use tokio::task::JoinSet;
 
 /// Slots to begin with.
@@ -187,4 +189,70 @@ async fn a_part_that_answers_with_garbage_or_never_breaks_itself_alone() {
     for path in ["/ordures/x", "/export/x"] {
         only_the_part_is_broken(&portal.url(), keys, &[path]).await;
     }
+}
+
+/// How many requests a portal works on, and how many it has worked on at most.
+#[derive(Default)]
+struct AtWork {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl AtWork {
+    fn during(&self, work: impl FnOnce()) {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        work();
+        self.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A portal of as many workers as it has slots, one kind of whose pages never comes.
+#[tokio::test]
+async fn a_part_that_never_comes_has_few_of_the_slots_and_no_more() {
+    const SLOTS: usize = 8;
+    const FEW: usize = 2;
+    let hung = Arc::new(AtWork::default());
+    let hangs = hung.clone();
+    let portal = Scripted::start(move |heard, stream| {
+        if heard.path() == "/export/x" {
+            hangs.during(|| {
+                // Until the time-out: then the connection is closed.
+                let _ = stream.read(&mut [0]);
+            });
+            return false;
+        }
+        let page = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        stream.write_all(page).is_ok()
+    });
+    let keys = format!("slots = {SLOTS}\nresponse_timeout = \"1500ms\"\nslot_wait = \"2s\"");
+    let preau = Preau::start(&tables(&portal.url(), &keys)).await;
+    let mut reader = preau.visitor("eleve", "ent");
+    reader.walk_in("/").await;
+    let mut stubborn = people_inside(&preau, "tetu", 3 * SLOTS).await;
+    // It is known by three of them in a row.
+    let first = stubborn.drain(..3).map(|mut it| async move {
+        let answer = it.get("/export/x").await;
+        assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
+        it
+    });
+    let first: JoinSet<Visitor> = first.collect();
+    stubborn.extend(first.join_all().await);
+    hung.most.store(0, Ordering::SeqCst);
+    let paths: Arc<[String]> = Arc::new(["/export/x".to_owned()]);
+    let stubborn = stubborn.into_iter().map(|it| insists(it, paths.clone()));
+    let mut stubborn: JoinSet<()> = stubborn.collect();
+    let failed = reads(reader).await;
+    let lent = preau.metric("preau_portal_lent", &[]).await;
+    until("some of them wait in vain", async || {
+        let no_slot = preau.metric("preau_portal_no_slot_total", &[]).await;
+        (no_slot > 0.0).then_some(())
+    })
+    .await;
+    stubborn.shutdown().await;
+    assert!(failed.is_empty(), "{failed:?}");
+    // One whose time is over may be seen to go when the next has come.
+    let most = hung.most.load(Ordering::SeqCst);
+    assert!((FEW..=2 * FEW).contains(&most), "{most} at once");
+    assert_eq!(lent, 0.0);
 }

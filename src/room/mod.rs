@@ -57,7 +57,7 @@ mod tree;
 mod view;
 
 pub use capacity::{
-    Answer, Capacity, CapacityRules, Class, Limit, Move, Seen, Sent, What, Whose, Why, Wish,
+    Answer, Capacity, CapacityRules, Class, Limit, Move, Seen, Sent, What, Whose, Why, Wish, few,
     settle, share,
 };
 pub use counts::Counts;

@@ -159,7 +159,7 @@ impl World<'_> {
         let kind = request.kind;
         let (in_flight, visitor) = (self.queue.in_flight(), request.visitor);
         request.sent = Some(self.control.sent(in_flight, waited, visitor, now));
-        let lasting = self.control.is_apart(kind, now) && self.queue.lend();
+        let lasting = self.control.is_apart(kind) && self.queue.lend();
         request.stage = match lasting {
             true => Stage::Lasting,
             false => Stage::Running,

@@ -101,9 +101,9 @@ impl Control {
         self.law.resume(&self.rules, now);
     }
 
-    /// Whether requests of this kind hold no slot: they are known to last, or to fail.
-    pub fn is_apart(&self, kind: Kind, now: Millis) -> bool {
-        self.law.is_apart(self.classes[kind as usize], now)
+    /// Whether requests of this kind hold no slot: they are known to last.
+    pub fn is_apart(&self, kind: Kind) -> bool {
+        self.law.is_apart(self.classes[kind as usize])
     }
 }
 

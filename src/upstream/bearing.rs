@@ -1,6 +1,7 @@
 //! What a portal bears: what its requests tell the laws of [`room::Capacity`](crate::room::Capacity),
 //! and what those decide.
 
+use super::slots::Slot;
 use crate::host;
 use crate::room::{Answer, Capacity, CapacityRules, Class, Load, Move, Sent, Whose, Why};
 use crate::time::{Millis, Span};
@@ -94,15 +95,15 @@ impl Bearing {
         counts.map(|((_, why, _), count)| (*why, count.load(Ordering::Relaxed)))
     }
 
-    /// A request of the visitor with this number goes to the portal, as one of so many
-    /// `in_flight`, after one who is inside has `waited`.
+    /// A request of the visitor with this number goes to the portal with this slot, after one who is
+    /// inside has `waited`. Not so if the slot is to be one of the [few](Slot::is_of_few).
     pub(super) fn sent<B>(
         &self,
-        in_flight: u32,
+        slot: &Slot,
         waited: Option<Span>,
         visitor: u64,
         request: &Request<B>,
-    ) -> OnItsWay {
+    ) -> Option<OnItsWay> {
         let (method, path) = (request.method().as_str(), request.uri().path());
         let host = request.headers().get(HOST);
         let host = host.map_or(&b""[..], HeaderValue::as_bytes);
@@ -110,13 +111,16 @@ impl Bearing {
         let now = host::now();
         let mut law = self.law();
         let class = law.class(method, path);
-        let sent = law.sent(in_flight, waited, whose, now);
-        OnItsWay {
+        if !slot.is_of_few() && law.is_stuck(class, now) {
+            return None;
+        }
+        let sent = law.sent(slot.in_flight(), waited, whose, now);
+        Some(OnItsWay {
             sent,
             class,
             expected: law.expected(sent, class),
-            apart: law.is_apart(class, now),
-        }
+            apart: law.is_apart(class),
+        })
     }
 
     /// The head of its answer came, or will not come. `since`: the portal had all of the request.

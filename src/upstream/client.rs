@@ -44,7 +44,7 @@ pub struct Wants {
 
 impl Wants {
     /// The same number for the same visitor: of the pass, or of the address (of IPv6, the /64).
-    fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u64 {
         let address = || match self.visitor.to_canonical() {
             IpAddr::V4(address) => u64::from(address.to_bits()),
             IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
@@ -122,7 +122,7 @@ impl Client {
             http1: wants.upgrade,
             again: safe,
         };
-        let (slot, on_its_way) = self.slot(&request, wants).await?;
+        let (slot, on_its_way) = self.portal.way(&request, wants).await?;
         let telling = Telling {
             client: self,
             on_its_way,
@@ -132,26 +132,6 @@ impl Client {
         let sent = self.send_by(slot, request, wanted, wants).await;
         telling.tell(&sent);
         sent
-    }
-
-    /// A slot for a request, which from now on is on its way to the portal.
-    async fn slot(
-        &self,
-        request: &Request<RequestBody>,
-        wants: Wants,
-    ) -> Result<(Slot, OnItsWay), Failure> {
-        let asked = host::now();
-        let mut slot = self.portal.slot(wants.claim).await?;
-        // Others wait so that those inside need not.
-        let inside = wants.claim == Claim::Inside;
-        let waited = inside.then(|| host::now().since(asked));
-        let bearing = &self.portal.bearing;
-        let on_its_way = bearing.sent(slot.in_flight(), waited, wants.number(), request);
-        slot.expect(on_its_way.expected);
-        if on_its_way.apart {
-            slot.lend();
-        }
-        Ok((slot, on_its_way))
     }
 
     async fn send_by(

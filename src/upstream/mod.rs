@@ -7,6 +7,7 @@ mod beginning;
 mod body;
 mod client;
 mod connect;
+mod few;
 mod health;
 mod pace;
 mod pool;
@@ -39,7 +40,7 @@ use addresses::Addresses;
 use connect::Connector;
 use http::StatusCode;
 use pool::{Keep, Pool};
-use slots::{NoSlot, Slots, Turn};
+use slots::Slots;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,6 +54,8 @@ const SAY_AGAIN: Span = Span::secs(10);
 pub struct Portal {
     config: config::Portal,
     slots: Arc<Slots>,
+    /// Of these, the few that what is stuck may have.
+    few: Arc<Slots>,
     /// One lock for all servers, held while a change is told to the slots and the watchers:
     /// otherwise they could learn of two changes in the wrong order, for good. It is taken
     /// before theirs.
@@ -131,6 +134,7 @@ impl Portal {
             seats,
         };
         let bearing = Bearing::new(rules, found);
+        let few = few::of(bearing.slots(), config.slot_queue);
         let slots = Slots::new(
             bearing.slots(),
             config.server_slots,
@@ -139,6 +143,7 @@ impl Portal {
         );
         Arc::new(Portal {
             slots,
+            few,
             bearing,
             health: Mutex::new((0..servers).map(|_| Server::new(&config)).collect()),
             doubted: (0..servers).map(|_| Notify::new()).collect(),
@@ -171,7 +176,9 @@ impl Portal {
 
     /// How the slots are used.
     pub fn usage(&self) -> Usage {
-        self.slots.usage()
+        let mut usage = self.slots.usage();
+        usage.waiting += self.few.usage().waiting;
+        usage
     }
 
     /// For each server that is down: what was wrong with it last, in words that follow its name.
@@ -190,7 +197,7 @@ impl Portal {
         let in_flight = self.slots.usage().in_flight;
         for moved in self.bearing.tick(head, in_flight, inside) {
             if moved.what == What::Slots {
-                self.slots.set_limit(moved.to);
+                self.set_slots(moved.to);
             }
             let (portal, seen) = (&self.config.name, moved.seen);
             tracing::debug!(
@@ -217,7 +224,7 @@ impl Portal {
     /// Frees the slots of those who left as soon as their answers would have come, for as long as
     /// the program runs.
     pub async fn free_slots(self: Arc<Self>) {
-        self.slots.free_on_time().await;
+        tokio::join!(self.slots.free_on_time(), self.few.free_on_time());
     }
 
     /// Whether anybody waits for a slot.
@@ -249,10 +256,11 @@ impl Portal {
         let why = judged.why.clone();
         let any = servers.iter().any(is_up);
         self.slots.set_up(server, up);
+        self.few.set_up(0, any);
         if !any {
             // Those who reload find few slots at once when it is back.
             self.bearing.down();
-            self.slots.set_limit(self.bearing.slots());
+            self.set_slots(self.bearing.slots());
         }
         self.up
             .send_if_modified(|was| std::mem::replace(was, any) != any);
@@ -301,25 +309,6 @@ impl Portal {
 
     fn pool(&self, server: usize, connect_timeout: Span) -> Arc<Pool> {
         Pool::new(self.connector(server), keep(&self.config), connect_timeout)
-    }
-
-    async fn slot(&self, claim: Claim) -> Result<Slot, Failure> {
-        let busy = || {
-            self.counts.no_slot.fetch_add(1, Ordering::Relaxed);
-            Failure::Busy
-        };
-        match self.slots.ask(claim, host::now()) {
-            Ok(Turn::Now(slot)) => Ok(slot),
-            Ok(Turn::Later(turn)) => {
-                match tokio::time::timeout(self.config.slot_wait.into(), turn).await {
-                    Ok(Some(slot)) => Ok(slot),
-                    Ok(None) => Err(Failure::Down),
-                    Err(_) => Err(busy()),
-                }
-            }
-            Err(NoSlot::Down) => Err(Failure::Down),
-            Err(NoSlot::QueueFull) => Err(busy()),
-        }
     }
 }
 

@@ -22,8 +22,13 @@
 //! A slot whose visitor takes the answer slowly can be [lent](Slot::lend): the portal has done its
 //! work, and only its connection is still held.
 
+mod claim;
+
+pub use claim::Claim;
+
 use crate::host;
 use crate::time::{Millis, Span};
+use claim::CLAIMS;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::pin::Pin;
@@ -56,18 +61,6 @@ struct State {
     turn: usize,
 }
 
-/// Who asks for a slot: those further up come first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// Another server, on a back-channel: a quarter more slots are for these alone.
-    BackChannel,
-    /// Somebody inside.
-    Inside,
-    /// Anybody else: the last quarter of the slots is not for these.
-    Outside,
-}
-
-const CLAIMS: [Claim; 3] = [Claim::BackChannel, Claim::Inside, Claim::Outside];
 /// See the module.
 pub const LONG_WAIT: Span = Span::secs(8);
 /// For each slot, so many more may be lent at a time.
@@ -97,6 +90,8 @@ pub struct Slot {
     expected: Millis,
     /// The server works on it.
     working: bool,
+    /// Its place among the few that what is stuck may have.
+    few: Option<Box<Slot>>,
 }
 
 /// Why there is no slot.
@@ -317,6 +312,7 @@ impl Slots {
             expected: Millis::default(),
             working: false,
             lent: false,
+            few: None,
         }
     }
 
@@ -410,17 +406,6 @@ impl State {
     }
 }
 
-impl Claim {
-    /// How many of `slots` there are for this one.
-    pub fn of(self, slots: u32) -> u32 {
-        match self {
-            Claim::BackChannel => slots.saturating_add(slots.div_ceil(4)),
-            Claim::Inside => slots,
-            Claim::Outside => slots - slots / 4,
-        }
-    }
-}
-
 impl Slot {
     /// The server it is for.
     pub fn server(&self) -> usize {
@@ -435,11 +420,27 @@ impl Slot {
     /// When the answer to its request is expected.
     pub fn expect(&mut self, answer: Millis) {
         self.expected = answer;
+        if let Some(few) = &mut self.few {
+            few.expect(answer);
+        }
     }
 
     /// Whether the server works on its request.
     pub fn works(&mut self, working: bool) {
         self.working = working;
+        if let Some(few) = &mut self.few {
+            few.works(working);
+        }
+    }
+
+    /// Makes it one of the few that what is stuck may have.
+    pub fn join(&mut self, few: Slot) {
+        self.few = Some(Box::new(few));
+    }
+
+    /// Whether it is one of the few that what is stuck may have.
+    pub fn is_of_few(&self) -> bool {
+        self.few.is_some()
     }
 
     /// Lets somebody else have it while its visitor takes an answer that the portal has begun.
@@ -451,6 +452,7 @@ impl Slot {
             return;
         }
         self.lent = true;
+        self.few = None;
         state.lent += 1;
         state.free(self.server);
         drop(state);

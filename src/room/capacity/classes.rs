@@ -31,8 +31,7 @@ const LONG_SHARE: f64 = 0.8;
 const LONG_STILL: f64 = 0.4;
 /// A class of which so many answers in a row have failed is dead until one comes.
 const DEAD: u32 = 3;
-/// What is dead keeps slots from others if it fails only after this, and others have come within
-/// this.
+/// What is dead is stuck if it fails only after this, and others have come within this.
 const STUCK_SECS: f64 = 1.0;
 const STUCK_ALONE: Span = Span::secs(10);
 /// Added on both sides of a ratio: differences below it are noise, or nobody feels them.
@@ -198,13 +197,17 @@ impl Classes {
         class.failed = class.failed.saturating_add(1);
     }
 
-    /// Whether its requests are to hold no slots: its answers take long by nature, or none comes
-    /// in time while others do.
-    pub fn is_apart(&self, class: Class, now: Millis) -> bool {
-        let stuck = self.is_dead(class)
-            && self.known[usize::from(class.0)].failed_secs >= STUCK_SECS
-            && self.any_well(|it| it != class, now - STUCK_ALONE);
-        self.is_long(class) || stuck
+    /// Whether none of its answers comes in time while others do: the portal works on them in vain.
+    pub fn is_stuck(&self, class: Class, now: Millis) -> bool {
+        self.fails_after(class) >= STUCK_SECS && self.any_well(|it| it != class, now - STUCK_ALONE)
+    }
+
+    /// Seconds that the portal works on a request of it in vain; none if it is not dead.
+    pub fn fails_after(&self, class: Class) -> f64 {
+        match self.is_dead(class) {
+            true => self.known[usize::from(class.0)].failed_secs,
+            false => 0.0,
+        }
     }
 
     /// Whether nothing but failures has come of it for a while.

@@ -37,6 +37,12 @@ const WORKS_ON_MAX: Span = Span::secs(10);
 /// Moves that are kept to be told; beyond, the oldest is forgotten.
 const MOVES_MAX: usize = 64;
 
+/// Of so many slots, those that requests may hold that the portal works on in vain: it has to be seen
+/// when they come again.
+pub fn few(slots: u32) -> u32 {
+    (slots / 4).max(1)
+}
+
 /// Whether a limit is found, and within what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
@@ -335,9 +341,15 @@ impl Capacity {
     }
 
     /// Whether requests of this class are to hold no slot: their answers take so long by nature
-    /// (long polls) that they are none of the portal's load, or none comes in time while others do.
-    pub fn is_apart(&self, class: Class, now: Millis) -> bool {
-        self.slots.is_apart(class, now)
+    /// (long polls) that they are none of the portal's load.
+    pub fn is_apart(&self, class: Class) -> bool {
+        self.slots.is_apart(class)
+    }
+
+    /// Whether requests of this class are to hold no more than a [`few`] slots: none of their answers
+    /// comes in time, while those of others do.
+    pub fn is_stuck(&self, class: Class, now: Millis) -> bool {
+        self.slots.is_stuck(class, now)
     }
 
     /// When the answer to a request is to be expected, as far as is known: until then the portal works

@@ -256,15 +256,22 @@ impl SlotLaw {
         })
     }
 
-    /// How long an answer of this class is to take now; none at all if nothing is known.
+    /// How long an answer of this class is to take now, or what comes in its place; none at all if
+    /// nothing is known.
     pub fn expected(&self, class: Class) -> Span {
         let slowness = self.slowness.unwrap_or(1.0).max(1.0);
-        Span::from_secs_f64(self.classes.usual(class).unwrap_or(0.0) * slowness)
+        let answer = self.classes.usual(class).unwrap_or(0.0) * slowness;
+        Span::from_secs_f64(answer.max(self.classes.fails_after(class)))
     }
 
-    /// Whether requests of this class are to hold no slots.
-    pub fn is_apart(&self, class: Class, now: Millis) -> bool {
-        self.classes.is_apart(class, now)
+    /// Whether requests of this class are to hold no slots: their answers take long by nature.
+    pub fn is_apart(&self, class: Class) -> bool {
+        self.classes.is_long(class)
+    }
+
+    /// Whether requests of this class are to hold few slots.
+    pub fn is_stuck(&self, class: Class, now: Millis) -> bool {
+        self.classes.is_stuck(class, now)
     }
 
     /// The class of a request.

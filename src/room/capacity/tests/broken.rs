@@ -270,7 +270,7 @@ fn a_part_that_has_long_been_dead_does_not_hide_load() {
 
 /// An export that never ends in time would hold all slots.
 #[test]
-fn what_never_comes_in_time_holds_no_slot_while_others_come() {
+fn what_never_comes_in_time_is_stuck_while_others_come() {
     let export = Stream {
         takes: Span::secs(2),
         ..broken("/export", 10)
@@ -279,16 +279,19 @@ fn what_never_comes_in_time_holds_no_slot_while_others_come() {
     let mut portal = Portal::new();
     portal.lives(10, &[FINE, export]);
     let stuck = class(&mut portal);
-    assert!(portal.law.is_apart(stuck, portal.now));
+    assert!(portal.law.is_stuck(stuck, portal.now));
+    let sent = (portal.law).sent(1, None, Whose::default(), portal.now);
+    let until = portal.law.expected(sent, stuck);
+    assert_eq!(until, portal.now + Span::secs(2), "worked on until then");
     portal.lives(10, &[FINE, Stream { fails: 0, ..export }]);
-    assert!(!portal.law.is_apart(stuck, portal.now), "it comes again");
+    assert!(!portal.law.is_stuck(stuck, portal.now), "it comes again");
 
     let mut portal = Portal::new();
     portal.lives(10, &[FINE]).lives(20, &[export]);
     let stuck = class(&mut portal);
-    assert!(!portal.law.is_apart(stuck, portal.now), "nothing comes");
+    assert!(!portal.law.is_stuck(stuck, portal.now), "nothing comes");
     let mut portal = Portal::new();
     portal.lives(10, &[FINE, broken("/mort", 10)]);
     let dead = portal.law.class("GET", "/mort");
-    assert!(!portal.law.is_apart(dead, portal.now), "it takes no time");
+    assert!(!portal.law.is_stuck(dead, portal.now), "it takes no time");
 }

@@ -251,7 +251,7 @@ impl Run {
                 self.now,
             );
             let class = self.law.class("GET", if poll { "/poll" } else { "/page" });
-            if poll && self.law.is_apart(class, self.now) {
+            if poll && self.law.is_apart(class) {
                 self.in_flight -= 1;
             }
             self.serial += 1;
@@ -278,7 +278,7 @@ impl Run {
             return;
         };
         let class = self.law.class("GET", if poll { "/poll" } else { "/page" });
-        if !(poll && self.law.is_apart(class, self.now)) {
+        if !(poll && self.law.is_apart(class)) {
             self.in_flight = self.in_flight.saturating_sub(1);
         }
         let took = self.now.since(sent.at);

@@ -1,0 +1,105 @@
+//! How slots are waited for; and the few that what is stuck may have.
+//!
+//! A request that does not come in time keeps a worker of the portal busy until then, or for longer: its
+//! slot cannot be lent. So if nothing else comes of its class, while others come
+//! ([`Capacity::is_stuck`](crate::room::Capacity::is_stuck)), such requests hold no more than a
+//! [`few`] of the slots, and the others wait: first to be one of these, then for a slot like
+//! everybody else, and for no longer than everybody else.
+
+use super::bearing::OnItsWay;
+use super::client::Wants;
+use super::slots::{Claim, NoSlot, Slot, Slots, Turn};
+use super::upload::RequestBody;
+use super::{Failure, Portal};
+use crate::host;
+use crate::room::few;
+use crate::time::Millis;
+use http::Request;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The few of so many slots: one queue of its own, beside that for the slots.
+pub(super) fn of(slots: u32, queue_max: u32) -> Arc<Slots> {
+    Slots::new(few(slots), None, queue_max, 1)
+}
+
+impl Portal {
+    /// A slot for a request, which from now on is on its way to the portal.
+    pub(super) async fn way(
+        &self,
+        request: &Request<RequestBody>,
+        wants: Wants,
+    ) -> Result<(Slot, OnItsWay), Failure> {
+        let asked = host::now();
+        let until = asked + self.config.slot_wait;
+        let mut slot = self.slot(wants.claim, until).await?;
+        // Others wait so that those inside need not.
+        let inside = wants.claim == Claim::Inside;
+        let waited = inside.then(|| host::now().since(asked));
+        let bearing = &self.bearing;
+        let on_its_way = loop {
+            if let Some(on_its_way) = bearing.sent(&slot, waited, wants.number(), request) {
+                break on_its_way;
+            }
+            // A box: it is rare.
+            slot = Box::pin(self.slot_of_few(slot, wants.claim, until)).await?;
+        };
+        slot.expect(on_its_way.expected);
+        if on_its_way.apart {
+            slot.lend();
+        }
+        Ok((slot, on_its_way))
+    }
+
+    /// A slot, waited for in order.
+    async fn slot(&self, claim: Claim, until: Millis) -> Result<Slot, Failure> {
+        let turn = self.slots.ask(claim, host::now());
+        self.turn(turn, until).await
+    }
+
+    /// One of the few in place of this `slot`, which others have meanwhile if that is waited for.
+    async fn slot_of_few(
+        &self,
+        mut slot: Slot,
+        claim: Claim,
+        until: Millis,
+    ) -> Result<Slot, Failure> {
+        let few = match self.few.ask(claim, host::now()) {
+            Ok(Turn::Now(few)) => few,
+            later => {
+                drop(slot);
+                let few = self.turn(later, until).await?;
+                slot = self.slot(claim, until).await?;
+                few
+            }
+        };
+        slot.join(few);
+        Ok(slot)
+    }
+
+    /// So many slots, and so few of them for what is stuck.
+    pub(super) fn set_slots(&self, slots: u32) {
+        self.slots.set_limit(slots);
+        self.few.set_limit(few(slots));
+    }
+
+    async fn turn(&self, turn: Result<Turn, NoSlot>, until: Millis) -> Result<Slot, Failure> {
+        let busy = || {
+            self.counts.no_slot.fetch_add(1, Ordering::Relaxed);
+            Failure::Busy
+        };
+        match turn {
+            Ok(Turn::Now(slot)) => Ok(slot),
+            Ok(Turn::Later(turn)) => {
+                let patience = until.since(host::now());
+                match tokio::time::timeout(patience.into(), turn).await {
+                    Ok(Some(slot)) => Ok(slot),
+                    Ok(None) => Err(Failure::Down),
+                    Err(_) => Err(busy()),
+                }
+            }
+            Err(NoSlot::Down) => Err(Failure::Down),
+            Err(NoSlot::QueueFull) => Err(busy()),
+        }
+    }
+}
