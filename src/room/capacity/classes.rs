@@ -11,6 +11,7 @@
 //! for no more than [`RISE`] times the baseline), or the usual has changed for good (so a portal that
 //! is slow with as little in flight as can be is believed, slowly: [`BELIEF`]).
 
+use super::fnv::Fnv;
 use crate::time::{Millis, Span};
 use serde::{Deserialize, Serialize};
 
@@ -89,12 +90,13 @@ struct Baseline {
     long: bool,
     #[serde(skip)]
     form: Form,
-    /// Failures since the last answer, and when that was.
+    /// Failures since the last answer of any kind.
     #[serde(skip)]
     failed: u32,
     /// Seconds that the last of them took.
     #[serde(skip)]
     failed_secs: f64,
+    /// When the last good one came.
     #[serde(skip)]
     well: Option<Millis>,
 }
@@ -184,10 +186,13 @@ impl Classes {
         self.known[usize::from(class.0)].long
     }
 
-    /// An answer came.
-    pub fn came(&mut self, class: Class, now: Millis) {
+    /// An answer came; `good`: it is a page, which the portal has to be well for.
+    pub fn came(&mut self, class: Class, good: bool, now: Millis) {
         let class = &mut self.known[usize::from(class.0)];
-        (class.heard, class.well, class.failed) = (now, Some(now), 0);
+        (class.heard, class.failed) = (now, 0);
+        if good {
+            class.well = Some(now);
+        }
     }
 
     /// An answer failed to come, after so many seconds.
@@ -225,7 +230,13 @@ impl Classes {
         self.known[usize::from(class.0)].form.part
     }
 
-    /// Whether any of `these`, no files and not dead, has had an answer after `since`.
+    /// Whether it has had a good answer after `since`.
+    pub fn was_well(&self, class: Class, since: Millis) -> bool {
+        let well = self.known[usize::from(class.0)].well;
+        well.is_some_and(|at| at > since)
+    }
+
+    /// Whether any of `these`, no files and not dead, has had a good answer after `since`.
     pub fn any_well(&self, these: impl Fn(Class) -> bool, since: Millis) -> bool {
         let mut known = (0..).map(Class).zip(&self.known);
         known.any(|(class, it)| {
@@ -362,21 +373,6 @@ impl Form {
             hash: form.0,
             part: part.0,
             file: kind.is_some(),
-        }
-    }
-}
-
-/// FNV-1a, 64 bits (Fowler, Noll & Vo): the same in every build, as it is stored.
-pub(super) struct Fnv(pub u64);
-
-impl Fnv {
-    pub fn new() -> Fnv {
-        Fnv(0xcbf2_9ce4_8422_2325)
-    }
-
-    pub fn take(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
 }

@@ -14,6 +14,7 @@
 
 mod classes;
 mod curve;
+mod fnv;
 mod seats;
 mod share;
 mod slots;

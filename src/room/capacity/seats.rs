@@ -10,8 +10,8 @@
 //! pw < 0.5 and A ≥ 0.9·S     S = 1.12·S in slow start, else (1 + 0.03·((0.5 − pw)/0.5)²)·S
 //! ```
 //!
-//! with A the people inside; the last not while too many requests fail: refusals that come at once
-//! make no queue. It is bolder than the reference. With its growth (1.08, and 0.02 without the square)
+//! with A the people inside; the last not while too many requests fail, or more than half whatever
+//! explains it: refusals that come at once make no queue. It is bolder than the reference. With its growth (1.08, and 0.02 without the square)
 //! a portal that was restored after its capacity was halved took 3 minutes to be used again; this takes
 //! 2. With its shares (0.9, 0.6, 0.4) slots that must all be busy stood idle now and then; a queue of
 //! some tens of milliseconds is what it costs to use one hundredth more. Nobody inside is ever sent

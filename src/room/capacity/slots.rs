@@ -90,7 +90,7 @@ pub struct SlotLaw {
     /// Of the last window that told.
     #[serde(skip)]
     slowness: Option<f64>,
-    /// Too many requests failed in the last window.
+    /// Too many requests failed in the last window, or most of them, whatever explains it.
     #[serde(skip)]
     failing: bool,
     /// A share of failures that fewer slots do not change: something else is broken.
@@ -169,8 +169,7 @@ impl SlotLaw {
                 self.window.heard(class, sent.heaps, Came::Failed);
             }
             Answer::Good | Answer::Odd => {
-                self.classes.came(class, now);
-                self.lately.well(sent.heaps, now);
+                self.classes.came(class, answer == Answer::Good, now);
                 match answer {
                     Answer::Good => self.page(sent, class, now),
                     _ => self.window.heard(class, sent.heaps, Came::Odd),
@@ -182,6 +181,7 @@ impl SlotLaw {
     /// A page came.
     fn page(&mut self, sent: Sent, class: Class, now: Millis) {
         let secs = now.since(sent.at).as_secs_f64();
+        self.lately.well(sent.heaps, now);
         self.window.work += self.classes.usual(class).unwrap_or(0.0);
         let ratio = self.classes.ratio(class, secs).map(Ratio::new);
         let far = secs >= FAR_TOO_LONG_SECS && !self.classes.is_long(class);
@@ -226,7 +226,10 @@ impl SlotLaw {
         let seen = self.seen(&window, errors, age);
         self.hold = self.hold.saturating_sub(1);
         let from = self.limit();
-        let why = self.move_by(&seen, failed, self.is_binding(&window))?;
+        let too_many = failed >= FAILURES_MIN && errors > self.errors_max();
+        // Nobody new for what most cannot have, be it load or not.
+        self.failing = too_many || window.mostly_fails(&self.classes);
+        let why = self.move_by(&seen, too_many, self.is_binding(&window))?;
         self.at_the_floor(&seen, age);
         Some(Move {
             at: now,
@@ -320,11 +323,10 @@ impl SlotLaw {
         self.hold == 0 || self.slots < self.best
     }
 
-    fn move_by(&mut self, seen: &Seen, failed: u32, binding: bool) -> Option<Why> {
+    fn move_by(&mut self, seen: &Seen, too_many: bool, binding: bool) -> Option<Why> {
         let slots = self.slots;
         let slow = seen.slowness > SLOW;
-        self.failing = failed >= FAILURES_MIN && seen.errors > self.errors_max();
-        let (slots, why) = if self.failing {
+        let (slots, why) = if too_many {
             self.in_vain(seen.errors);
             (0.7 * slots, Why::Errors)
         } else if let Some(slots) = binding.then(|| self.lost()).flatten() {

@@ -13,12 +13,17 @@
 //!   nearly all of it fails ([`NEARLY_ALL`]);
 //! - and without the visitor that fails most.
 //!
-//! Style sheets and pictures are no others: they are served while the portal cannot do its work.
+//! Others are pages alone. What else is answered (a redirect, a 404, a 500) may come from what stands before
+//! the portal's application; style sheets and pictures are served while it cannot do its work.
+//!
 //! While one of these explains the failures and too little is heard of others who were well a while
 //! ago ([`LATELY`]), there is no verdict: the window stays open until they are heard, or until it is as
-//! long as it may be. Then what fails is load, unless hardly anything is in flight.
+//! long as it may be. Then what fails is load, unless hardly anything is in flight. It does not stay
+//! open when nothing but failures came, of so much that was well a while ago that no one class, part,
+//! host or visitor has all of it.
 
-use super::classes::{Class, Classes, Fnv};
+use super::classes::{Class, Classes};
+use super::fnv::Fnv;
 use crate::time::{Millis, Span};
 
 /// Answers that are looked at, of one window, and failures among them: more are not needed.
@@ -32,6 +37,8 @@ const NO_LOAD: f64 = 2.0;
 pub const FAILURES_MIN: u32 = 2;
 /// Answers of others that say how they are; at the end of the longest window one is enough.
 const OTHERS: u32 = 5;
+/// A share beyond which most fail.
+const MOST: f64 = 0.5;
 /// A part that fails to this share is broken.
 const NEARLY_ALL: f64 = 0.8;
 /// Others who were well within this time are waited for.
@@ -77,7 +84,7 @@ pub enum Came {
     },
     /// No answer yet, when the visitor left.
     Left(Ratio),
-    /// An answer that is no page.
+    /// An answer that is no page: it says neither that the portal is well nor that it is not.
     Odd,
     Failed,
 }
@@ -182,8 +189,9 @@ impl Window {
             return None;
         }
         self.looked = now;
-        let speaks = |it: &&Heard| !classes.is_file(it.class) && !classes.is_dead(it.class);
-        let heard: Vec<Heard> = self.heard.iter().filter(speaks).copied().collect();
+        let alive = |it: &&Heard| !classes.is_dead(it.class);
+        let heard: Vec<Heard> = self.speaking(classes).filter(alive).copied().collect();
+        let all_gone = self.all_gone(classes, lately, now - LATELY);
         let mut wait = false;
         for cause in causes(&heard, classes) {
             let others = heard.iter().filter(|it| !cause.is(it, classes));
@@ -196,13 +204,57 @@ impl Window {
             if well {
                 return Some(others.share().min(most));
             }
-            wait |= few && lately.any_but(cause, classes, now - LATELY);
+            wait |= few && !all_gone && lately.any_but(cause, classes, now - LATELY);
         }
         match wait {
             true if !last => None,
             true if self.in_flight() <= NO_LOAD => Some(all.share().min(most)),
             _ => Some(all.share()),
         }
+    }
+}
+
+impl Window {
+    /// Whether most of what was asked failed, also without the visitor who failed most.
+    pub fn mostly_fails(&self, classes: &Classes) -> bool {
+        let all = Tally::of(self.speaking(classes));
+        if !all.is_above(MOST) {
+            return false;
+        }
+        let heard: Vec<Heard> = self.speaking(classes).copied().collect();
+        let visitors = (0..).zip(tally(&heard, |it| it.heaps.visitor));
+        let worst = worst(visitors, |_| true);
+        let others = heard.iter().filter(|it| Some(it.heaps.visitor) != worst);
+        Tally::of(others).is_above(MOST)
+    }
+
+    /// Whether nothing but failures came, and no one cause has all that was well after `since`, or
+    /// nothing else was.
+    fn all_gone(&self, classes: &Classes, lately: &Lately, since: Millis) -> bool {
+        if self.speaking(classes).any(|it| it.what != Came::Failed) {
+            return false;
+        }
+        let gone = || (self.speaking(classes)).filter(|it| classes.was_well(it.class, since));
+        let Some(first) = gone().next() else {
+            return false;
+        };
+        let explains = |cause: Cause| {
+            gone().all(|it| cause.is(it, classes)) && lately.any_but(cause, classes, since)
+        };
+        let causes = [
+            Cause::Class(first.class),
+            Cause::Part(classes.part(first.class)),
+            Cause::Host(first.heaps.host),
+            Cause::Visitor(first.heaps.visitor),
+        ];
+        !causes.into_iter().any(explains)
+    }
+
+    /// What says how the portal's application is: its pages, and what failed.
+    fn speaking<'a>(&'a self, classes: &'a Classes) -> impl Iterator<Item = &'a Heard> {
+        let speaks = |it: &&Heard| matches!(it.what, Came::Page { .. } | Came::Failed);
+        let heard = self.heard.iter().filter(speaks);
+        heard.filter(|it| !classes.is_file(it.class))
     }
 }
 

@@ -17,8 +17,9 @@ struct Stream {
     visitors: (u64, u64),
     /// So many in ten seconds.
     rate: u64,
-    /// Of a hundred, so many fail.
+    /// Of a hundred, so many fail; the others are good, or odd.
     fails: u64,
+    odd: bool,
     /// What each takes.
     takes: Span,
 }
@@ -29,6 +30,7 @@ const FINE: Stream = Stream {
     visitors: (1, 50),
     rate: 100,
     fails: 0,
+    odd: false,
     takes: Span(50),
 };
 
@@ -49,6 +51,8 @@ struct Portal {
     law: Capacity,
     now: Millis,
     count: u64,
+    /// Half of the slots, if nothing.
+    in_flight: Option<u32>,
 }
 
 impl Portal {
@@ -61,10 +65,23 @@ impl Portal {
             law: Capacity::new(&rules, Millis(0)),
             now: Millis(0),
             count: 0,
+            in_flight: None,
         }
     }
 
-    /// So many seconds of this; half of the slots are in use.
+    /// Its seats are found, and all taken.
+    fn seats_found(&mut self) {
+        let rules = CapacityRules {
+            slots: SLOTS,
+            seats: Limit::Auto {
+                min: 1,
+                max: 10_000,
+            },
+        };
+        self.law = Capacity::new(&rules, self.now);
+    }
+
+    /// So many seconds of this.
     fn lives(&mut self, seconds: u64, streams: &[Stream]) -> &mut Portal {
         for _ in 0..seconds * 100 {
             for stream in streams {
@@ -75,7 +92,8 @@ impl Portal {
                 }
             }
             self.now = self.now + Span(10);
-            self.law.tick(Span::ZERO, 0, 10, self.now);
+            let inside = self.law.seats();
+            self.law.tick(Span::ZERO, 0, inside, self.now);
         }
         self
     }
@@ -86,13 +104,15 @@ impl Portal {
         let visitor = stream.visitors.0 + part(stream.visitors.1, self.count);
         let whose = Whose::new(visitor, stream.host);
         let class = self.law.class("GET", stream.path);
-        let in_flight = self.law.slots() / 2;
+        let half = self.law.slots() / 2;
+        let in_flight = self.in_flight.unwrap_or(half);
         let waited = Some(Span::ZERO);
         let sent = self
             .law
             .sent(in_flight, waited, whose, self.now - stream.takes);
         let answer = match part(100, self.count + 1) < stream.fails {
             true => Answer::Failed,
+            false if stream.odd => Answer::Odd,
             false => Answer::Good,
         };
         self.law.answered(sent, class, answer, self.now);
@@ -294,4 +314,81 @@ fn what_never_comes_in_time_is_stuck_while_others_come() {
     portal.lives(10, &[FINE, broken("/mort", 10)]);
     let dead = portal.law.class("GET", "/mort");
     assert!(!portal.law.is_stuck(dead, portal.now), "it takes no time");
+}
+
+/// A redirect of what stands before the application, a page that is not there, one that is broken.
+fn odd(path: &'static str) -> Stream {
+    Stream {
+        odd: true,
+        ..fine(path)
+    }
+}
+
+const APPLICATION: [&str; 4] = ["/app/cours", "/app/notes", "/app/agenda", "/vie/absences"];
+const ONE_PART: [&str; 4] = ["/app/a", "/app/b", "/app/c", "/app/d"];
+
+/// Others than pages come as before, and all of the application is dead.
+#[test]
+fn what_is_no_page_is_no_witness() {
+    for (rate, paths) in [5, 100, 400]
+        .into_iter()
+        .zip([APPLICATION, ONE_PART, ONE_PART])
+    {
+        let first = Stream { rate, ..odd("/") };
+        let pages = paths.map(fine);
+        let mut portal = Portal::new();
+        portal.lives(60, &[&[first][..], &pages].concat());
+        let ill = pages.map(|it| Stream { fails: 100, ..it });
+        portal.lives(4, &[&[first][..], &ill].concat());
+        assert!(portal.slots() <= START / 2, "{rate}: {}", portal.slots());
+        assert!(portal.law.slots.is_failing());
+    }
+}
+
+/// Refusals that come at once leave nothing in flight.
+#[test]
+fn what_refuses_everybody_is_seen_though_hardly_anything_is_in_flight() {
+    for paths in [APPLICATION, ONE_PART] {
+        let pages = paths.map(fine);
+        let rare = Stream { rate: 2, ..FINE };
+        let mut portal = Portal::new();
+        portal.in_flight = Some(1);
+        portal.lives(60, &[&[rare][..], &pages].concat());
+        // What is asked for rarely has not been asked for since.
+        let ill = pages.map(|it| Stream { fails: 100, ..it });
+        portal.lives(3, &ill);
+        match paths == ONE_PART {
+            // Perhaps it is the part alone: `/` is waited for.
+            true => assert_eq!(portal.slots(), START),
+            false => assert!(portal.slots() <= START / 2, "{}", portal.slots()),
+        }
+    }
+}
+
+#[test]
+fn while_most_fails_no_seat_is_added_and_no_slot_is_lost() {
+    let seats = |ill: &[Stream]| {
+        let mut portal = Portal::new();
+        portal.seats_found();
+        portal.lives(10, &[FINE]);
+        portal.lives(60, &[&[FINE][..], ill].concat());
+        assert_eq!(portal.slots(), START);
+        portal.law.seats()
+    };
+    let before = {
+        let mut portal = Portal::new();
+        portal.seats_found();
+        portal.lives(10, &[FINE]).law.seats()
+    };
+    assert!(seats(&[]) > 2 * before);
+    assert!(
+        seats(&[broken("/mort/x", 30)]) > 2 * before,
+        "less than half"
+    );
+    assert!(seats(&[broken("/mort/x", 500)]) <= before + before / 4);
+    let one = Stream {
+        visitors: (1_000, 1),
+        ..broken("/mort/x", 500)
+    };
+    assert!(seats(&[one]) > 2 * before, "one visitor");
 }

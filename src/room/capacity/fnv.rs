@@ -1,0 +1,16 @@
+//! A hash of names.
+
+/// FNV-1a, 64 bits (Fowler, Noll & Vo): the same in every build, as it is stored.
+pub(super) struct Fnv(pub u64);
+
+impl Fnv {
+    pub fn new() -> Fnv {
+        Fnv(0xcbf2_9ce4_8422_2325)
+    }
+
+    pub fn take(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
