@@ -3,7 +3,7 @@
 mod support;
 
 use http::{StatusCode, header};
-use support::{Answer, From, Portal, Preau, State, Surfer, one_room, until};
+use support::{Answer, From, Portal, Preau, Scripted, State, Surfer, one_room, until};
 
 fn waits(answer: &Answer) -> bool {
     answer.status == StatusCode::SERVICE_UNAVAILABLE && answer.text().contains("file")
@@ -76,6 +76,33 @@ async fn nobody_else_and_nothing_longer() {
         (taken == 0.0).then_some(())
     })
     .await;
+}
+
+/// From an old name to the new one, which is the portal's own or not: nobody comes back.
+#[tokio::test]
+async fn whoever_is_sent_on_for_good_has_no_sign_on() {
+    for answer in [
+        "308 Permanent Redirect\r\nLocation: https://ent.example.fr/",
+        "301 Moved Permanently\r\nLocation: https://ailleurs.example/",
+    ] {
+        let portal = Scripted::saying(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n"));
+        let preau = Preau::start(&format!(
+            "[[portal]]\nservers = \"{}\"\n[[room]]\nname = \"ent\"\n\
+             host = [\"ent.example.fr\", \"www.example.fr\"]\nseats = 9\nidle = \"1s\"\n\
+             first_idle = \"1s\"\nsign_on = \"1h\"\n",
+            portal.url()
+        ))
+        .await;
+        let sent = Surfer::new(preau.address(), "anna")
+            .get("www.example.fr/")
+            .await;
+        assert!(sent.status.is_redirection(), "{sent:?}");
+        until("the seat is given back", async || {
+            let out = preau.metric("preau_room_unshown_out_total", &[]).await;
+            (out == 1.0).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

@@ -277,6 +277,22 @@ async fn too_many_callbacks_from_one_address_are_newcomers() {
     preau.assert_nothing_forbidden().await;
 }
 
+/// A form from another site brings a place, beside the pass of somebody who has just logged out.
+#[tokio::test]
+async fn a_place_got_after_a_logout_is_not_given_back() {
+    let portal = Portal::start().await;
+    let preau = start(&portal, FULL).await;
+    let mut anna = inside(&preau, "anna").await;
+    let _bilal = waiting(&preau, "bilal").await;
+    anna.get("www.example.fr/auth/logout").await;
+    let returned = anna.post("www.example.fr/paiement", "ok=1", From::Elsewhere);
+    assert_waits(&returned.await);
+    assert_waits(&anna.get("www.example.fr/ent").await);
+    let place = anna.get("www.example.fr/.preau/status").await.json();
+    assert_eq!(place["state"], "waiting", "{place}");
+    preau.assert_nothing_forbidden().await;
+}
+
 /// A browser shows neither pass nor ticket with a form from another site, whatever its address.
 #[tokio::test]
 async fn a_form_from_elsewhere_takes_nobody_s_seat_or_place_away() {

@@ -3,11 +3,11 @@
 use super::canonical::Asked;
 use super::door::{Door, House};
 use http::header::LOCATION;
-use http::{Response, Uri};
+use http::{Response, StatusCode, Uri};
 use std::sync::Arc;
 
-/// Whether `response` leads to another host, or to another room of ours: until its visitor is back,
-/// nothing is seen of their pass.
+/// Whether `response` leads to another host, or to another room of ours: until its visitor is back, nothing is seen of their pass. Not if it says that what is asked for has moved
+/// for good: nobody comes back from there.
 pub(super) fn leads_away<B>(
     house: &House,
     door: &Arc<Door>,
@@ -15,7 +15,7 @@ pub(super) fn leads_away<B>(
     response: &Response<B>,
 ) -> bool {
     let location = response.headers().get(LOCATION);
-    let location = location.filter(|_| response.status().is_redirection());
+    let location = location.filter(|_| sends(response.status()));
     let Some(Ok(location)) = location.map(|location| location.to_str()) else {
         return false;
     };
@@ -25,6 +25,15 @@ pub(super) fn leads_away<B>(
     let shared = door.config.cookie_domain.is_some() || host == asked.host;
     let there = house.door(&host, &path);
     !(shared && there.is_some_and(|there| Arc::ptr_eq(there, door)))
+}
+
+/// Whether somebody is sent elsewhere for now.
+fn sends(status: StatusCode) -> bool {
+    let for_good = [
+        StatusCode::MOVED_PERMANENTLY,
+        StatusCode::PERMANENT_REDIRECT,
+    ];
+    status.is_redirection() && !for_good.contains(&status)
 }
 
 /// Host and path that a `Location` leads to, from a page of `here`; `None` if it is relative to that
@@ -47,6 +56,18 @@ fn target(location: &str, here: &str) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_comes_back_from_what_has_moved_for_good() {
+        for (status, away) in [(200, false), (301, false), (302, true), (303, true)] {
+            assert_eq!(
+                sends(StatusCode::from_u16(status).unwrap()),
+                away,
+                "{status}"
+            );
+        }
+        assert!(sends(StatusCode::TEMPORARY_REDIRECT) && !sends(StatusCode::PERMANENT_REDIRECT));
+    }
 
     #[test]
     fn a_location_is_read_as_browsers_do() {

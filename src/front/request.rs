@@ -425,7 +425,8 @@ fn decide(
         ask.lane = lane();
     }
     // A dead cookie is worth no more than none.
-    let new = !ask.takes_nothing() && !room.knows(visitor, now);
+    let known = room.knows(visitor, now) || room.sees_off(visitor, now);
+    let new = !ask.takes_nothing() && !known;
     if new && !ask.callback && !house.may_come(origin.address, origin.proven) {
         return Err(RefusalKind::TooManyTickets);
     }

@@ -16,7 +16,7 @@ impl Room {
         else {
             return false;
         };
-        self.keeps(who, wall) || self.just_lapsed(number, now) || self.leaving.has(number)
+        self.keeps(who, wall) || self.just_lapsed(number, now)
     }
 
     /// Whether this visitor has a place, a call or a seat, however old what they show may be.

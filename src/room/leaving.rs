@@ -2,7 +2,7 @@
 //! a few requests, for a moment, without a seat; once for each seat. Nothing can be sent that way.
 //! Whoever is sent away to sign on comes back: their seat is kept meanwhile.
 
-use super::Room;
+use super::{Room, Visitor};
 use crate::time::{Millis, Span};
 use std::collections::{HashMap, VecDeque};
 
@@ -16,15 +16,15 @@ const LEAVING_MAX: usize = 100_000;
 /// Those who are seen off.
 #[derive(Default)]
 pub(super) struct Leaving {
-    /// Requests left.
-    left: HashMap<u64, u32>,
+    /// Since when, and requests left.
+    left: HashMap<u64, (Millis, u32)>,
     order: VecDeque<(Millis, u64)>,
 }
 
 impl Leaving {
     /// `number` has logged out.
     pub fn begin(&mut self, number: u64, now: Millis) {
-        self.left.insert(number, REQUESTS);
+        self.left.insert(number, (now, REQUESTS));
         self.order.push_back((now, number));
         if self.order.len() > LEAVING_MAX {
             self.forget();
@@ -33,8 +33,9 @@ impl Leaving {
     }
 
     /// Whether `number` is being seen off.
-    pub fn has(&self, number: u64) -> bool {
-        self.left.get(&number).is_some_and(|left| *left > 0)
+    pub fn has(&self, number: u64, now: Millis) -> bool {
+        let left = self.left.get(&number);
+        left.is_some_and(|(since, left)| *left > 0 && now.since(*since) <= LEAVING)
     }
 
     /// Whether one more request of `number` passes.
@@ -43,10 +44,12 @@ impl Leaving {
             return false;
         }
         self.tidy(now);
-        let Some(left) = self.left.get_mut(&number).filter(|left| **left > 0) else {
+        if !self.has(number, now) {
             return false;
-        };
-        *left -= 1;
+        }
+        if let Some((_, left)) = self.left.get_mut(&number) {
+            *left -= 1;
+        }
         true
     }
 
@@ -77,6 +80,12 @@ impl Room {
         had
     }
 
+    /// Whether this visitor has just logged out, and is seen off.
+    pub fn sees_off(&self, who: Visitor, wall: Millis) -> bool {
+        let now = self.clock(wall);
+        matches!(who, Visitor::Pass(pass) if self.leaving.has(pass.number, now))
+    }
+
     /// The visitor is sent to a sign-on where nothing is seen of their pass: another host, another
     /// room. The seat is kept for as long as that may last.
     pub fn send_away(&mut self, number: u64, wall: Millis) {
@@ -95,10 +104,16 @@ mod tests {
         assert!(!leaving.pass(1, Millis(0)));
         leaving.begin(1, Millis(0));
         for _ in 0..REQUESTS {
-            assert!(leaving.has(1) && leaving.pass(1, Millis(0) + LEAVING));
+            let last = Millis(0) + LEAVING;
+            assert!(leaving.has(1, last) && leaving.pass(1, last));
         }
-        assert!(!leaving.has(1) && !leaving.pass(1, Millis(0) + LEAVING));
+        assert!(!leaving.has(1, Millis(0)) && !leaving.pass(1, Millis(0) + LEAVING));
         leaving.begin(2, Millis(0));
+        assert!(leaving.has(2, Millis(0) + LEAVING));
+        assert!(
+            !leaving.has(2, Millis(1) + LEAVING),
+            "though nobody has tidied"
+        );
         assert!(!leaving.pass(2, Millis(1) + LEAVING));
         assert!(leaving.left.is_empty() && leaving.order.is_empty());
     }
@@ -113,6 +128,6 @@ mod tests {
             (leaving.left.len(), leaving.order.len()),
             (LEAVING_MAX, LEAVING_MAX)
         );
-        assert!(!leaving.has(9) && leaving.has(10));
+        assert!(!leaving.has(9, Millis(0)) && leaving.has(10, Millis(0)));
     }
 }
