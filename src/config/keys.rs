@@ -94,6 +94,37 @@ const WORDS: [(&str, &str); 71] = [
     ("fermé", "closed"),
 ];
 
+/// Keys that want a whole number, or "auto".
+pub(super) const AUTO: [&str; 2] = ["seats", "slots"];
+/// Keys that want a whole number.
+pub(super) const NUMBERS: [&str; 25] = [
+    "block",
+    "body_rate",
+    "budget",
+    "callback_reserve",
+    "callbacks_burst",
+    "callbacks_per_minute",
+    "connections",
+    "connections_per_address",
+    "fall",
+    "line_max",
+    "reserve",
+    "seats_max",
+    "seats_min",
+    "server_slots",
+    "slot_queue",
+    "slots_max",
+    "slots_min",
+    "streams",
+    "take_rate",
+    "threads",
+    "tickets_burst",
+    "tickets_per_minute",
+    "tunnels",
+    "waiting_status",
+    "weight",
+];
+
 /// The keys of one table, by its heading as an operator writes it.
 pub(super) type Tables = Vec<(String, Vec<&'static str>)>;
 
@@ -180,6 +211,7 @@ pub(super) fn of_config() -> &'static Tables {
 
 #[cfg(test)]
 mod tests {
+    use super::super::report::Texts;
     use super::*;
 
     #[test]
@@ -215,5 +247,32 @@ mod tests {
                 "{word}"
             );
         }
+    }
+
+    #[test]
+    fn every_key_that_wants_a_number_is_known_as_one() {
+        let mut wanted: Vec<&str> = Vec::new();
+        for (heading, keys) in of_config() {
+            let heading = heading.strip_prefix("the").map_or(heading.as_str(), |_| "");
+            for key in keys {
+                let text = format!("{heading}\n{key} = \"x\"\n");
+                let sink = Sink::default();
+                let (doc, _) = DeTable::parse_recoverable(&text);
+                parse::read(doc.get_ref(), &sink);
+                let mut texts = Texts::default();
+                texts.push("proxy.toml", &text);
+                let shown = sink.problems(texts).map(|it| it.to_string());
+                let shown = shown.unwrap_or_default();
+                let number = ["expected a whole number", "neither `\"auto\"` nor a number"];
+                if number.iter().any(|words| shown.contains(words)) {
+                    wanted.push(key);
+                }
+            }
+        }
+        let mut known: Vec<&str> = NUMBERS.into_iter().chain(AUTO).collect();
+        known.sort_unstable();
+        wanted.sort_unstable();
+        wanted.dedup();
+        assert_eq!(wanted, known);
     }
 }

@@ -74,7 +74,7 @@ pub(super) fn document<'a>(text: &'a str, sink: &Sink) -> Option<DeTable<'a>> {
     let (doc, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let span = error.span().unwrap_or(text.len()..text.len());
-        let (label, help) = syntax::words(text, span.clone(), error.message());
+        let (span, label, help) = syntax::words(text, span, error.message());
         sink.syntax(span, label, help);
     }
     Some(doc.into_inner())

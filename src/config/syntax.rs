@@ -1,6 +1,6 @@
 //! What is meant by a line that is not TOML, as far as one can see.
 
-use super::values;
+use super::{keys, values};
 use std::ops::Range;
 
 /// What an operator may write for true and for false.
@@ -25,20 +25,51 @@ const UNITS: [(&str, &str); 12] = [
 const LINE: &str = "a line is `key = value`, `[table]` or `[[room]]`; a comment begins with #";
 const QUOTES: &str = "texts and lengths of time stand in double quotes, such as \"10m\"";
 
-/// The label and the help for what the parser complains of at `span` of `text`.
-pub(super) fn words(text: &str, span: Range<usize>, complaint: &str) -> (String, String) {
-    let line = Line::around(text, &span);
-    let said = |help: &str| (complaint.to_owned(), help.to_owned());
-    let is_value = [
+/// Where the fault is, the label and the help for what the parser complains of at `span` of `text`.
+pub(super) fn words(
+    text: &str,
+    span: Range<usize>,
+    complaint: &str,
+) -> (Range<usize>, String, String) {
+    const IS_VALUE: [&str; 6] = [
         "must be quoted",
         "invalid boolean",
+        "invalid date",
         "invalid float",
         "invalid integer",
+        "invalid time",
     ];
-    let is_value = is_value.iter().any(|words| complaint.contains(words));
-    if is_value && !line.at.is_empty() {
-        return value(&line);
+    if IS_VALUE.iter().any(|words| complaint.contains(words)) {
+        let span = whole(text, span.clone());
+        let line = Line::around(text, &span);
+        if !line.at.is_empty() {
+            let (label, help) = value(&line);
+            return (span, label, help);
+        }
     }
+    let (label, help) = not_a_value(&Line::around(text, &span), complaint);
+    (span, label, help)
+}
+
+/// All of the value at whose end or middle the parser gave up, as in `0.0.0.0:80` or `[::]:80`.
+fn whole(text: &str, span: Range<usize>) -> Range<usize> {
+    let ends = |c: char| c.is_whitespace() || "=[]{},#".contains(c);
+    let start = text.floor_char_boundary(span.start.min(text.len()));
+    let end = text.ceil_char_boundary(span.end.min(text.len())).max(start);
+    let before = text[..start].trim_end_matches(|c| !ends(c));
+    let behind = text[end..].strip_prefix("]:");
+    match (before.strip_suffix('['), behind) {
+        (Some(before), Some(port)) => {
+            let port = port.find(ends).unwrap_or(port.len());
+            before.len()..end + "]:".len() + port
+        }
+        _ => before.len()..end,
+    }
+}
+
+/// The label and the help for what is wrong elsewhere than in a value.
+fn not_a_value(line: &Line<'_>, complaint: &str) -> (String, String) {
+    let said = |help: &str| (complaint.to_owned(), help.to_owned());
     if let Some(help) = line.joint(complaint) {
         return (format!("`{}` stands here", line.at_first()), help);
     }
@@ -167,35 +198,73 @@ impl<'t> Line<'t> {
 fn value(line: &Line<'_>) -> (String, String) {
     let value = line.at;
     let help = |right: &str| format!("write `{}`", line.with(right));
-    if let Some(truth) = truth(value) {
-        let label = format!("`{value}` is not how {truth} is written");
-        return (label, help(&truth.to_string()));
-    }
     if let Some(number) = joined(value) {
         let label = "a whole number has no spaces, dots or commas".to_owned();
         return (label, help(&number));
     }
-    if let Some((number, _)) = value.split_once("//").or(value.split_once(';')) {
+    if let Some(first) = first_of(value) {
         let label = format!("`{value}` is more than one value");
-        let value = number.trim_end();
+        let right = match first.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => help(first),
+            false => self::value(&Line { at: first, ..*line }).1,
+        };
         return (
             label,
-            format!(
-                "{}; a comment begins with #, and each key has a line",
-                help(value)
-            ),
+            format!("{right}; a comment begins with #, and each key has a line"),
         );
+    }
+    if let Some(wanted) = number(line) {
+        return wanted;
+    }
+    if let Some(truth) = truth(value) {
+        let label = format!("`{value}` is not how {truth} is written");
+        return (label, help(&truth.to_string()));
     }
     let label = format!("`{value}` is neither a number nor in quotes");
     let quoted = format!("\"{}\"", value.replace(['"', '\\'], ""));
     let unit = value.starts_with(|c: char| c.is_ascii_digit());
     let time = unit.then(|| length(value)).flatten();
     let quoted = time.map_or(quoted, |time| format!("\"{time}\""));
-    let number = match value.chars().all(char::is_alphabetic) {
-        true => ", or a number in digits, such as 300",
-        false => "",
+    let each = match line.key {
+        Some(_) => "",
+        None => ", and each other text of the list in quotes of its own",
     };
-    (label, format!("{}: {QUOTES}{number}", help(&quoted)))
+    (label, format!("{}{each}: {QUOTES}", help(&quoted)))
+}
+
+/// What stands before a second value, or before the comment of another language. The `//` of
+/// `http://` is none.
+fn first_of(value: &str) -> Option<&str> {
+    let mut slashes = value.match_indices("//").map(|(at, _)| &value[..at]);
+    let before = slashes.find(|before| {
+        before.ends_with(char::is_whitespace) || before.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let first = before.or(value.split_once(';').map(|(first, _)| first))?;
+    Some(first.trim_end()).filter(|first| !first.is_empty())
+}
+
+/// What is said of a value whose key wants a number: in quotes it would be as wrong.
+fn number(line: &Line<'_>) -> Option<(String, String)> {
+    let key = line.key?;
+    let name = key.rsplit('.').next().unwrap_or(key).trim();
+    let auto = keys::AUTO.contains(&name);
+    if !auto && !keys::NUMBERS.contains(&name) {
+        return None;
+    }
+    let or_auto = format!("`{}`", line.with("\"auto\""));
+    if auto && line.at.eq_ignore_ascii_case("auto") {
+        let label = format!("`{}` is neither a number nor in quotes", line.at);
+        return Some((label, format!("write {or_auto}")));
+    }
+    let label = format!("`{}` is not a whole number", line.at);
+    let help = "write a whole number in digits, without a word or a unit behind it";
+    Some((
+        label,
+        match auto {
+            true => format!("{help}, or {or_auto}"),
+            false => help.to_owned(),
+        },
+    ))
 }
 
 #[cfg(test)]

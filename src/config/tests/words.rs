@@ -10,8 +10,8 @@ fn a_value_without_quotes_is_shown_as_it_would_be_right() {
             "seats = NEUF",
             "4:9",
             [
-                "`NEUF` is neither a number nor in quotes",
-                "number in digits",
+                "`NEUF` is not a whole number",
+                "whole number in digits, without a word or a unit behind it, or `seats = \"auto\"`",
             ],
         ),
         (
@@ -52,14 +52,14 @@ fn a_value_without_quotes_is_shown_as_it_would_be_right() {
             ["more than one value", "`seats = 5`"],
         ),
         (
-            "seats = Oui",
-            "4:9",
-            ["not how true is written", "`seats = true`"],
+            "lane = [{ code = Oui }]",
+            "4:18",
+            ["not how true is written", "`code = true`"],
         ),
         (
-            "seats = True",
-            "4:9",
-            ["not how true is written", "`seats = true`"],
+            "lane = [{ code = True }]",
+            "4:18",
+            ["not how true is written", "`code = true`"],
         ),
         ("seats: 5", "4:6", ["`:` stands here", "`seats = 5`"]),
         ("seats := 5", "4:7", ["`:=` stands here", "`seats = 5`"]),
@@ -217,4 +217,83 @@ fn words_of_another_language_are_understood_enough_to_say_ours() {
         shown.contains("write `secure = true`, without quotes"),
         "{shown}"
     );
+}
+
+#[test]
+fn an_address_without_quotes_is_shown_whole_and_in_quotes() {
+    for (line, at, caret, words) in [
+        (
+            "servers = http://127.0.0.1:25890",
+            "4:11",
+            22,
+            "write `servers = \"http://127.0.0.1:25890\"`",
+        ),
+        (
+            "servers = [http://127.0.0.1:9000, https://ent.fr]",
+            "4:12",
+            21,
+            "write `\"http://127.0.0.1:9000\"`, and each other text of the list in quotes",
+        ),
+        (
+            "servers = http://a.fr // one",
+            "4:11",
+            18,
+            "write `servers = \"http://a.fr\"`",
+        ),
+        (
+            "listen = 0.0.0.0:8080",
+            "4:10",
+            12,
+            "write `listen = \"0.0.0.0:8080\"`",
+        ),
+        (
+            "listen = [127.0.0.1:80, 0.0.0.0:8080]",
+            "4:11",
+            12,
+            "write `\"127.0.0.1:80\"`",
+        ),
+        (
+            "listen = [::]:8080 # all",
+            "4:10",
+            9,
+            "write `listen = \"[::]:8080\"`",
+        ),
+        (
+            "proxies = 10.0.0.0/8",
+            "4:11",
+            10,
+            "write `proxies = \"10.0.0.0/8\"`",
+        ),
+        (
+            "network = 2001:db8::/32",
+            "4:11",
+            13,
+            "write `network = \"2001:db8::/32\"`",
+        ),
+    ] {
+        let caret = format!(" {} `", "^".repeat(caret));
+        one_wrong(&format!("[[room]]\n{line}\n"), at, &[&caret, words]);
+    }
+}
+
+#[test]
+fn where_a_number_is_wanted_quotes_are_not_offered() {
+    for (line, or_auto) in [
+        ("seats = NEUF", "seats"),
+        ("seats = 5000 places", "seats"),
+        ("seats = 5000 places // x", "seats"),
+        ("seats = Oui", "seats"),
+        ("slots = douze", "slots"),
+        ("weight = lourd", ""),
+        ("poll = { budget = 100/s }", ""),
+        ("limits.streams = 10m", ""),
+    ] {
+        let shown = read(&format!("{PORTAL}[[room]]\n{line}\n"), &[]).unwrap_err();
+        let shown = shown.to_string();
+        assert!(shown.contains("1 error in"), "{shown}");
+        assert!(shown.contains("write a whole number in digits"), "{shown}");
+        let auto = format!(", or `{or_auto} = \"auto\"`");
+        assert_eq!(shown.contains(&auto), !or_auto.is_empty(), "{shown}");
+        assert_eq!(shown.contains(" = \""), !or_auto.is_empty(), "{shown}");
+    }
 }
