@@ -10,6 +10,8 @@ use toml::de::DeTable;
 const SLIP: f64 = 0.75;
 /// The same, although another table has a key of just that name.
 const CLEAR_SLIP: f64 = 0.92;
+/// The place of keys that stand in no table.
+pub(super) const TOP: &str = "the top level";
 /// Tables that are named to whom a key belongs.
 const NAMED_MAX: usize = 3;
 
@@ -154,7 +156,11 @@ pub(super) fn meant(name: &str, place: &str, known: &[&'static str], tables: &Ta
         None if elsewhere.is_none() => slip,
         key => key,
     };
-    let here = key.map(|key| format!("did you mean `{key}`? "));
+    let here = key.map(|key| {
+        let list = format!("[[{key}]]");
+        let is_list = place == TOP && tables.iter().any(|(heading, _)| *heading == list);
+        format!("did you mean `{}`? ", if is_list { &list } else { key })
+    });
     Meant {
         words: here.or(elsewhere).unwrap_or_default(),
         key,

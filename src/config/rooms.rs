@@ -172,6 +172,11 @@ fn portal(table: &mut Table<'_>, portals: &[portals::Read]) -> Option<usize> {
     let names: Vec<&str> = portals.iter().filter_map(|p| p.name.as_deref()).collect();
     let unnamed = names.len() < portals.len();
     let known = names.join(", ");
+    if portals.is_empty() {
+        // That was said, and whatever the room says of it cannot be judged.
+        table.read("portal", name);
+        return None;
+    }
     if !table.has("portal") && portals.len() == 1 {
         table.read("portal", name);
         return Some(0);
@@ -192,9 +197,7 @@ fn portal(table: &mut Table<'_>, portals: &[portals::Read]) -> Option<usize> {
             format!("no portal is named `{wanted}`"),
             format!("{near}the portals are: {known}"),
         );
-        if names.is_empty() {
-            table.sink().about_missing("portal");
-        }
+        table.sink().about_missing("portal");
     }
     found
 }

@@ -203,7 +203,9 @@ impl<'a> Table<'a> {
             } else {
                 self.sink.wrong(key.span(), message, label, help);
             }
-            if let Some(key) = hint.key.filter(|key| !self.has(key)) {
+            // A portal may be missing although there are others.
+            let missing = |key: &&str| self.heading.is_empty() || !self.has(key);
+            if let Some(key) = hint.key.filter(missing) {
                 self.sink.about_meant(&format!("{}{key}", self.prefix));
             }
         }
@@ -236,7 +238,7 @@ impl<'a> Table<'a> {
 
     fn place(&self) -> &str {
         if self.heading.is_empty() {
-            "the top level"
+            keys::TOP
         } else {
             &self.heading
         }

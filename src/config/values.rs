@@ -1,12 +1,14 @@
 //! Readers of single values: each takes a field and gives a value within its bounds, or
 //! reports what is wrong and what would be right.
 
+use super::report::Sink;
 use super::table::Field;
 use super::{keys, syntax};
 use crate::time::Span;
 use jiff::fmt::friendly::{SpanParser, SpanPrinter};
 use std::ops::RangeInclusive;
 use std::time::Duration;
+use toml::Spanned;
 use toml::de::DeValue;
 
 /// Bytes of a string that is not a pattern: names, paths of files, log filters.
@@ -183,8 +185,10 @@ pub(super) fn list<T>(
         let DeValue::Array(array) = field.item.get_ref() else {
             let before = field.sink.count();
             let value = read(field);
-            if let (None, DeValue::String(text)) = (&value, field.item.get_ref()) {
-                hint_list(field, text, before);
+            if let (None, DeValue::String(text)) = (&value, field.item.get_ref())
+                && field.sink.count() > before
+            {
+                hint_list(field, text, &read);
             }
             return value.map(|value| vec![value]);
         };
@@ -205,13 +209,24 @@ pub(super) fn list<T>(
     }
 }
 
-/// Says how a list is written, if several values stand in one string and that was just reported.
-fn hint_list(field: Field<'_>, text: &str, before: usize) {
+/// Says how a list is written, if the string that was just reported is several values, each of
+/// which would be right.
+fn hint_list<T>(field: Field<'_>, text: &str, read: &impl Fn(Field<'_>) -> Option<T>) {
     let parts = text.split([',', ';']).flat_map(str::split_ascii_whitespace);
-    let parts: Vec<String> = parts.map(|part| format!("\"{part}\"")).collect();
-    if parts.len() > 1 && field.sink.count() > before {
-        let list = parts.join(", ");
-        (field.sink).help_first(&format!("if these are several, write a list: [{list}]"));
+    let parts: Vec<&str> = parts.collect();
+    let is_right = |part: &&str| {
+        let item = Spanned::new(field.item.span(), DeValue::String((*part).into()));
+        let (item, sink) = (&item, &Sink::default());
+        read(Field {
+            item,
+            sink,
+            ..field
+        })
+        .is_some()
+    };
+    if parts.len() > 1 && parts.iter().all(is_right) {
+        let list = parts.join("\", \"");
+        (field.sink).help_first(&format!("if these are several, write a list: [\"{list}\"]"));
     }
 }
 

@@ -92,12 +92,24 @@ fn the_wrong_name_of_a_table_is_the_one_error() {
         (
             format!("[[portail]]\n{servers}[[room]]\nportal = \"ent\"\n"),
             "1:3",
-            "did you mean `portal`?",
+            "did you mean `[[portal]]`?",
+        ),
+        (
+            format!("[portail]\n{servers}[[room]]\nhost = \"ent.fr\"\n"),
+            "1:2",
+            "did you mean `[[portal]]`?",
+        ),
+        (
+            format!(
+                "[[portal]]\nname = \"a\"\n{servers}[[portail]]\nname = \"ent\"\n{servers}[[room]]\nportal = \"ent\"\n"
+            ),
+            "4:3",
+            "did you mean `[[portal]]`?",
         ),
         (
             format!("[portail]\n{servers}"),
             "1:2",
-            "did you mean `portal`?",
+            "did you mean `[[portal]]`?",
         ),
         (
             format!("[portal]\n{servers}"),
@@ -112,7 +124,7 @@ fn the_wrong_name_of_a_table_is_the_one_error() {
         (
             format!("{PORTAL}[[salle]]\nseats = 5\n"),
             "3:3",
-            "did you mean `room`?",
+            "did you mean `[[room]]`?",
         ),
         (
             "[[portal]]\nserveurs = \"http://a\"\n".to_owned(),
@@ -210,6 +222,7 @@ fn words_of_another_language_are_understood_enough_to_say_ours() {
         for word in words {
             assert!(shown.contains(word), "{word}: {shown}");
         }
+        assert!(!shown.contains("write a list"), "{shown}");
     }
     let text = format!("cookie.secure = \"oui\"\n{PORTAL}");
     let shown = read(&text, &[]).unwrap_err().to_string();
