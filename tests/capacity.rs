@@ -166,14 +166,18 @@ async fn what_was_found_outlives_a_kill_and_a_number_switches_it_off() {
         (status["in_flight"] == 0).then_some(status)
     })
     .await;
-    // One may be what the room has to keep; the other is what was found.
-    let commits = preau.metric("preau_store_commits_total", &[]).await;
-    until("it is stored", async || {
-        let now = preau.metric("preau_store_commits_total", &[]).await;
-        (now >= commits + 2.0).then_some(())
+    let commits = async || preau.metric("preau_store_commits_total", &[]).await;
+    // The last window may still move it. One commit may be what the room has to keep; the other is what
+    // was found.
+    let found_slots = until("what was found stands still, and is stored", async || {
+        let (found, before) = (slots(&preau).await, commits().await);
+        until("it is stored", async || {
+            (commits().await >= before + 2.0).then_some(())
+        })
+        .await;
+        (slots(&preau).await == found).then_some(found)
     })
     .await;
-    let found_slots = slots(&preau).await;
     assert!(found_slots > START, "{found}");
     let preau = preau.kill9().await.start().await;
     assert_eq!(slots(&preau).await, found_slots);
