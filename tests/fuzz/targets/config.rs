@@ -29,6 +29,7 @@ fuzz_target!(|text: &str| {
                 let (path, query) = text.split_once('?').unwrap_or((text, ""));
                 let seen = Seen {
                     method: &Method::POST,
+                    host: path,
                     path,
                     query,
                     form: None,

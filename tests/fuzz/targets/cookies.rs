@@ -33,7 +33,12 @@ fuzz_target!(|bytes: &[u8]| {
     let mut rejected = 0;
     let held = ROOM.read(&asked, |_| rejected += 1);
     let Held { found, beside, .. } = held;
-    assert!(found.into_iter().chain([beside]).all(|it| it == Visitor::Newcomer));
+    assert!(
+        found
+            .into_iter()
+            .chain([beside])
+            .all(|it| it == Visitor::Newcomer)
+    );
     assert!(
         rejected <= 2 * 3 * 5,
         "the number of candidates under each of the two names is bounded, in each of three forms"
