@@ -28,6 +28,8 @@ pub struct Metrics {
     pub streams: IntGauge,
     /// Portals' 5xx answers that we gave words to.
     pub pages_given_words: IntCounter,
+    /// Questions of balancers and monitors whether we serve.
+    pub health_questions: IntCounter,
     /// Commits to the store.
     pub store_commits: IntCounter,
     /// Answers that did not wait for the store any longer.
@@ -100,6 +102,10 @@ impl Metrics {
             pages_given_words: counter(
                 "preau_error_pages_total",
                 "Portal answers of 5xx that got a page with words in their place",
+            ),
+            health_questions: counter(
+                "preau_health_questions_total",
+                "Questions at /.preau/health, which are not in the access log",
             ),
             store_commits: counter("preau_store_commits_total", "Commits to the store"),
             store_late: counter(

@@ -298,8 +298,8 @@ async fn haproxy_as_deploy_has_it_finds_us_up_and_takes_no_seat() {
     let answer = from_visitor(haproxy.address(), &page("")).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let checked = async || {
-        let checks = preau.printed().matches("/.preau/health").count();
-        (checks >= 10).then_some(())
+        let checks = preau.counted("preau_health_questions_total").await;
+        (checks >= 10.0).then_some(())
     };
     until("HAProxy has checked us ten times", checked).await;
     let answer = from_visitor(haproxy.address(), &page("")).await;

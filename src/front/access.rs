@@ -20,6 +20,9 @@ use std::sync::Arc;
 const FIELD_MAX: usize = 256;
 /// Bytes of a path that are written at most.
 const PATH_MAX: usize = 1_024;
+/// The outcome of what got an answer of ours, and of what got a refusal.
+const OWN: &str = "own";
+const REFUSED: &str = "refused";
 
 thread_local! {
     /// The line that this thread is writing.
@@ -51,6 +54,10 @@ pub struct Entry {
     texts: Texts,
     room: Option<Arc<str>>,
     outcome: &'static str,
+    /// Why the visitor got a refusal of ours, if they did.
+    reason: Option<&'static str>,
+    /// It is not written.
+    left_out: bool,
     status: u16,
     bytes: usize,
 }
@@ -96,7 +103,9 @@ impl AccessLog {
             method: request.method().clone(),
             version: request.version(),
             room: None,
-            outcome: "refused",
+            outcome: OWN,
+            reason: None,
+            left_out: false,
             status: 0,
             bytes: 0,
         })
@@ -151,9 +160,18 @@ impl Entry {
         self.outcome = outcome;
     }
 
-    /// The status of the answer.
-    pub fn answered(&mut self, status: StatusCode) {
+    /// The status of the answer and, if that is a refusal of ours, its reason: whatever was decided
+    /// before, that is what the visitor gets.
+    pub fn answered(&mut self, status: StatusCode, refused: Option<&'static str>) {
         self.status = status.as_u16();
+        if refused.is_some() {
+            (self.outcome, self.reason) = (REFUSED, refused);
+        }
+    }
+
+    /// Nobody wants to read of it.
+    pub fn leave_out(&mut self) {
+        self.left_out = true;
     }
 
     /// Bytes of the body that went out.
@@ -186,6 +204,9 @@ impl Entry {
         json.number("ms", host::now().since(self.began).0);
         json.word("room", self.room.as_deref());
         json.word("outcome", Some(self.outcome));
+        if self.reason.is_some() {
+            json.word("reason", self.reason);
+        }
         json.word("agent", Some(self.texts.agent()));
         json.end();
     }
@@ -210,6 +231,9 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        if self.left_out {
+            return;
+        }
         // Written here first, so that the other threads are not held up meanwhile.
         LINE.with_borrow_mut(|line| {
             line.clear();
@@ -329,7 +353,7 @@ mod tests {
         headers.insert(http::header::COOKIE, "secret=1".parse().unwrap());
         let address = "192.0.2.77".parse().unwrap();
         let mut entry = log.begin(address, &request).unwrap();
-        entry.answered(StatusCode::OK);
+        entry.answered(StatusCode::OK, None);
         entry.add(12);
         let mut line = Vec::new();
         entry.write(&mut line);

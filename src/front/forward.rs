@@ -4,6 +4,7 @@
 use super::body::{Body, Visit};
 use super::canonical::{self, Asked};
 use super::door::{Door, House};
+use super::erring::{needs_words, worded};
 use super::fields;
 use super::forms::Upload;
 use super::lasting::Lasting;
@@ -12,7 +13,7 @@ use super::origin::Origin;
 use super::page::RefusalKind;
 use super::reply::{self, Manner};
 use super::tunnel::{self, WEBSOCKET};
-use crate::config::{ErrorPages, Fate};
+use crate::config::Fate;
 use crate::cookie;
 use crate::host;
 use crate::time::Span;
@@ -258,7 +259,7 @@ async fn returned(
     trailers: bool,
 ) -> Response<Body> {
     if needs_words(&errand, &response) {
-        return worded(&errand, response.status());
+        return worded(&errand, response.status(), response.headers());
     }
     let (mut parts, mut body) = response.into_parts();
     let stream = is_stream(&parts.headers);
@@ -282,7 +283,7 @@ async fn returned(
         false => Some(Body::portal(body)),
     };
     let Some(mut body) = begun else {
-        return worded(&errand, parts.status);
+        return worded(&errand, parts.status, &parts.headers);
     };
     fields::strip_answer(&mut parts.headers);
     cookie::strip_response(&mut parts.headers);
@@ -298,19 +299,6 @@ async fn returned(
     Response::from_parts(parts, body)
 }
 
-/// Words instead of a portal's error, with its status.
-fn worded(errand: &Errand<'_>, status: StatusCode) -> Response<Body> {
-    errand.house.metrics.pages_given_words.inc();
-    let kind = match status {
-        StatusCode::GATEWAY_TIMEOUT => RefusalKind::PortalSlow,
-        StatusCode::SERVICE_UNAVAILABLE => RefusalKind::PortalDown,
-        _ => RefusalKind::PortalBroken,
-    };
-    let mut answer = refused(errand, kind);
-    *answer.status_mut() = status;
-    answer
-}
-
 /// Waits for the first bytes of a body whose head does not tell if there are any; `None` if
 /// there are none. A body that takes its time is passed on as it comes.
 async fn begin(mut body: ResponseBody) -> Option<Body> {
@@ -320,23 +308,6 @@ async fn begin(mut body: ResponseBody) -> Option<Body> {
         Ok(_) => None,
         Err(_) => Some(Body::portal(body)),
     }
-}
-
-/// Whether a visitor would see a blank page, or a machine's words where ours are better.
-fn needs_words(errand: &Errand<'_>, response: &Response<ResponseBody>) -> bool {
-    let status = response.status();
-    if !status.is_server_error() {
-        return false;
-    }
-    let none = |value: &HeaderValue| value.as_bytes() == b"0";
-    let blank =
-        response.body().is_empty() || response.headers().get(CONTENT_LENGTH).is_some_and(none);
-    let away = matches!(
-        status,
-        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
-    );
-    let ours = errand.client.portal().config().error_pages == ErrorPages::Ours;
-    blank || (away && ours && errand.manner.page)
 }
 
 /// Words for a visitor whose request the portal did not answer.

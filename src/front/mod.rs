@@ -7,7 +7,7 @@
 //! say), `door` (a room and what belongs to it), `own` (`/.preau/`), `flow` (what a request is to
 //! its room), `passing` (who wants nothing there), `checks` (who only looks), `forms` (what a
 //! form says), `entering` (who is let in), `away` (who is sent to
-//! a sign-on), `forward` (to the portal and back), `fields` (header fields on that way), `tunnel` and
+//! a sign-on), `forward` (to the portal and back), `erring` (a portal that answers with an error), `fields` (header fields on that way), `tunnel` and
 //! `lasting` (what goes on after an answer), `reply` (our own answers), `shared` (who may read
 //! them), `frames` (who may frame them), `manner` (a page, or JSON), `fetch` (what browsers say of a request), `page` (words),
 //! `written` (the store), `access`, `json`, `digits` and `lines` (the log).
@@ -31,6 +31,7 @@ mod digits;
 mod door;
 mod draw;
 mod entering;
+mod erring;
 mod farewell;
 mod fetch;
 mod fields;

@@ -83,6 +83,7 @@ pub fn answer(
 
 /// Whether we serve: 200, or 503 once a stop has begun. It takes nothing, and asks no portal.
 pub fn health(house: &House, manner: Manner, method: &Method) -> Response<Body> {
+    house.metrics.health_questions.inc();
     if !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return reply::refusal(house, manner, RefusalKind::MethodNotAllowed, None, None);
     }

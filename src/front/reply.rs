@@ -153,7 +153,24 @@ pub fn refusal(
     room: Option<&str>,
     again: Option<&str>,
 ) -> Response<Body> {
-    refusal_with(house, manner, kind, (room, again), Calendar::default())
+    refusal_with(house, manner, kind, (room, again), Known::default())
+}
+
+/// Words in place of a portal's error: with its status, and after `retry` seconds, if it says when it
+/// wants to be asked again.
+pub fn in_place_of(
+    house: &House,
+    manner: Manner,
+    kind: RefusalKind,
+    (room, again): (&str, &str),
+    (status, retry): (StatusCode, Option<u64>),
+) -> Response<Body> {
+    let known = Known {
+        status: Some(status),
+        retry,
+        ..Known::default()
+    };
+    refusal_with(house, manner, kind, (Some(room), Some(again)), known)
 }
 
 /// A door is closed: the same, with what the calendar knows of it.
@@ -179,16 +196,23 @@ pub fn closed(house: &House, door: &Door, manner: Manner, again: &str) -> Respon
         manner,
         RefusalKind::Closed,
         (room, again),
-        Calendar { outlook, retry },
+        Known {
+            outlook,
+            retry,
+            status: None,
+        },
     )
 }
 
-/// What the calendar knows for somebody who is refused.
+/// What is known beside the kind of a refusal.
 #[derive(Default)]
-struct Calendar<'a> {
+struct Known<'a> {
+    /// Of the calendar.
     outlook: Outlook<'a>,
     /// In how many seconds it is worth while to try again.
     retry: Option<u64>,
+    /// The status, if it is another's and not the kind's.
+    status: Option<StatusCode>,
 }
 
 /// Seconds until a closed door is worth another try, which is `left` away: by `chance`, up to
@@ -203,10 +227,15 @@ fn refusal_with(
     manner: Manner,
     kind: RefusalKind,
     (room, again): (Option<&str>, Option<&str>),
-    Calendar { outlook, retry }: Calendar<'_>,
+    Known {
+        outlook,
+        retry,
+        status,
+    }: Known<'_>,
 ) -> Response<Body> {
     let kind = house.refused(kind);
     let retry = retry.or(kind.retry());
+    let status = status.unwrap_or(kind.status());
     let mut response = if manner.page {
         let view = RefusalView {
             kind,
@@ -221,15 +250,15 @@ fn refusal_with(
             let page = house.pages.refusal(manner.lang, &view);
             html(manner.lang, page, policy(house, manner, room))
         };
-        *response.status_mut() = kind.status();
+        *response.status_mut() = status;
         response
     } else {
         problem(
-            kind.status(),
+            status,
             &Problem {
                 kind: "about:blank".to_owned(),
                 title: kind.title(),
-                status: kind.status().as_u16(),
+                status: status.as_u16(),
                 detail: kind.detail(),
             },
         )
@@ -241,6 +270,8 @@ fn refusal_with(
     if kind == RefusalKind::MethodNotAllowed {
         headers.insert(ALLOW, HeaderValue::from_static(METHODS));
     }
+    // For the access log.
+    response.extensions_mut().insert(kind);
     response
 }
 

@@ -60,7 +60,8 @@ pub(super) async fn answer(
     };
     let mut response = match &asked {
         Ok(asked) if asked.path == own::HEALTH => {
-            note(&mut logged, None, "own");
+            // Balancers and monitors ask every second or two, and each of them does.
+            logged.iter_mut().for_each(Logged::leave_out);
             own::health(house, manner, request.method())
         }
         Ok(asked) if session.is_some_and(|session| !session.serves(&asked.host)) => {
@@ -68,7 +69,6 @@ pub(super) async fn answer(
         }
         Ok(asked) if asked.is_about_server() => reply::about_server(),
         Ok(asked) if let Some(proof) = proof(house, session, request.method(), asked) => {
-            note(&mut logged, None, "own");
             reply::proof(proof)
         }
         Ok(asked) if let Speaks::Redirect(port) = reception.listener.speaks => {
@@ -99,7 +99,8 @@ pub(super) async fn answer(
         headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
     if let Some(entry) = &mut logged {
-        entry.answered(response.status());
+        let refused = response.extensions().get::<RefusalKind>();
+        entry.answered(response.status(), refused.map(|kind| kind.name()));
     }
     let busy = until_the_end(busy, response.status());
     response.body_mut().log(logged, busy);

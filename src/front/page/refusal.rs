@@ -29,6 +29,14 @@ pub enum RefusalKind {
     PortalBroken,
     /// The portal did not answer in time.
     PortalSlow,
+    /// The portal answered 503: a part of it is out of service, or has too much to do.
+    PartUnavailable,
+    /// The portal answered 502: a part of it is broken.
+    PartBroken,
+    /// The portal answered 504: a part of it did not answer in time.
+    PartSlow,
+    /// The portal answered with another error, and not one word.
+    PartFailed,
     /// The request has come through us before: the portal sends it back to us.
     Loop,
     /// No slot became free in time.
@@ -144,6 +152,14 @@ static TABLE: &[Row] = &[
         "Portal broken", "The portal's answer could not be understood."),
     row(RefusalKind::PortalSlow, "portal-slow", StatusCode::GATEWAY_TIMEOUT, Some(10),
         "Portal slow", "The portal did not answer in time."),
+    row(RefusalKind::PartUnavailable, "part-unavailable", StatusCode::SERVICE_UNAVAILABLE, Some(30),
+        "Part unavailable", "The portal answers that this part of it is unavailable. Others may be well."),
+    row(RefusalKind::PartBroken, "part-broken", StatusCode::BAD_GATEWAY, Some(10),
+        "Part broken", "The portal answers that this part of it is broken. Others may be well."),
+    row(RefusalKind::PartSlow, "part-slow", StatusCode::GATEWAY_TIMEOUT, Some(10),
+        "Part too slow", "The portal answers that this part of it did not answer in time. Others may be well."),
+    row(RefusalKind::PartFailed, "part-failed", StatusCode::INTERNAL_SERVER_ERROR, Some(10),
+        "Part failed", "The portal answers with an error, and without a word about it. Others of its pages may be well."),
     row(RefusalKind::Loop, "loop", StatusCode::LOOP_DETECTED, Some(60),
         "Loop", "The portal sends requests back to this server. Its operators have to set it right."),
     row(RefusalKind::Busy, "busy", StatusCode::SERVICE_UNAVAILABLE, Some(5),
