@@ -10,7 +10,7 @@ use http::StatusCode;
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use support::{Nginx, Preau, Scripted, Visitor, free_port, get, until};
 use tokio::task::JoinSet;
@@ -255,4 +255,65 @@ async fn a_part_that_never_comes_has_few_of_the_slots_and_no_more() {
     let most = hung.most.load(Ordering::SeqCst);
     assert!((FEW..=2 * FEW).contains(&most), "{most} at once");
     assert_eq!(lent, 0.0);
+}
+
+/// Said once when it begins and once when it ends, and shown meanwhile; one visitor's trouble is none.
+#[tokio::test]
+async fn a_part_that_fails_for_everybody_is_told_to_the_operator() {
+    const PEOPLE: usize = 4;
+    let broken = Arc::new(AtomicBool::new(true));
+    let is_broken = broken.clone();
+    let portal = Scripted::start(move |heard, stream| {
+        let fails = heard.path().starts_with("/bulletins/") && is_broken.load(Ordering::SeqCst);
+        let answer: &[u8] = match fails || heard.path() == "/casse" {
+            true => b"HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\noops",
+            false => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        };
+        stream.write_all(answer).is_ok()
+    });
+    let preau = Preau::start(&tables(&portal.url(), "")).await;
+    let mut people = people_inside(&preau, "eleve", PEOPLE).await;
+    let lines = |what: &str| {
+        let printed = preau.printed();
+        let lines = printed.lines().filter(|line| line.contains(what));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut page = 0;
+    let mut ask = async |path: &str| {
+        page += 1;
+        people[page % PEOPLE].get(&format!("{path}{page}")).await;
+        people[page % PEOPLE].get("/cours").await;
+        people[0].get("/casse").await;
+    };
+    until("the part is said to fail", async || {
+        ask("/bulletins/").await;
+        (!lines("fails for nearly everybody").is_empty()).then_some(())
+    })
+    .await;
+    for _ in 0..20 {
+        ask("/bulletins/").await;
+    }
+    let host = preau.address().to_string();
+    let said = lines("fails for nearly everybody");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("/bulletins") && said[0].contains("answers 500"),
+        "{said:?}"
+    );
+    let failing = portal_status(&preau).await["failing"].clone();
+    assert_eq!(failing[0]["part"], format!("{host}/bulletins"), "{failing}");
+    assert_eq!(failing.as_array().map(Vec::len), Some(1), "{failing}");
+    assert_eq!(preau.metric("preau_portal_failing_parts", &[]).await, 1.0);
+    broken.store(false, Ordering::SeqCst);
+    until("it is said to be well", async || {
+        ask("/bulletins/").await;
+        (!lines("is well again").is_empty()).then_some(())
+    })
+    .await;
+    assert_eq!(lines("is well again").len(), 1);
+    assert_eq!(preau.metric("preau_portal_failing_parts", &[]).await, 0.0);
+    assert_eq!(
+        portal_status(&preau).await["failing"],
+        serde_json::json!([])
+    );
 }

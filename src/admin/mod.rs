@@ -6,7 +6,8 @@ mod status;
 
 pub use advice::{Advice, Answers, Lengths, Recommended, RoomAdvice, WouldWait};
 pub use status::{
-    HouseStatus, LaneStatus, MoveStatus, PortalStatus, Promises, Range, RoomStatus, ServerStatus,
+    FailingPart, HouseStatus, LaneStatus, MoveStatus, PortalStatus, Promises, Range, RoomStatus,
+    ServerStatus,
 };
 
 use crate::front::House;

@@ -5,6 +5,7 @@ use super::advice::{self, WouldWait};
 use crate::front;
 use crate::host;
 use crate::room::{self, Hours, Lot, Stage};
+use crate::upstream::Portal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -186,6 +187,22 @@ pub struct PortalStatus {
     pub waiting: usize,
     /// Its servers.
     pub servers: Vec<ServerStatus>,
+    /// Its parts that fail for nearly everybody, while it answers.
+    #[serde(default)]
+    pub failing: Vec<FailingPart>,
+}
+
+/// A part of a portal that fails.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FailingPart {
+    /// Its host and the first name of its paths.
+    pub part: String,
+    /// Since when.
+    pub since: String,
+    /// Requests that have failed since then.
+    pub failures: u64,
+    /// What it does, in words that follow the part.
+    pub wrong: String,
 }
 
 /// A limit that was moved, and why.
@@ -344,6 +361,18 @@ fn move_status(moved: &room::Move) -> MoveStatus {
     }
 }
 
+fn failing(desk: &Desk, portal: &Portal) -> Vec<FailingPart> {
+    let parts = portal.bearing.failing_parts().into_iter();
+    parts
+        .map(|part| FailingPart {
+            part: part.to_string(),
+            since: front::moment(&desk.house, part.since),
+            failures: part.failures,
+            wrong: part.how.to_string(),
+        })
+        .collect()
+}
+
 fn portals(desk: &Desk) -> Vec<PortalStatus> {
     desk.house
         .portals
@@ -366,6 +395,7 @@ fn portals(desk: &Desk) -> Vec<PortalStatus> {
                     .collect(),
                 in_flight: usage.in_flight,
                 waiting: usage.waiting,
+                failing: failing(desk, portal),
                 servers: servers
                     .map(|((address, (up, in_flight)), wrong)| ServerStatus {
                         address: address.to_string(),

@@ -1,7 +1,7 @@
 //! `preau status`: how the rooms of a running preau stand.
 
 use super::schedules::{self, plain};
-use crate::admin::{HouseStatus, LaneStatus, MoveStatus, Range, RoomStatus};
+use crate::admin::{FailingPart, HouseStatus, LaneStatus, MoveStatus, Range, RoomStatus};
 use crate::room::Mode;
 use crate::time::Span;
 use clap::Args;
@@ -130,6 +130,7 @@ fn tables(house: &HouseStatus) -> String {
             }
         }
     }
+    text += &failing(house);
     for portal in &house.portals {
         for what in ["slots", "seats"] {
             if let Some(last) = portal.moves.iter().rfind(|it| it.what == what) {
@@ -159,6 +160,27 @@ fn tables(house: &HouseStatus) -> String {
         },
         if house.draining { ", stopping" } else { "" },
     );
+    text
+}
+
+/// A line for each part of a portal that fails.
+fn failing(house: &HouseStatus) -> String {
+    let mut text = String::new();
+    for portal in &house.portals {
+        for failing in &portal.failing {
+            let FailingPart {
+                part,
+                failures,
+                wrong,
+                since,
+            } = failing;
+            let (name, since) = (&portal.name, plain(since));
+            let _ = writeln!(
+                text,
+                "{name}: {part} {wrong}: {failures} requests failed since {since}"
+            );
+        }
+    }
     text
 }
 

@@ -1,14 +1,16 @@
 //! What a portal bears: what its requests tell the laws of [`room::Capacity`](crate::room::Capacity),
 //! and what those decide.
 
+use super::Failure;
 use super::slots::Slot;
 use crate::host;
 use crate::room::{Answer, Capacity, CapacityRules, Class, Load, Move, Sent, Whose, Why};
+use crate::room::{Part, PartAnswer, PartChange, PartFailure, Parts};
 use crate::time::{Millis, Span};
 use http::header::HOST;
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode, Uri};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Moves that the desk can show.
@@ -19,6 +21,9 @@ pub struct Bearing {
     law: Mutex<Capacity>,
     shown: Mutex<VecDeque<Move>>,
     load: Mutex<Load>,
+    parts: Mutex<Parts>,
+    /// Something has failed lately, so that a page is news.
+    ailing: AtomicBool,
     /// For each [`Why`], how often a limit was moved for it.
     moves: [AtomicU64; Why::NAMES.len()],
     rules: CapacityRules,
@@ -28,6 +33,9 @@ pub struct Bearing {
 pub(super) struct OnItsWay {
     sent: Sent,
     class: Class,
+    visitor: u64,
+    host: Option<HeaderValue>,
+    target: Uri,
     /// When the answer is expected.
     pub expected: Millis,
     /// It is not to hold a slot.
@@ -49,6 +57,8 @@ impl Bearing {
             law: Mutex::new(law),
             shown: Mutex::default(),
             load: Mutex::default(),
+            parts: Mutex::default(),
+            ailing: AtomicBool::new(false),
             moves: Default::default(),
             rules,
         }
@@ -89,7 +99,7 @@ impl Bearing {
         self.shown().iter().copied().collect()
     }
 
-    /// How often a limit was moved, by reason.
+    /// PartFailure often a limit was moved, by reason.
     pub fn moves(&self) -> impl Iterator<Item = (Why, u64)> + '_ {
         let counts = Why::NAMES.iter().zip(&self.moves);
         counts.map(|((_, why, _), count)| (*why, count.load(Ordering::Relaxed)))
@@ -106,8 +116,7 @@ impl Bearing {
     ) -> Option<OnItsWay> {
         let (method, path) = (request.method().as_str(), request.uri().path());
         let host = request.headers().get(HOST);
-        let host = host.map_or(&b""[..], HeaderValue::as_bytes);
-        let whose = Whose::new(visitor, host);
+        let whose = Whose::new(visitor, host.map_or(&b""[..], HeaderValue::as_bytes));
         let now = host::now();
         let mut law = self.law();
         let class = law.class(method, path);
@@ -120,6 +129,9 @@ impl Bearing {
             class,
             expected: law.expected(sent, class),
             apart: law.is_apart(class),
+            visitor,
+            host: host.cloned(),
+            target: request.uri().clone(),
         })
     }
 
@@ -132,6 +144,34 @@ impl Bearing {
         if answer == Answer::Good && !request.apart {
             self.answers().add(sent.in_flight, now.since(sent.at));
         }
+    }
+
+    /// The same, as far as it says something of the part of the portal.
+    pub(super) fn heard(&self, request: &OnItsWay, sent: Result<StatusCode, Failure>) {
+        let Some(fate) = fate(sent) else {
+            return;
+        };
+        if fate == PartAnswer::Page && !self.ailing.load(Ordering::Relaxed) {
+            return;
+        }
+        let host = request.host.as_ref().and_then(|host| host.to_str().ok());
+        let path = request.target.path();
+        let mut parts = self.parts();
+        parts.heard(host.unwrap_or(""), path, request.visitor, fate, host::now());
+        self.ailing.store(!parts.is_empty(), Ordering::Relaxed);
+    }
+
+    /// Once a second: parts of the portal that fail from now on, and those that are well again.
+    pub(super) fn parts_changed(&self) -> Vec<PartChange> {
+        let mut parts = self.parts();
+        let changes = parts.tick(host::now());
+        self.ailing.store(!parts.is_empty(), Ordering::Relaxed);
+        changes
+    }
+
+    /// The parts of the portal that fail.
+    pub fn failing_parts(&self) -> Vec<Part> {
+        self.parts().failing().cloned().collect()
     }
 
     /// Once a second: `head` is how long the first in the queue for a slot has waited, `in_flight`
@@ -171,6 +211,10 @@ impl Bearing {
         self.load.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn parts(&self) -> MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn shown(&self) -> MutexGuard<'_, VecDeque<Move>> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -186,5 +230,21 @@ pub(super) fn judge(status: StatusCode) -> Answer {
         | StatusCode::GATEWAY_TIMEOUT => Answer::Failed,
         status if status.is_success() => Answer::Good,
         _ => Answer::Odd,
+    }
+}
+
+/// What an answer, or none, says of the part of the portal that was asked: a 500 is one, here. That a server
+/// cannot be reached is no part's failure.
+fn fate(sent: Result<StatusCode, Failure>) -> Option<PartAnswer> {
+    match sent {
+        Ok(status) if status.is_success() || status == StatusCode::NOT_MODIFIED => {
+            Some(PartAnswer::Page)
+        }
+        Ok(status) if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+            Some(PartAnswer::Failed(PartFailure::Status(status.as_u16())))
+        }
+        Err(Failure::Slow) => Some(PartAnswer::Failed(PartFailure::Late)),
+        Err(Failure::Broken) => Some(PartAnswer::Failed(PartFailure::Broken)),
+        Ok(_) | Err(Failure::Down | Failure::Busy | Failure::Left) => None,
     }
 }

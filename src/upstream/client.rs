@@ -319,6 +319,11 @@ struct Telling<'a> {
 impl Telling<'_> {
     fn tell(mut self, sent: &Result<Answer, Failure>) {
         self.told = true;
+        let heard = sent
+            .as_ref()
+            .map(Response::status)
+            .map_err(|failure| *failure);
+        self.client.portal.bearing.heard(&self.on_its_way, heard);
         self.say(match sent {
             // Until the visitor has sent all of it, it is not the portal that is slow.
             Ok(_) if self.progress.handed_on().is_none() => room::Answer::Odd,

@@ -34,7 +34,7 @@ pub use via::{add as add_via, came_back};
 
 use crate::config;
 use crate::host::{self, Seldom};
-use crate::room::{Capacity, CapacityRules, Limit, What};
+use crate::room::{Capacity, CapacityRules, Limit, PartChange, What};
 use crate::time::Span;
 use addresses::Addresses;
 use connect::Connector;
@@ -205,6 +205,10 @@ impl Portal {
                 "a limit is moved: {}", moved.why.words()
             );
         }
+        self.bearing
+            .parts_changed()
+            .into_iter()
+            .for_each(|change| self.log_part(change));
     }
 
     /// It answers again after it was down.
@@ -276,6 +280,28 @@ impl Portal {
         } else {
             self.counts.falls.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(%portal, server = %address, "the server is down: it {why}");
+        }
+    }
+
+    /// Says that a part of the portal fails for everybody, or does no longer.
+    fn log_part(&self, change: PartChange) {
+        let portal = &self.config.name;
+        match change {
+            PartChange::Fails { part, last } => {
+                let others = match last {
+                    true => ". So do others; `preau status` lists them",
+                    false => "",
+                };
+                let how = part.how;
+                tracing::warn!(%portal, %part, "a part of the portal fails for nearly everybody: it {how}. The servers answer their probes{others}");
+            }
+            PartChange::Well(part) => {
+                let (lasted, failures) = (host::now().since(part.since).words(), part.failures);
+                tracing::info!(%portal, %part, "this part of the portal is well again: {failures} requests failed in {lasted}");
+            }
+            PartChange::Quiet(part) => {
+                tracing::info!(%portal, %part, "nothing has failed in this part of the portal for a while; perhaps nobody asks for it");
+            }
         }
     }
 

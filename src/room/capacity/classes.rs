@@ -345,12 +345,7 @@ impl Form {
     fn of(method: &str, path: &str) -> Form {
         let mut form = Fnv::new();
         form.take(method.as_bytes());
-        // A style sheet is not a page, wherever it lies.
-        let kind = path
-            .rsplit('/')
-            .next()
-            .and_then(|last| last.rsplit_once('.'));
-        let kind = kind.filter(|(_, kind)| FILES.contains(kind));
+        let kind = kind(path);
         let mut part = Fnv::new();
         let names = path.split('/').filter(|name| !name.is_empty());
         for (at, name) in names.take(PARTS).enumerate() {
@@ -366,7 +361,7 @@ impl Form {
                 form.take(name);
             }
         }
-        if let Some((_, kind)) = kind {
+        if let Some(kind) = kind {
             form.take(kind.as_bytes());
         }
         Form {
@@ -377,8 +372,15 @@ impl Form {
     }
 }
 
+/// The kind of a file: a style sheet is not a page, wherever it lies.
+pub(super) fn kind(path: &str) -> Option<&str> {
+    let last = path.rsplit('/').next()?;
+    let (_, kind) = last.rsplit_once('.')?;
+    FILES.contains(&kind).then_some(kind)
+}
+
 /// Whether a part of a path names a thing rather than a kind of things.
-fn is_a_name(part: &str) -> bool {
+pub(super) fn is_a_name(part: &str) -> bool {
     part.len() > PART_BYTES_MAX || part.bytes().any(|byte| byte.is_ascii_digit())
 }
 

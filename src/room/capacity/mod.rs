@@ -15,6 +15,7 @@
 mod classes;
 mod curve;
 mod fnv;
+mod parts;
 mod seats;
 mod share;
 mod slots;
@@ -23,6 +24,7 @@ mod tests;
 mod window;
 
 pub use classes::Class;
+pub use parts::{Part, PartAnswer, PartChange, PartFailure, Parts};
 use seats::SeatLaw;
 pub use share::{Wish, settle, share};
 use slots::SlotLaw;

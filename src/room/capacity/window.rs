@@ -417,7 +417,7 @@ impl Whose {
 
 /// Numbers that follow each other are dealt into different heaps (Fibonacci hashing: Knuth, vol. 3,
 /// §6.4).
-fn heap(number: u64) -> u8 {
+pub(super) fn heap(number: u64) -> u8 {
     (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as u8
 }
 
