@@ -260,6 +260,44 @@ async fn point_34_a_listener_that_wants_the_header_takes_nothing_else() {
     }
     assert_eq!(portal.seen().len(), 0, "the portal sees nothing of it");
     assert_eq!(preau.counted("preau_connections_unnamed_total").await, 4.0);
+    // A machine of the operator's has its whole name, whatever is done with visitors'.
+    let said = preau.printed();
+    let line = said
+        .lines()
+        .find(|line| line.contains("no connection from"));
+    let line = line.expect("it is said");
+    assert!(
+        line.contains(VISITOR) && line.contains("proxy_from"),
+        "{line}"
+    );
+}
+
+#[tokio::test]
+async fn a_proxy_that_the_file_does_not_name_is_told_of_once() {
+    let portal = Portal::start().await;
+    let preau = Preau::start(&one_room(&portal.url(), "seats = 50")).await;
+    let asked = async |count: u32, field: &dyn Fn(u32) -> String| {
+        for number in 0..count {
+            let answer = from_visitor(preau.address(), &page(&field(number))).await;
+            assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+        }
+    };
+    let lines = || {
+        let printed = preau.printed();
+        let lines = printed
+            .lines()
+            .filter(|line| line.contains("is not believed"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    // One who speaks for one, and a few who speak for several.
+    asked(40, &|_| "X-Forwarded-For: 192.0.2.1\r\n".to_owned()).await;
+    asked(10, &|n| format!("X-Forwarded-For: 192.0.2.{n}\r\n")).await;
+    assert_eq!(lines(), Vec::<String>::new());
+    asked(40, &|n| format!("X-Forwarded-For: 192.0.2.{n}\r\n")).await;
+    let said = lines();
+    assert_eq!(said.len(), 1, "{said:?}");
+    let missing = format!("in [trust]: proxies = [\"{VISITOR}\"]");
+    assert!(said[0].contains(&missing), "{said:?}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use super::frames::Frames;
 use super::page::{LaneWords, Lang, Pages, RefusalKind};
 use super::passing::Passer;
 use super::sift::Dropped;
+use super::untold::Untold;
 use super::written::Written;
 use crate::config::{Config, Notice, RoomConfig, Routes};
 use crate::cookie::{Held, Keys, Rejected, RoomCookie, RoomCookies, Stale, room_id};
@@ -67,6 +68,7 @@ pub struct House {
     pub(super) zone: TimeZone,
     pub(super) crowd: Crowd,
     pub(super) dropped: Dropped,
+    pub(super) untold: Untold,
     /// Tells clients apart; with a key of its own in each process.
     pub(super) faces: RandomState,
     draining: AtomicBool,
@@ -188,6 +190,7 @@ impl House {
             zone: config.time_zone.clone(),
             crowd: Crowd::default(),
             dropped: Dropped::new(&metrics),
+            untold: Untold::default(),
             faces: RandomState::new(),
             draining: AtomicBool::new(false),
             doors,
@@ -445,7 +448,7 @@ fn rate<K: Clone + Eq + Hash>(per_minute: u32, burst: u32) -> DefaultKeyedRateLi
 }
 
 /// Loopback, private, or unique local.
-fn is_near(address: IpAddr) -> bool {
+pub(super) fn is_near(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.is_loopback() || v4.is_private(),
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local(),

@@ -3,7 +3,7 @@
 //! [`serve`] accepts connections on one thread; `connection` is what happens on one of them, after
 //! its `handshake` over TLS, and `http2` if that is spoken (with `taking`, how an answer is taken); [`request::answer`] is the way of a
 //! request, top to bottom. Around it: `redirect` (from http to https), `canonical` (one canonical
-//! request, or a refusal) with `readings` (what a path may be), `origin` and `proxy` (where it comes from), `sift` (what it may not
+//! request, or a refusal) with `readings` (what a path may be), `origin` and `proxy` (where it comes from), `untold` (who speaks for others and is not known), `sift` (what it may not
 //! say), `door` (a room and what belongs to it), `own` (`/.preau/`), `flow` (what a request is to
 //! its room), `passing` (who wants nothing there), `checks` (who only looks), `forms` (what a
 //! form says), `entering` (who is let in), `away` (who is sent to
@@ -72,6 +72,7 @@ mod stream;
 mod taker;
 mod taking;
 mod tunnel;
+mod untold;
 mod watch;
 mod wire;
 mod written;

@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 /// Proxies on the way that are looked at.
 const HOPS_MAX: usize = 16;
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Who is at the other end of a connection, and how they came.

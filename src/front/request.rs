@@ -134,6 +134,7 @@ fn canonical(
     let House {
         config, dropped, ..
     } = house;
+    (house.untold).look(origin, request.headers(), &config.trust, &house.faces);
     let trust = (&config.trust, origin.vouched);
     let changes = sift(request.headers_mut(), trust, &config.limits, dropped)?;
     let mut asked = canonical::read(request, origin.secure || origin.vouched)?;
