@@ -542,6 +542,13 @@ async fn point_31_what_is_not_http_hears_so_and_is_counted() {
         .metric("preau_refusals_total", &[("reason", "plain-port")])
         .await;
     assert_eq!(counted, 1.0);
+    let said = preau.printed();
+    let said = said.lines().filter(|line| line.contains("TLS came"));
+    assert_eq!(
+        said.count(),
+        1,
+        "its operator may have set something up wrongly"
+    );
     until("the farewells are over", async || {
         (preau.metric("preau_connections", &[]).await == 0.0).then_some(())
     })

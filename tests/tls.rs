@@ -241,6 +241,62 @@ async fn whoever_speaks_without_tls_is_told_so() {
     assert!(answer.contains("</html>"), "with words: {answer}");
 }
 
+/// Without TLS, at a port that speaks it: in words, with the address that was meant where that is ours.
+#[tokio::test]
+async fn whoever_forgets_the_s_is_told_the_right_address() {
+    let portal = Portal::start().await;
+    let authority = Authority::new();
+    let (address, files) = one(&authority);
+    let room = "seats = 50\nhost = \"ent.example.fr\"";
+    let tables = one_room(&portal.url(), room) + &https(address, &[&files]);
+    let preau = Preau::start(&tables).await;
+    let told = async |head: &str| {
+        let request = format!("{head}Connection: close\r\n\r\n");
+        let answer = String::from_utf8_lossy(&raw(address, request.as_bytes()).await).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{head}: {answer}");
+        assert!(!answer.to_lowercase().contains("\r\nlocation"), "{answer}");
+        answer.replace("&#x2f;", "/")
+    };
+    let meant = "href=\"https://ent.example.fr:8443/cours/12?a=b\"";
+    let page = told("GET /cours/12?a=b HTTP/1.1\r\nHost: ent.example.fr:8443\r\n").await;
+    assert!(
+        page.contains("parle HTTPS, et votre logiciel HTTP"),
+        "{page}"
+    );
+    assert!(page.contains(meant), "{page}");
+    let english = "GET / HTTP/1.1\r\nHost: ENT.example.fr\r\nAccept-Language: en\r\n";
+    let page = told(english).await;
+    assert!(
+        page.contains("This port speaks HTTPS, and your software HTTP"),
+        "{page}"
+    );
+    assert!(page.contains("href=\"https://ent.example.fr/\""), "{page}");
+    // Of what is not ours, or was not to be read, nothing is repeated.
+    for head in [
+        "GET /x HTTP/1.1\r\nHost: evil.example\r\n",
+        "GET /x HTTP/1.1\r\n",
+        "GET /x HTTP/1.1\r\nHost: ent.example.fr\r\nHost: evil.example\r\n",
+        "POST /x HTTP/1.1\r\nHost: ent.example.fr\r\nContent-Length: 2\r\n",
+    ] {
+        let page = told(head).await;
+        assert!(!page.contains("href=\"https:"), "{head}: {page}");
+        assert!(page.contains("parle HTTPS"), "{head}: {page}");
+    }
+    let counted = preau.metric("preau_refusals_total", &[("reason", "tls-port")]);
+    assert_eq!(counted.await, 6.0);
+    let said = preau.printed();
+    let said: Vec<&str> = (said
+        .lines()
+        .filter(|line| line.contains("without TLS came")))
+    .collect();
+    assert_eq!(said.len(), 1, "{said:?}");
+    let listener = address.to_string();
+    assert!(
+        said[0].contains(&listener) && said[0].contains("127.0.0.1"),
+        "{said:?}"
+    );
+}
+
 /// Asks for a reload and waits until a certificate was looked at.
 async fn reload(preau: &Preau) {
     let taken = [("result", "taken")];

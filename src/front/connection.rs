@@ -7,6 +7,7 @@ use super::farewell;
 use super::guard::LINE_MAX;
 use super::handshake::{self, Session, Unshaken};
 use super::http2;
+use super::misdialled;
 use super::origin::Peer;
 use super::page::RefusalKind;
 use super::proxy;
@@ -145,7 +146,9 @@ pub async fn serve(
             Box::pin(http2::serve(reception, stream, peer, session)).await;
         }
         Ok((stream, session)) => http1(&reception, stream, peer, Some(&session)).await,
-        Err(Unshaken::Plain(socket)) => Box::pin(not_understood(&reception, socket)).await,
+        Err(Unshaken::Plain(socket)) => {
+            Box::pin(misdialled::without_tls(&reception, socket, peer)).await;
+        }
         Err(Unshaken::Gone) => {}
     }
 }
@@ -213,6 +216,9 @@ async fn http1(reception: &Reception, stream: Stream, peer: Peer, session: Optio
             _ = phase.wait_for(|phase| *phase == Phase::Closing) => false,
         };
         if !begun {
+            if wire.heard_tls() {
+                misdialled::with_tls(reception, peer);
+            }
             // Nobody is there who would miss what we could not say.
             let _ = poll_fn(|context| Pin::new(&mut wire).poll_shutdown(context)).await;
             return;

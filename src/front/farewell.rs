@@ -17,9 +17,10 @@ const SAY_MAX: Duration = Duration::from_secs(2);
 const HEAR_MAX: u64 = 64 * 1024;
 
 /// Why a connection ends with words that no request's answer carries.
-const KINDS: [RefusalKind; 7] = [
+const KINDS: [RefusalKind; 8] = [
     RefusalKind::BadRequest,
     RefusalKind::PlainPort,
+    RefusalKind::TlsPort,
     RefusalKind::TooSlow,
     RefusalKind::UriTooLong,
     RefusalKind::HeadersTooLarge,
@@ -41,7 +42,7 @@ impl Farewells {
     pub fn new(pages: &Pages, metrics: &Metrics) -> Farewells {
         let farewells = KINDS.into_iter().map(|kind| Farewell {
             kind,
-            answer: answer(pages, kind),
+            answer: usual(pages, kind),
             said: metrics.refusal(kind.name()),
         });
         Farewells(farewells.collect())
@@ -83,17 +84,22 @@ where
     }
 }
 
-fn answer(pages: &Pages, kind: RefusalKind) -> Bytes {
-    let retry = kind.retry();
+fn usual(pages: &Pages, kind: RefusalKind) -> Bytes {
     let view = RefusalView {
         kind,
-        retry_after_secs: retry,
+        retry_after_secs: kind.retry(),
         room: None,
         again: None,
+        secure: None,
         outlook: Outlook::default(),
     };
-    let page = pages.refusal(Lang::Fr, &view);
-    let status = kind.status();
+    answer(pages, Lang::Fr, &view)
+}
+
+/// What `view` says, with a head of its own.
+pub(super) fn answer(pages: &Pages, lang: Lang, view: &RefusalView<'_>) -> Bytes {
+    let page = pages.refusal(lang, view);
+    let (status, retry) = (view.kind.status(), view.retry_after_secs);
     let retry = retry.map(|secs| format!("retry-after: {secs}\r\n"));
     let mut answer = format!(
         "HTTP/1.1 {} {}\r\n{}content-type: text/html; charset=utf-8\r\ncontent-length: {}\r\n\

@@ -39,7 +39,7 @@ const CHUNK_DIGITS_MAX: u8 = 15;
 const LENGTH_DIGITS_MAX: usize = 18;
 const UPGRADE: &str = "upgrade";
 /// How a TLS connection begins: a handshake record. No method begins so.
-const TLS_HANDSHAKE: u8 = 0x16;
+pub(super) const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Reads one connection's bytes, in order.
 #[derive(Debug)]

@@ -14,7 +14,7 @@
 //!
 //! The socket: `stream` (the bytes), `known` (what the kernel knows of it), `wire` (what stands between them and hyper), [`guard`] (where
 //! requests begin and end), `frame_guard` (the same for HTTP/2), `held`, `mark` and `clock` (bytes, state and timer of a wire), `interim` (1xx), `crowd`
-//! (how many there are), `farewell` (answers that end a connection), `lingering` (a soft close),
+//! (how many there are), `farewell` (answers that end a connection), `misdialled` (the wrong port), `lingering` (a soft close),
 //! `taker` (how a visitor sends and takes), `link` (the socket of HTTP/2).
 
 mod access;
@@ -56,6 +56,7 @@ mod lingering;
 mod link;
 mod manner;
 mod mark;
+mod misdialled;
 mod origin;
 mod own;
 pub mod page;

@@ -242,6 +242,7 @@ fn refusal_with(
             retry_after_secs: retry,
             room,
             again: again.filter(|_| !manner.form),
+            secure: None,
             outlook,
         };
         let mut response = if manner.strange && kind == RefusalKind::NotInside {

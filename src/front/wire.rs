@@ -29,7 +29,7 @@
 use super::awaited::{Awaited, Stage};
 use super::clock::Clock;
 use super::farewell::Farewells;
-use super::guard::{Guard, Verdict};
+use super::guard::{Guard, TLS_HANDSHAKE, Verdict};
 use super::held::Held;
 use super::lingering::Lingering;
 use super::mark::{self, ANSWERING, ENDED, IDLE, Mark, State, TUNNEL};
@@ -147,6 +147,11 @@ impl Wire {
                 Poll::Pending => return self.poll_patience(context),
             }
         }
+    }
+
+    /// Whether no head will come because what came is TLS.
+    pub fn heard_tls(&self) -> bool {
+        self.end == Some(End::Words) && self.held.bytes().first() == Some(&TLS_HANDSHAKE)
     }
 
     /// Ready when a head has not come in time.

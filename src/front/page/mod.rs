@@ -99,6 +99,8 @@ pub struct RefusalView<'a> {
     /// Path and query to try again: a link and, with the script, an automatic attempt that can be
     /// switched off. `None` where a GET would not be the same request.
     pub again: Option<&'a str>,
+    /// The whole address that was meant, with https.
+    pub secure: Option<&'a str>,
     /// What the calendar knows, for a door that is closed.
     pub outlook: Outlook<'a>,
 }
@@ -244,6 +246,7 @@ impl Pages {
             retry => retry.map(|secs| words.retry(secs)),
             retry_secs => view.retry_after_secs.map(|secs| secs.min(RETRY_SELF_MAX)),
             again => view.again.map(same_origin),
+            secure => view.secure,
             outlook => view.outlook.closed(words),
             reference,
         };

@@ -57,6 +57,8 @@ pub enum RefusalKind {
     TooSlow,
     /// Something that speaks TLS came to a port that does not.
     PlainPort,
+    /// HTTP without TLS came to a port that speaks TLS.
+    TlsPort,
     /// As many connections are open as may be, in all or from one address.
     TooManyConnections,
 }
@@ -180,6 +182,8 @@ static TABLE: &[Row] = &[
         "Too slow", "The request did not arrive in time."),
     row(RefusalKind::PlainPort, "plain-port", StatusCode::BAD_REQUEST, None,
         "Not an HTTPS port", "This port speaks HTTP, not HTTPS."),
+    row(RefusalKind::TlsPort, "tls-port", StatusCode::BAD_REQUEST, None,
+        "An HTTPS port", "This port speaks HTTPS, not HTTP."),
     row(RefusalKind::TooManyConnections, "too-many-connections", StatusCode::SERVICE_UNAVAILABLE, Some(5),
         "Too many connections", "As many connections are open as this server takes, in all or from this network address."),
 ];

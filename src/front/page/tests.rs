@@ -205,6 +205,7 @@ fn hostile_values_stay_values() {
         retry_after_secs: None,
         room: Some(hostile),
         again: Some(hostile),
+        secure: Some(hostile),
         outlook: Outlook::default(),
     };
     let refused = text(Pages::new().refusal(Lang::En, &refusal));
@@ -341,6 +342,7 @@ fn refuse(pages: &Pages, lang: Lang, kind: RefusalKind) -> Bytes {
         retry_after_secs: kind.retry(),
         room: Some("ent"),
         again: Some("/back"),
+        secure: None,
         outlook: Outlook::default(),
     };
     pages.refusal(lang, &view)
@@ -441,6 +443,7 @@ mod calendar {
             retry_after_secs: Some(300),
             room: Some("ent"),
             again: Some("/"),
+            secure: None,
             outlook,
         };
         let html = text(Pages::new().refusal(Lang::Fr, &view));
