@@ -5,7 +5,7 @@
 //! request, top to bottom. Around it: `redirect` (from http to https), `canonical` (one canonical
 //! request, or a refusal) with `readings` (what a path may be), `origin` and `proxy` (where it comes from), `untold` (who speaks for others and is not known), `sift` (what it may not
 //! say), `door` (a room and what belongs to it), `own` (`/.preau/`), `flow` (what a request is to
-//! its room), `passing` (who wants nothing there), `checks` (who only looks), `forms` (what a
+//! its room), `passing` (who wants nothing there), `checks` (who only looks), `agents` (programs that say who they are), `forms` (what a
 //! form says), `entering` (who is let in), `away` (who is sent to
 //! a sign-on), `forward` (to the portal and back), `erring` (a portal that answers with an error), `fields` (header fields on that way), `tunnel` and
 //! `lasting` (what goes on after an answer), `reply` (our own answers), `shared` (who may read
@@ -18,6 +18,7 @@
 //! `taker` (how a visitor sends and takes), `link` (the socket of HTTP/2).
 
 mod access;
+mod agents;
 mod awaited;
 mod away;
 mod body;

@@ -1,11 +1,12 @@
 //! Requests behind which nobody is who wants to come in: a browser's guess, what browsers fetch
-//! beside a page, link previews, crawlers. They take neither a seat nor a ticket.
+//! beside a page, link previews, crawlers, monitors. They take neither a seat nor a ticket.
 //!
 //! A guess is turned away, for the browser asks anew when it is needed. The others pass while there is
 //! room, so many a minute from one address, and are turned away while there is none: whoever says one
 //! of these names, or that it is a picture, goes past no line, and is soon a newcomer like anybody.
 //! A program that has cookies is a visitor.
 
+use super::agents;
 use super::fetch::{self, SEC_FETCH_DEST};
 use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, RANGE, USER_AGENT};
 use http::{HeaderValue, Method, Request};
@@ -42,57 +43,6 @@ const REPORT: &[u8] = b"report";
 const REPORT_TYPES: [&[u8]; 2] = [b"application/reports+json", b"application/csp-report"];
 /// Pictures that systems fetch for bookmarks and tabs, without the browser's cookies.
 const ICONS: [&str; 2] = ["/favicon.ico", "/apple-touch-icon"];
-
-/// Words by which programs name themselves in their user agent, in lower case and in order. None
-/// of them may stand in the user agent of a browser, also not of one inside a messenger.
-const PROGRAMS: [&str; 44] = [
-    "ahrefsbot",
-    "amazonbot",
-    "applebot",
-    "baiduspider",
-    "bingbot",
-    "bingpreview",
-    "bitlybot",
-    "bot",
-    "bytespider",
-    "cardyb",
-    "ccbot",
-    "claudebot",
-    "discordbot",
-    "duckduckbot",
-    "embedly",
-    "facebookcatalog",
-    "facebookexternalhit",
-    "facebot",
-    "google-pagerenderer",
-    "googlebot",
-    "googleimageproxy",
-    "gptbot",
-    "iframely",
-    "kakaotalk-scrap",
-    "line-poker",
-    "linkedinbot",
-    "meta-externalagent",
-    "meta-externalfetcher",
-    "microsoftpreview",
-    "mj12bot",
-    "petalbot",
-    "pinterestbot",
-    "qwantbot",
-    "qwantify",
-    "redditbot",
-    "semrushbot",
-    "skypeuripreview",
-    "slack-imgproxy",
-    "slackbot",
-    "slackbot-linkexpanding",
-    "telegrambot",
-    "twitterbot",
-    "yandexbot",
-    "zulipurlpreview",
-];
-/// Such words, where they are the first: the browsers inside these have them further behind.
-const FIRST: [&str; 4] = ["mastodon", "signal", "synapse", "whatsapp"];
 
 /// Whether a browser only guesses that its visitor may want this (prefetch, prerender). A form is
 /// never a guess.
@@ -159,23 +109,7 @@ fn is_of_program(headers: &HeaderMap) -> bool {
     if headers.contains_key(COOKIE) {
         return false;
     }
-    let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
-    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let mut words = agent
-        .unwrap_or_default()
-        .split(|byte| !in_name(byte))
-        .filter(|word| !word.is_empty())
-        .peekable();
-    let first = words.peek().is_some_and(|word| is_among(&FIRST, word));
-    first || words.any(|word| is_among(&PROGRAMS, word))
-}
-
-/// Whether `word`, in any case, is one of `known`, which are in order and in lower case.
-fn is_among(known: &[&str], word: &[u8]) -> bool {
-    let lower = |byte: &u8| byte.to_ascii_lowercase();
-    known
-        .binary_search_by(|known| known.bytes().cmp(word.iter().map(lower)))
-        .is_ok()
+    headers.get(USER_AGENT).is_some_and(agents::is_known)
 }
 
 /// Whether `text` begins with `start`, in any case.
@@ -222,14 +156,6 @@ mod tests {
         assert_eq!(of(&[bot, ("cookie", "PHPSESSID=1")]), None);
         let picture = ("sec-fetch-dest", "image");
         assert_eq!(of(&[bot, picture]), Some(Passer::Beside));
-    }
-
-    #[test]
-    fn the_names_are_in_order_and_in_lower_case() {
-        for table in [&PROGRAMS[..], &FIRST] {
-            assert!(table.is_sorted());
-            assert!(table.iter().all(|name| **name == name.to_lowercase()));
-        }
     }
 
     #[test]
