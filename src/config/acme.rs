@@ -24,6 +24,9 @@ const CA_HELP: &str = "write the path of a file that begins with -----BEGIN CERT
 
 /// Reads `[acme]`, which must fit the listeners.
 pub(super) fn read(top: &mut Table<'_>, listeners: &[Listener]) -> Option<AcmeConfig> {
+    if !cfg!(feature = "acme") {
+        top.leave_unsaid("acme");
+    }
     let mut table = top.table("acme")?;
     if !cfg!(feature = "acme") {
         table.sink().wrong(
@@ -56,6 +59,7 @@ fn fits(table: &Table<'_>, listeners: &[Listener]) {
     let missing = |message: &str, label: &str, help: &str| {
         // The listener may be what could not be read.
         table.sink().doubtful(table.span(&[]), message, label, help);
+        table.sink().about_missing("listener");
     };
     if !listeners.iter().any(secure) {
         missing(

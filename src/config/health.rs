@@ -70,12 +70,7 @@ pub(super) fn read(portal: &mut Table<'_>, secure: Secure) -> Health {
     let Some(mut table) = portal.table("health") else {
         return health;
     };
-    let checks = [
-        ("http", Check::Http),
-        ("tcp", Check::Tcp),
-        ("tls", Check::Tls),
-    ];
-    health.check = table.read_or("check", choice(&checks), health.check);
+    health.check = table.read_or("check", check, health.check);
     let help = "write a method in capitals, such as \"HEAD\" or \"OPTIONS\"";
     health.method = table.read_or("method", parsed(method, help), health.method);
     let help = "write a path such as \"/\" or \"/health?full=1\"";
@@ -99,6 +94,34 @@ pub(super) fn read(portal: &mut Table<'_>, secure: Secure) -> Health {
     fits(&table, health.check, secure);
     table.finish();
     health
+}
+
+/// What is enough. Whoever writes there what is asked, or what is to be answered, means another key.
+fn check(field: Field<'_>) -> Option<Check> {
+    let checks = [
+        ("http", Check::Http),
+        ("tcp", Check::Tcp),
+        ("tls", Check::Tls),
+    ];
+    let text = field.item.get_ref().as_str().unwrap_or_default();
+    let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let is_method = |text: &str| text.len() > 2 && method(text).is_ok_and(|it| it.as_str() == text);
+    let capitals = first.bytes().all(|byte| byte.is_ascii_uppercase());
+    let meant = match () {
+        () if text.starts_with('/') => format!("path = \"{text}\""),
+        () if capitals && is_method(first) && rest.starts_with('/') => {
+            format!("method = \"{first}\"` and `path = \"{rest}\"")
+        }
+        () if capitals && is_method(text) => format!("method = \"{text}\""),
+        () if text.starts_with(|c: char| c.is_ascii_digit()) => format!("status = \"{text}\""),
+        () => return choice(&checks)(field),
+    };
+    field.wrong(
+        "not one of the words: how servers are tested, not with what",
+        format!(
+            "write `{meant}` in its place; the words of `check` are: \"http\", \"tcp\", \"tls\""
+        ),
+    )
 }
 
 /// What is asked of a server fits how it is asked.

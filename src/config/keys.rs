@@ -98,6 +98,8 @@ const WORDS: [(&str, &str); 71] = [
 
 /// Keys that want a whole number, or "auto".
 pub(super) const AUTO: [&str; 2] = ["seats", "slots"];
+/// The table in which they want a number.
+pub(super) const NEVER_AUTO: &str = "lane";
 /// Keys that want a whole number.
 pub(super) const NUMBERS: [&str; 25] = [
     "block",
@@ -139,8 +141,15 @@ pub(super) struct Meant {
     pub(super) key: Option<&'static str>,
 }
 
-/// What `name` means in the table `place`, whose keys are `known`; `tables` are all of the file.
-pub(super) fn meant(name: &str, place: &str, known: &[&'static str], tables: &Tables) -> Meant {
+/// What `name` means in the table `place`, whose keys are `known`; `tables` are all of the file. Where
+/// a table is written (`is_table`), the heading of one is said.
+pub(super) fn meant(
+    name: &str,
+    place: &str,
+    known: &[&'static str],
+    tables: &Tables,
+    is_table: bool,
+) -> Meant {
     let word = translated(name);
     let here = word.and_then(|word| known.iter().find(|key| **key == word).copied());
     let slip = nearest(name, known);
@@ -157,9 +166,15 @@ pub(super) fn meant(name: &str, place: &str, known: &[&'static str], tables: &Ta
         key => key,
     };
     let here = key.map(|key| {
-        let list = format!("[[{key}]]");
-        let is_list = place == TOP && tables.iter().any(|(heading, _)| *heading == list);
-        format!("did you mean `{}`? ", if is_list { &list } else { key })
+        let above = match place {
+            TOP => String::new(),
+            place => format!("{}.", place.trim_matches(['[', ']', '`'])),
+        };
+        let headings = [format!("[[{above}{key}]]"), format!("[{above}{key}]")];
+        let mut headings = headings.iter().map(String::as_str);
+        let heading = headings.find(|it| tables.iter().any(|(known, _)| known == it));
+        let meant = heading.filter(|_| is_table || place == TOP);
+        format!("did you mean `{}`? ", meant.unwrap_or(key))
     });
     Meant {
         words: here.or(elsewhere).unwrap_or_default(),
@@ -178,6 +193,22 @@ fn belongs(name: &str, place: &str, tables: &Tables) -> Option<String> {
     having.sort_by_key(|heading| heading.matches('.').count());
     having.truncate(NAMED_MAX);
     (!having.is_empty()).then(|| having.join(" or "))
+}
+
+/// Whether there may be several tables of the name `key`, as in `room.lane`.
+pub(super) fn is_list(key: &str) -> bool {
+    let list = format!("[[{key}]]");
+    of_config().iter().any(|(heading, _)| *heading == list)
+}
+
+/// Whether one of two keys, as in `room.idle`, may be the other, or a table in which it stands.
+pub(super) fn touches(one: &str, other: &str) -> bool {
+    let parts = |key: &str| -> Vec<String> {
+        let parts = key.split('.').filter(|part| !part.is_empty());
+        parts.map(str::to_owned).collect()
+    };
+    let both = parts(one).into_iter().zip(parts(other));
+    { both }.all(|(one, other)| one == other || word(&one, &[other.as_str()]).is_some())
 }
 
 /// The word among `words` that `text` means, if it is clear.

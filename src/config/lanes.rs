@@ -5,7 +5,7 @@ use super::report::Sink;
 use super::requests::path;
 use super::table::{Field, Table};
 use super::trust::{NETWORK_EXAMPLE, network};
-use super::values::{boolean, list, name, number, parsed, prose, span};
+use super::values::{boolean, example_name, list, name, number, parsed, prose, span};
 use super::{Trust, within};
 use crate::calendar::Rule;
 use crate::room::{LANES_MAX, LaneRules, Limit, Rules};
@@ -175,7 +175,7 @@ pub(super) fn read(
     let last = tables.len() - 1;
     for (index, mut table) in tables.into_iter().enumerate() {
         let at = table.span(&["name"]);
-        let (lane, its_rules) = lane(&mut table, trust);
+        let (lane, its_rules) = lane(&mut table, index, trust);
         table.finish();
         let above = lanes.iter().map(|(other, _)| other.name.as_str());
         check_name(sink, &lane.name, at.clone(), above);
@@ -280,8 +280,8 @@ fn check_codes(room: &Table<'_>, lanes: &[LaneConfig]) {
         .wrong(room.span(&["lane"]), message, wrong.0, wrong.1);
 }
 
-fn lane(table: &mut Table<'_>, trust: &Trust) -> (LaneConfig, LaneRules) {
-    let lane_name = table.required("name", name, "\"teachers\"");
+fn lane(table: &mut Table<'_>, nth: usize, trust: &Trust) -> (LaneConfig, LaneRules) {
+    let lane_name = table.required("name", name, &example_name("teachers", nth));
     let title = table.read("title", title);
     let networks = list(parsed(network, NETWORK_EXAMPLE));
     let header_at = table.span(&["header"]);
@@ -297,6 +297,7 @@ fn lane(table: &mut Table<'_>, trust: &Trust) -> (LaneConfig, LaneRules) {
             "anybody could send it",
             "name the proxy that sets it: `proxies` in `[trust]`",
         );
+        table.sink().about_missing("trust.proxies");
     }
     let when = table.read_or("when", hours, Vec::new());
     let enters = table.read_or("enters", hours, Vec::new());

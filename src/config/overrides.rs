@@ -3,10 +3,10 @@
 //! The key is dotted: `log.level`, `room.idle` (every room), `room.ent.idle` (the room named
 //! `ent`). The value is TOML, or else is taken as a string, so that `30s` needs no quotes.
 
+use super::recover::moved;
 use super::report::{Sink, Texts};
 use super::signs;
 use super::table::Item;
-use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeArray, DeString, DeTable, DeValue};
 
@@ -66,36 +66,10 @@ fn read<'a>(text: &'a str, start: usize, sink: &Sink) -> Option<(Vec<Key<'a>>, I
     }
     signs::look_in_value(value, at, sink);
     let item = match DeValue::parse(value) {
-        Ok(item) => shift(item, at),
+        Ok(item) => moved(item, &|within| at + within),
         Err(_) => Spanned::new(at..at + value.len(), DeValue::String(value.into())),
     };
     Some((path, item))
-}
-
-/// The value with every span moved on by `by`.
-fn shift(item: Item<'_>, by: usize) -> Item<'_> {
-    let moved = |span: Range<usize>| span.start + by..span.end + by;
-    let span = moved(item.span());
-    let value = match item.into_inner() {
-        DeValue::Array(items) => {
-            let mut array = DeArray::new();
-            for item in items {
-                array.push(shift(item, by));
-            }
-            DeValue::Array(array)
-        }
-        DeValue::Table(entries) => DeValue::Table(
-            entries
-                .into_iter()
-                .map(|(key, item)| {
-                    let key_span = moved(key.span());
-                    (Spanned::new(key_span, key.into_inner()), shift(item, by))
-                })
-                .collect(),
-        ),
-        other => other,
-    };
-    Spanned::new(span, value)
 }
 
 /// Sets `path` in `table`; tables on the way are made where they are missing.
@@ -164,6 +138,7 @@ fn set_in_list<'a>(doc: &mut DeTable<'a>, path: &[Key<'a>], value: Item<'a>, sin
             "not a name in the file",
             format!("the names are: {}", names.join(", ")),
         );
+        sink.about_missing(&format!("{}.name", list.get_ref()));
     }
 }
 

@@ -1,13 +1,14 @@
 //! From text to [`Config`]: the top level and its small tables. Portals and rooms have files
 //! of their own.
 
+use super::recover::{self, Readable};
 use super::report::{Problems, Sink, Texts};
 use super::table::Table;
 use super::values::{boolean, choice, number, parsed, span, string};
 use super::{
     AccessFormat, Addresses, Config, CookieConfig, Listener, LogConfig, LogFormat, Portal, Speaks,
-    Written, acme, health, keys, limits, listeners, overrides, plans, portals, rooms, signs,
-    syntax, tls, trust,
+    Written, acme, health, keys, limits, listeners, overrides, plans, portals, rooms, signs, tls,
+    trust,
 };
 use crate::time::Span;
 use std::net::SocketAddr;
@@ -58,26 +59,21 @@ pub fn parse(source: Source<'_>) -> Result<Config, Problems> {
 }
 
 fn read_text(source: Source<'_>, texts: &mut Texts, sink: &Sink) -> Option<Config> {
-    let mut doc = document(source.text, sink)?;
+    let readable = readable(source.text, sink)?;
+    let mut doc = readable.parse();
     overrides::apply(&mut doc, source.overrides, &overrides::LISTS, texts, sink);
     read(&doc, sink)
 }
 
-/// The text as TOML, as far as it is.
-pub(super) fn document<'a>(text: &'a str, sink: &Sink) -> Option<DeTable<'a>> {
+/// What of the text is TOML; the rest is reported.
+pub(super) fn readable<'a>(text: &'a str, sink: &Sink) -> Option<Readable<'a>> {
     if text.len() > MAX_FILE_BYTES {
         let help = format!("a file has at most {MAX_FILE_BYTES} bytes");
         sink.wrong(0..0, "the file is too long", "", help);
         return None;
     }
     signs::look(text, 0, sink);
-    let (doc, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
-        let span = error.span().unwrap_or(text.len()..text.len());
-        let (span, label, help) = syntax::words(text, span, error.message());
-        sink.syntax(span, label, help);
-    }
-    Some(doc.into_inner())
+    Some(recover::readable(text, sink))
 }
 
 pub(super) fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
@@ -142,7 +138,7 @@ pub(super) fn read(doc: &DeTable<'_>, sink: &Sink) -> Option<Config> {
 fn admin(top: &mut Table<'_>, listen: &[SocketAddr]) -> SocketAddr {
     let help = "write a loopback address and a port, such as \"127.0.0.1:9900\"";
     let default = SocketAddr::from(([127, 0, 0, 1], 9900));
-    let admin = top.read_or("admin", parsed(listeners::address, help), default);
+    let admin = top.read_or("admin", listeners::socket(listeners::From::Here), default);
     let wrong = |label: &str, help: &str| {
         let message = "invalid value for `admin`";
         top.sink()

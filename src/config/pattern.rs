@@ -137,6 +137,15 @@ impl PathPattern {
         }
     }
 
+    /// The pattern that means all below it as well, if this one means one address alone that may be a
+    /// folder: not one of a file, as in `/index.php`.
+    pub fn with_all_below(&self) -> Option<PathPattern> {
+        let (above, last) = self.text.rsplit_once('/')?;
+        let folder = matches!(self.kind, PathKind::Exact) && !last.contains('.');
+        let base = if last.is_empty() { above } else { &*self.text };
+        folder.then(|| PathPattern::parse(&format!("{base}/**")).ok())?
+    }
+
     /// The path itself, if the pattern is exactly one, byte for byte.
     pub(super) fn exact(&self) -> Option<&str> {
         (matches!(self.kind, PathKind::Exact) && !self.folds).then_some(&*self.text)
@@ -200,6 +209,11 @@ impl PathSet {
                 .globs
                 .as_ref()
                 .is_some_and(|globs| globs.is_match(path))
+    }
+
+    /// The patterns, in the order in which they were written.
+    pub fn patterns(&self) -> &[PathPattern] {
+        &self.patterns
     }
 
     /// Whether there is no pattern.

@@ -4,7 +4,7 @@ use super::capacity::{self, SLOTS};
 use super::health;
 use super::parse::overlaps;
 use super::table::Table;
-use super::values::{boolean, choice, list, name, number, parsed, span};
+use super::values::{boolean, choice, example_name, list, name, number, parsed, span};
 use super::{Authorities, ErrorPages, Portal, PortalTls, ServerAddress, pem};
 use crate::room::Limit;
 use crate::time::Span;
@@ -69,12 +69,13 @@ pub(super) fn read(top: &mut Table<'_>, listen: &[SocketAddr]) -> Vec<Read> {
         let message = "there is no [[portal]]";
         let sink = top.sink();
         sink.doubtful(top.span(&["portal"]), message, "none here", SERVER_EXAMPLE);
+        sink.about_missing("portal");
     }
     let only = tables.len() == 1;
     let mut portals: Vec<Read> = Vec::new();
-    for table in tables {
+    for (nth, table) in tables.into_iter().enumerate() {
         let (sink, at) = (table.sink(), table.span(&["name"]));
-        let portal = portal(table, only, listen);
+        let portal = portal(table, (only, nth), listen);
         let same = |other: &Read| other.name.is_some() && other.name == portal.name;
         if portals.iter().any(same) {
             sink.wrong(
@@ -89,13 +90,13 @@ pub(super) fn read(top: &mut Table<'_>, listen: &[SocketAddr]) -> Vec<Read> {
     portals
 }
 
-fn portal(mut table: Table<'_>, only: bool, listen: &[SocketAddr]) -> Read {
+fn portal(mut table: Table<'_>, (only, nth): (bool, usize), listen: &[SocketAddr]) -> Read {
     let named = table.has("name");
     let name = if only && !named {
         table.read("name", name);
         Some("portal".to_owned())
     } else {
-        table.required("name", name, "\"ent\"")
+        table.required("name", name, &example_name("ent", nth))
     };
     let servers = servers(&mut table, listen);
     let slots = capacity::slots(&mut table);

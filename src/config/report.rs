@@ -1,6 +1,6 @@
 //! What is wrong with a file, and how it is shown: place, line, caret, and what would be right.
 
-use super::keys::Tables;
+use super::keys::{self, Tables};
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::cell::{OnceCell, RefCell};
 use std::fmt::{self, Display, Formatter};
@@ -54,6 +54,11 @@ impl Problems {
     /// The text for the operator: each problem with its line and a caret, then the count.
     /// `color` is for a terminal.
     pub fn render(&self, color: bool) -> String {
+        self.shown(color) + &self.count()
+    }
+
+    /// The same without the count.
+    pub fn shown(&self, color: bool) -> String {
         let renderer = if color {
             Renderer::styled()
         } else {
@@ -67,7 +72,7 @@ impl Problems {
         if self.list.len() > MAX_SHOWN {
             out += &format!("… and {} more\n\n", self.list.len() - MAX_SHOWN);
         }
-        out + &self.count()
+        out
     }
 
     fn render_one(&self, renderer: &Renderer, problem: &Problem) -> String {
@@ -205,6 +210,8 @@ pub(super) struct Sink {
     read: RefCell<Tables>,
     /// All tables of files of this kind.
     tables: OnceCell<&'static Tables>,
+    /// The keys of what could not be read.
+    broken: RefCell<Vec<String>>,
 }
 
 /// A problem before its place in the texts is known.
@@ -241,8 +248,8 @@ enum Kind {
     Syntax,
     /// A value is wrong.
     Value,
-    /// Something is missing, or in the wrong place: if a part of the text could not be read,
-    /// that may only seem so.
+    /// Something is missing, or at odds with something else: if that could not be read, it may only
+    /// seem so.
     Doubtful,
     /// What the file does not say is wrong.
     Nowhere,
@@ -257,6 +264,11 @@ impl Sink {
     /// The character at `span` has no place in TOML.
     pub(super) fn sign(&self, span: Range<usize>, label: String, help: String) {
         self.add(Kind::Sign, span, "this is not TOML".into(), label, help);
+    }
+
+    /// What `key` is could not be read; if it is empty, nobody knows how much could not.
+    pub(super) fn note_broken(&self, key: &str) {
+        self.broken.borrow_mut().push(key.to_owned());
     }
 
     /// In a string stands, at `span`, a character called `name` that cannot be seen.
@@ -363,7 +375,7 @@ impl Sink {
         }
     }
 
-    /// Something that `span` needs is missing, or `span` is in the wrong place.
+    /// Something that `span` needs is missing, or it is at odds with something else.
     pub(super) fn doubtful(
         &self,
         span: Range<usize>,
@@ -394,23 +406,23 @@ impl Sink {
 
     /// The problems with their places; none if all is well.
     ///
-    /// Next to a syntax error, what else seems wrong on its line, or seems missing or
-    /// misplaced, is most often its echo: it is left out until the file can be read. So is a
-    /// missing key beside something that means it.
+    /// What else seems wrong on the line of a syntax error is most often its echo, and so is it when
+    /// something is missing that could not be read: it is left out until the file can be read. So is
+    /// a missing key beside something that means it.
     pub(super) fn problems(self, texts: Texts) -> Option<Problems> {
         let faults = self.faults.into_inner();
         let unreadable = |kind| matches!(kind, Kind::Sign | Kind::Syntax);
-        let broken = faults.iter().any(|f| unreadable(f.kind));
+        let broken = self.broken.into_inner();
         let meant: Vec<About> = (faults.iter())
             .filter_map(|fault| match &fault.key {
                 About::Meant(key) => Some(About::Missing(key.clone())),
                 _ => None,
             })
             .collect();
-        // The parser puts a value without a place where it could read none.
-        let echo = |f: &Fault| match f.kind {
-            Kind::Doubtful => broken || meant.contains(&f.key),
-            Kind::Value => broken && f.span == (0..0),
+        let echo = |f: &Fault| match &f.key {
+            About::Missing(key) => {
+                meant.contains(&f.key) || broken.iter().any(|it| keys::touches(it, key))
+            }
             _ => false,
         };
         let mut found: Vec<(Kind, Problem)> = faults
@@ -428,7 +440,8 @@ impl Sink {
         let mut syntax_line = None;
         for (kind, problem) in found {
             let line = Some((problem.text, problem.line));
-            if syntax_line == line {
+            // What is missing stands nowhere: it is said at the header, whatever that is like.
+            if syntax_line == line && kind != Kind::Doubtful {
                 continue;
             }
             if unreadable(kind) {

@@ -5,7 +5,7 @@ use super::keys::nearest;
 use super::pattern::PathPattern;
 use super::requests::path;
 use super::table::Table;
-use super::values::{choice, list, name, number, parsed, show, span};
+use super::values::{choice, example_name, list, name, number, parsed, show, span};
 use super::{LaneConfig, RoomConfig, Trust, capacity, flows, lanes, plans, portals};
 use crate::room::{Limit, Mode, Rules};
 use crate::time::Span;
@@ -55,7 +55,7 @@ pub(super) fn read(
         if portals.len() == 1 && !top.has("room") {
             let defaults = DeTable::new();
             let defaults = Table::top(&defaults, sink);
-            return room(defaults, portals, (trust, zone), true).map(|room| vec![room]);
+            return room(defaults, portals, (trust, zone), Nth::Only).map(|room| vec![room]);
         }
         if !portals.is_empty() {
             sink.doubtful(
@@ -71,10 +71,15 @@ pub(super) fn read(
     let only = tables.len() == 1;
     let mut covered = HashMap::new();
     let mut rooms: Vec<Option<RoomConfig>> = Vec::new();
-    for table in tables {
+    for (nth, table) in tables.into_iter().enumerate() {
         let name_at = table.span(&["name"]);
         let paths_at = table.span(&["path", "host"]);
-        let room = room(table, portals, (trust, zone), only);
+        let room = room(
+            table,
+            portals,
+            (trust, zone),
+            if only { Nth::Only } else { Nth::Of(nth) },
+        );
         if let Some(room) = &room {
             if rooms.iter().flatten().any(|other| other.name == room.name) {
                 sink.wrong(
@@ -85,12 +90,13 @@ pub(super) fn read(
                 );
             }
             for (host, path, other) in overlap(room, &mut covered) {
-                sink.wrong(
+                sink.doubtful(
                     paths_at.clone(),
                     "two rooms cover the same host and path",
                     format!("`{path}` on `{host}` is covered by room `{other}` already"),
                     "change `host` or `path` of one of them; the most specific room wins",
                 );
+                sink.about_missing("room");
             }
         }
         rooms.push(room);
@@ -118,21 +124,30 @@ fn overlap(
     found
 }
 
+/// Which of the rooms one is.
+#[derive(Clone, Copy)]
+enum Nth {
+    /// There is no other.
+    Only,
+    /// Of several, from 0.
+    Of(usize),
+}
+
 fn room(
     mut table: Table<'_>,
     portals: &[portals::Read],
     (trust, zone): (&Trust, &TimeZone),
-    only: bool,
+    nth: Nth,
 ) -> Option<RoomConfig> {
     let portal = portal(&mut table, portals);
     let portal_name = portal
         .and_then(|index| portals.get(index))
         .filter(|portal| portal.named)
         .and_then(|portal| portal.name.clone());
-    let default_name = portal_name.or(only.then(|| "room".to_owned()));
-    let name = match default_name {
-        Some(default) => Some(table.read_or("name", name, default)),
-        None => table.required("name", name, "\"ent\""),
+    let name = match (portal_name, nth) {
+        (Some(default), _) => Some(table.read_or("name", name, default)),
+        (None, Nth::Only) => Some(table.read_or("name", name, "room".to_owned())),
+        (None, Nth::Of(nth)) => table.required("name", name, &example_name("ent", nth)),
     };
     let hosts = list(parsed(HostPattern::parse, HOST_EXAMPLE));
     let hosts = table.read_or("host", hosts, vec![HostPattern::any()]);

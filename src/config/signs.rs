@@ -10,24 +10,61 @@ use std::ops::Range;
 /// Looks through `text`, which begins at the offset `start`: reports what stands outside of strings
 /// and comments, and notes in `sink` what stands in strings.
 pub(super) fn look(text: &str, start: usize, sink: &Sink) {
-    let mut place = Place::Outside;
-    let mut skip = 0;
-    for (at, c) in text.char_indices() {
-        if at < skip {
-            continue;
-        }
-        let rest = &text[at..];
+    walk(text, |at, c, place| {
         let span = start + at..start + at + c.len_utf8();
         match place {
             // TOML itself passes over the mark with which some editors begin a file.
             Place::Outside if at == 0 && c == '\u{feff}' => {}
-            Place::Outside => match outside(rest) {
-                Some((length, next)) => {
+            Place::Outside => report(c, span, sink),
+            Place::Comment => {}
+            Place::String { .. } => {
+                if let Some(name) = unseen(c) {
+                    sink.note_unseen(span, name);
+                }
+            }
+        }
+    });
+}
+
+/// As many bytes as `text` has, all of them ASCII: comments are spaces, and strings are quotes from
+/// their beginnings to their ends.
+pub(super) fn bare(text: &str) -> String {
+    let mut bare = String::with_capacity(text.len());
+    walk(text, |_, c, place| {
+        let sign = match place {
+            Place::Outside if c.is_ascii() => c,
+            Place::Outside => '?',
+            Place::Comment => ' ',
+            Place::String { .. } => '"',
+        };
+        bare.extend(std::iter::repeat_n(sign, c.len_utf8()));
+    });
+    bare
+}
+
+/// Tells `see` each character, where it stands, and within what; the signs that begin and end a string
+/// or a comment are of it.
+fn walk(text: &str, mut see: impl FnMut(usize, char, Place)) {
+    let mut place = Place::Outside;
+    // Up to where a string or a comment has begun, or has ended.
+    let mut skip = 0;
+    let mut ended = false;
+    for (at, c) in text.char_indices() {
+        if at < skip {
+            see(at, c, place);
+            continue;
+        }
+        if std::mem::take(&mut ended) {
+            place = Place::Outside;
+        }
+        let rest = &text[at..];
+        match place {
+            Place::Outside => {
+                if let Some((length, next)) = outside(rest) {
                     place = next;
                     skip = at + length;
                 }
-                None => report(c, span, sink),
-            },
+            }
             Place::Comment if c == '\n' => place = Place::Outside,
             Place::Comment => {}
             Place::String { quote, escapes } => {
@@ -37,15 +74,14 @@ pub(super) fn look(text: &str, start: usize, sink: &Sink) {
                     // A string of several lines may end with quotes of its own.
                     let more = behind.chars().take_while(|it| *it == c).count();
                     skip = at + quote.len() + if quote.len() == 3 { more.min(2) } else { 0 };
-                    place = Place::Outside;
+                    ended = true;
                 } else if quote.len() == 1 && c == '\n' {
                     // It has no end, which the parser says.
                     place = Place::Outside;
-                } else if let Some(name) = unseen(c) {
-                    sink.note_unseen(span, name);
                 }
             }
         }
+        see(at, c, place);
     }
 }
 

@@ -23,13 +23,17 @@ const UNITS: [(&str, &str); 12] = [
 ];
 
 const LINE: &str = "a line is `key = value`, `[table]` or `[[room]]`; a comment begins with #";
+const LIST: &str = "a list is `[\"a\", \"b\"]`: commas between, `]` at the end";
+const TABLE: &str = "a table is `{ a = 1, b = 2 }`: commas between, `}` at the end";
 const QUOTES: &str = "texts and lengths of time stand in double quotes, such as \"10m\"";
 
-/// Where the fault is, the label and the help for what the parser complains of at `span` of `text`.
+/// Where the fault is, the label and the help for what the parser complains of at `span` of `text`,
+/// which belongs to the table of the name `table`.
 pub(super) fn words(
     text: &str,
     span: Range<usize>,
     complaint: &str,
+    table: &str,
 ) -> (Range<usize>, String, String) {
     const IS_VALUE: [&str; 6] = [
         "must be quoted",
@@ -41,13 +45,13 @@ pub(super) fn words(
     ];
     if IS_VALUE.iter().any(|words| complaint.contains(words)) {
         let span = whole(text, span.clone());
-        let line = Line::around(text, &span);
+        let line = Line::around(text, &span, table);
         if !line.at.is_empty() {
             let (label, help) = value(&line);
             return (span, label, help);
         }
     }
-    let (label, help) = not_a_value(&Line::around(text, &span), complaint);
+    let (label, help) = not_a_value(&Line::around(text, &span, table), complaint);
     (span, label, help)
 }
 
@@ -73,18 +77,15 @@ fn not_a_value(line: &Line<'_>, complaint: &str) -> (String, String) {
     if let Some(help) = line.joint(complaint) {
         return (format!("`{}` stands here", line.at_first()), help);
     }
+    if let Some(help) = line.twice(complaint) {
+        return said(&help);
+    }
     // The first that is found in the complaint counts.
     const HELP: [(&str, &str); 7] = [
         ("duplicate", "write each key once, and each `[table]` once"),
         ("array table", LINE),
-        (
-            "array",
-            "a list is `[\"a\", \"b\"]`: commas between, `]` at the end",
-        ),
-        (
-            "inline table",
-            "a table is `{ a = 1, b = 2 }`: commas between, `}` at the end",
-        ),
+        ("array", LIST),
+        ("inline table", TABLE),
         (
             "escape",
             "in double quotes `\\` begins an escape: write `\\\\` for one, or the text in single quotes",
@@ -94,6 +95,14 @@ fn not_a_value(line: &Line<'_>, complaint: &str) -> (String, String) {
     ];
     let known = HELP.iter().find(|(word, _)| complaint.contains(word));
     said(known.map_or(LINE, |(_, help)| help))
+}
+
+/// The label and the help for a bracket without an end, with which `text` begins.
+pub(super) fn unclosed(text: &str) -> (&'static str, &'static str) {
+    match text.starts_with('[') {
+        true => ("this list has no end", LIST),
+        false => ("this table has no end", TABLE),
+    }
 }
 
 /// Whether `text` is somebody's word for true or false.
@@ -136,10 +145,12 @@ struct Line<'t> {
     rest: &'t str,
     /// What stands before that.
     before: &'t str,
+    /// The table to which it belongs.
+    table: &'t str,
 }
 
 impl<'t> Line<'t> {
-    fn around(text: &'t str, span: &Range<usize>) -> Line<'t> {
+    fn around(text: &'t str, span: &Range<usize>, table: &'t str) -> Line<'t> {
         let start = text.floor_char_boundary(span.start.min(text.len()));
         let end = text.ceil_char_boundary(span.end.min(text.len())).max(start);
         let from = text[..start].rfind('\n').map_or(0, |at| at + 1);
@@ -155,7 +166,17 @@ impl<'t> Line<'t> {
             at: text[start..end.min(to).max(start)].trim_end(),
             rest: rest.trim_end(),
             before,
+            table,
         }
+    }
+
+    /// What would be right, if the header of a list of tables stands here for the second time, with the
+    /// brackets of a single one.
+    fn twice(&self, complaint: &str) -> Option<String> {
+        let header = format!("{}{}", self.before, self.rest);
+        let name = header.trim().strip_prefix('[')?.strip_suffix(']')?.trim();
+        (complaint.contains("duplicate") && keys::is_list(name))
+            .then(|| format!("write `[[{name}]]`, with two brackets, above each one"))
     }
 
     fn at_first(&self) -> &str {
@@ -247,8 +268,9 @@ fn first_of(value: &str) -> Option<&str> {
 fn number(line: &Line<'_>) -> Option<(String, String)> {
     let key = line.key?;
     let name = key.rsplit('.').next().unwrap_or(key).trim();
-    let auto = keys::AUTO.contains(&name);
-    if !auto && !keys::NUMBERS.contains(&name) {
+    let known = keys::AUTO.contains(&name);
+    let auto = known && line.table != keys::NEVER_AUTO;
+    if !known && !keys::NUMBERS.contains(&name) {
         return None;
     }
     let or_auto = format!("`{}`", line.with("\"auto\""));

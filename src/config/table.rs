@@ -19,6 +19,8 @@ pub(super) struct Table<'a> {
     span: Range<usize>,
     entries: &'a DeTable<'a>,
     known: Vec<&'static str>,
+    /// Keys that are known, and of which nobody is told.
+    unsaid: Vec<&'static str>,
     sink: &'a Sink,
 }
 
@@ -45,6 +47,7 @@ impl<'a> Field<'a> {
             span: self.item.span(),
             entries,
             known: Vec::new(),
+            unsaid: Vec::new(),
             sink: self.sink,
         })
     }
@@ -72,6 +75,7 @@ impl<'a> Table<'a> {
             span: 0..0,
             entries,
             known: Vec::new(),
+            unsaid: Vec::new(),
             sink,
         }
     }
@@ -168,6 +172,11 @@ impl<'a> Table<'a> {
         tables
     }
 
+    /// From now on nobody is told of `key`: here it can only be wrong.
+    pub(super) fn leave_unsaid(&mut self, key: &'static str) {
+        self.unsaid.push(key);
+    }
+
     /// Whether the file says anything about `key`.
     pub(super) fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)
@@ -188,21 +197,18 @@ impl<'a> Table<'a> {
     /// Reports every key that was not read.
     pub(super) fn finish(self) {
         self.sink.note_table(self.place(), &self.known);
-        let left = self.entries.keys();
-        for key in left.filter(|key| !self.known.contains(&key.get_ref().as_ref())) {
+        let mut known = self.known.clone();
+        known.retain(|key| !self.unsaid.contains(key));
+        known.sort_unstable();
+        let left = self.entries.iter();
+        for (key, item) in left.filter(|(key, _)| !self.known.contains(&key.get_ref().as_ref())) {
             let name = key.get_ref().as_ref();
-            let hint = keys::meant(name, self.place(), &self.known, self.sink.tables());
-            let mut known = self.known.clone();
-            known.sort_unstable();
+            let tables = self.sink.tables();
+            let hint = keys::meant(name, self.place(), &known, tables, is_table(item));
             let message = format!("unknown key `{}` in {}", name.escape_debug(), self.place());
             let help = format!("{}the keys here are: {}", hint.words, known.join(", "));
             let label = "not known here";
-            // Below a header that could not be read, keys seem to stand at the top.
-            if self.heading.is_empty() {
-                self.sink.doubtful(key.span(), message, label, help);
-            } else {
-                self.sink.wrong(key.span(), message, label, help);
-            }
+            self.sink.wrong(key.span(), message, label, help);
             // A portal may be missing although there are others.
             let missing = |key: &&str| self.heading.is_empty() || !self.has(key);
             if let Some(key) = hint.key.filter(missing) {
@@ -232,6 +238,7 @@ impl<'a> Table<'a> {
             span,
             entries,
             known: Vec::new(),
+            unsaid: Vec::new(),
             sink: self.sink,
         }
     }
@@ -242,6 +249,20 @@ impl<'a> Table<'a> {
         } else {
             &self.heading
         }
+    }
+}
+
+/// Whether a value is a table, or tables one after the other.
+fn is_table(item: &Item<'_>) -> bool {
+    match item.get_ref() {
+        DeValue::Table(_) => true,
+        DeValue::Array(array) => {
+            !array.is_empty()
+                && array
+                    .iter()
+                    .all(|it| matches!(it.get_ref(), DeValue::Table(_)))
+        }
+        _ => false,
     }
 }
 

@@ -31,12 +31,13 @@ pub(super) fn read(top: &mut Table<'_>, listeners: &[Listener]) -> TlsConfig {
         table.finish();
     }
     if wanted && !given && !top.has("acme") {
-        top.sink().wrong(
+        top.sink().doubtful(
             at,
             "a listener has `tls = true`, and there is no certificate",
             "needs `certificates` in [tls]",
             format!("write in [tls]: `{EXAMPLE}`"),
         );
+        top.sink().about_missing("tls.certificates");
     } else if given && !wanted {
         // The listener may be what could not be read.
         top.sink().doubtful(
@@ -45,6 +46,7 @@ pub(super) fn read(top: &mut Table<'_>, listeners: &[Listener]) -> TlsConfig {
             "nobody will see them",
             "write `tls = true` in a [[listener]], such as the one with port 443",
         );
+        top.sink().about_missing("listener");
     }
     tls
 }

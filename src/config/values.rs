@@ -147,6 +147,14 @@ pub(super) fn name(field: Field<'_>) -> Option<String> {
     )
 }
 
+/// What is offered as the name of the table `nth` (from 0) of its kind: each another.
+pub(super) fn example_name(name: &str, nth: usize) -> String {
+    match nth {
+        0 => format!("\"{name}\""),
+        nth => format!("\"{name}-{}\"", nth + 1),
+    }
+}
+
 /// A string that `parse` understands; its error says what is wrong, `help` what would be right.
 pub(super) fn parsed<T>(
     parse: impl Fn(&str) -> Result<T, String>,

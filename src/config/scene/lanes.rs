@@ -4,7 +4,7 @@ use crate::calendar::Start;
 use crate::config::lanes::{check_name, check_number, check_seats, rules};
 use crate::config::plans::{EARLY, EARLY_DEFAULT};
 use crate::config::table::{Field, Table};
-use crate::config::values::{name, span, string};
+use crate::config::values::{example_name, name, span, string};
 use crate::room::{LaneRules, Limit, Opening, Rules};
 use crate::time::Span;
 
@@ -14,9 +14,9 @@ pub(super) fn read(room: &mut Table<'_>, rules_of_room: &mut Rules, seats: Limit
     let at = room.span(&["lane"]);
     let sink = room.sink();
     let mut lanes: Vec<LaneRules> = Vec::new();
-    for mut table in room.tables("lane") {
+    for (nth, mut table) in room.tables("lane").into_iter().enumerate() {
         let name_at = table.span(&["name"]);
-        let name = table.required("name", name, "\"teachers\"");
+        let name = table.required("name", name, &example_name("teachers", nth));
         let lane = rules(&mut table, name.unwrap_or_default());
         table.finish();
         let above = lanes.iter().map(|other| other.name.as_str());

@@ -6,7 +6,7 @@ use super::{Model, Piece, Rate, Scene};
 use crate::config::Source;
 use crate::config::capacity;
 use crate::config::overrides;
-use crate::config::parse::document;
+use crate::config::parse::readable;
 use crate::config::report::{Problems, Sink, Texts};
 use crate::config::rooms::rules;
 use crate::config::table::Table;
@@ -29,7 +29,9 @@ pub fn read(source: Source<'_>) -> Result<Scene, Problems> {
     let sink = Sink::default();
     let mut texts = Texts::default();
     texts.push(source.name, source.text);
-    let scene = document(source.text, &sink).and_then(|mut doc| {
+    let readable = readable(source.text, &sink);
+    let scene = readable.as_ref().and_then(|readable| {
+        let mut doc = readable.parse();
         overrides::apply(&mut doc, source.overrides, &[], &mut texts, &sink);
         top(&doc, &sink)
     });
@@ -63,6 +65,7 @@ fn top(doc: &DeTable<'_>, sink: &Sink) -> Option<Scene> {
             "write an [[arrivals]] with `per_minute = 100`, or with `load = 2.0` for twice what \
              the portal can complete",
         );
+        sink.about_missing("arrivals");
     }
     let people: f64 = arrivals.iter().map(people).sum();
     if people > PEOPLE_MAX {
@@ -108,6 +111,7 @@ fn room(top: &mut Table<'_>, whole: bool, end: Span) -> (Limit, Rules, Option<Op
             "",
             "write `seats = 500`, or a portal of `model = \"cores\"`",
         );
+        sink.about_missing("room.seats");
     }
     let mut rules = rules(&mut table, seats);
     lanes::read(&mut table, &mut rules, seats);

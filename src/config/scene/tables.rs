@@ -90,6 +90,7 @@ pub(super) fn portal(top: &mut Table<'_>, sink: &Sink) -> Option<Portal> {
                 "",
                 "write a [portal] with `model = \"cores\"`, \"workers\" or \"visits\"",
             );
+            sink.about_missing("portal");
         }
         return None;
     };
@@ -212,6 +213,7 @@ pub(super) fn arrivals(top: &mut Table<'_>, end: Span, lanes: &[LaneRules]) -> V
                 "",
                 "write `per_minute = 100`, or `load = 2.0` for twice what the portal can complete",
             );
+            table.sink().about_missing("arrivals");
         }
         table.finish();
         let rate = match (per_minute, load) {

@@ -79,7 +79,10 @@ fn what_makes_no_sense_is_said_with_its_place() {
         &[(7, 9, "whole number")],
     );
     wrong(&with("[room]\nkeep = \"5s\"\n"), &[(7, 8, "keep")]);
-    wrong("length = \"9m\"\n[portal\n", &[(2, 8, "TOML")]);
+    wrong(
+        "length = \"9m\"\n[portal\n",
+        &[(1, 1, "nobody comes"), (2, 8, "TOML"), (2, 1, "model")],
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod lanes;
 mod overrides;
 mod plans;
 mod portals;
+mod recover;
 mod signs;
 mod tls;
 mod words;

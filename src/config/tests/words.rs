@@ -310,3 +310,127 @@ fn where_a_number_is_wanted_quotes_are_not_offered() {
         assert_eq!(shown.contains(" = \""), !or_auto.is_empty(), "{shown}");
     }
 }
+
+#[test]
+fn what_is_no_address_of_ours_is_shown_as_it_would_be_right() {
+    const ALL: &str = "\"0.0.0.0:8080\" or \"[::]:8080\" for all addresses of this machine";
+    const HERE: &str = "write \"127.0.0.1:8080\" or \"[::1]:8080\"";
+    for (line, label, help) in [
+        (
+            "listen = \"localhost:8080\"",
+            "names are not taken here",
+            HERE,
+        ),
+        ("listen = \"localhost\"", "names are not taken here", HERE),
+        ("listen = \"ent.fr:8080\"", "names are not taken here", ALL),
+        ("listen = \":8080\"", "an address is missing", ALL),
+        ("listen = \"8080\"", "an address is missing", ALL),
+        ("listen = 8080", "an address is missing", ALL),
+        ("listen = \"*:8080\"", "`*` is no address", ALL),
+        (
+            "listen = \"0.0.0.0\"",
+            "a port is missing",
+            "write \"0.0.0.0:8080\"",
+        ),
+        (
+            "listen = \"::1\"",
+            "a port is missing",
+            "write \"[::1]:8080\"",
+        ),
+        (
+            "listen = \"http://0.0.0.0:81/\"",
+            "only an address and a port",
+            "write \"0.0.0.0:81\"",
+        ),
+        ("listen = \"a b\"", "not an address with a port", ALL),
+        (
+            "listener = [{ address = \"localhost:8080\" }]",
+            "names are not taken here",
+            HERE,
+        ),
+        (
+            "admin = \"localhost:8080\"",
+            "names are not taken here",
+            HERE,
+        ),
+        ("admin = \"desk.fr:8080\"", "names are not taken here", HERE),
+        ("admin = 8080", "an address is missing", HERE),
+    ] {
+        let shown = read(&format!("{line}\n{PORTAL}"), &[])
+            .unwrap_err()
+            .to_string();
+        assert!(shown.contains("1 error in"), "{line}: {shown}");
+        assert!(
+            shown.contains(label) && shown.contains(help),
+            "{line}: {shown}"
+        );
+    }
+    assert!(
+        super::super::desk_address("localhost:9900")
+            .unwrap_err()
+            .contains("127.0.0.1:9900")
+    );
+}
+
+#[test]
+fn what_a_probe_asks_is_not_how_servers_are_tested() {
+    for (check, meant) in [
+        ("\"/\"", "`path = \"/\"`"),
+        ("\"/sante?a=1\"", "`path = \"/sante?a=1\"`"),
+        ("\"HEAD\"", "`method = \"HEAD\"`"),
+        (
+            "\"GET /sante\"",
+            "`method = \"GET\"` and `path = \"/sante\"`",
+        ),
+        ("\"200-399\"", "`status = \"200-399\"`"),
+        ("\"https\"", "did you mean \"http\"?"),
+        ("\"TCP\"", "\"tcp\""),
+    ] {
+        one_wrong(
+            &format!("health.check = {check}\n"),
+            "3:16",
+            &[meant, "not one of the words"],
+        );
+    }
+}
+
+#[test]
+fn each_table_without_a_name_is_offered_another() {
+    let portals = "[[portal]]\nservers = \"http://a\"\n[[portal]]\nservers = \"http://b\"\n";
+    let rooms = format!("{PORTAL}[[room]]\npath = \"/a\"\n[[room]]\npath = \"/b\"\n");
+    let lanes =
+        format!("{PORTAL}[[room]]\n[[room.lane]]\npath = \"/a\"\n[[room.lane]]\nweight = 2\n");
+    for (text, names) in [
+        (portals, ["\"ent\"", "\"ent-2\""]),
+        (&rooms, ["\"ent\"", "\"ent-2\""]),
+        (&lanes, ["\"teachers\"", "\"teachers-2\""]),
+    ] {
+        let shown = read(text, &[]).unwrap_err().to_string();
+        for name in names {
+            let offered = shown.matches(&format!("write `name = {name}`")).count();
+            assert_eq!(offered, 1, "{name}: {shown}");
+        }
+    }
+}
+
+#[cfg(not(feature = "acme"))]
+#[test]
+fn what_a_build_has_not_is_not_offered() {
+    let shown = read(&format!("acmee = 1\n{PORTAL}"), &[])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        !shown.contains("acme,") && !shown.contains("did you mean"),
+        "{shown}"
+    );
+    let shown = read(
+        &format!("{PORTAL}[acme]\nhosts = \"a.fr\"\nterms_agreed = true\n"),
+        &[],
+    );
+    assert!(
+        shown
+            .unwrap_err()
+            .to_string()
+            .contains("this build has no ACME")
+    );
+}
