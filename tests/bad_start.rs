@@ -87,6 +87,29 @@ async fn a_key_that_others_can_read_is_refused() {
 }
 
 #[tokio::test]
+async fn what_is_stored_is_for_us_alone() {
+    let mode = |unstarted: &Unstarted| {
+        let store = in_state(unstarted, |name| !name.contains("key"));
+        let file = fs::metadata(&store).expect("it is there");
+        (store, file.permissions().mode() & 0o777)
+    };
+    let unstarted = unstarted().start().await.stop().await;
+    let (store, made) = mode(&unstarted);
+    assert_eq!(made, 0o600, "as it is made");
+    // As it was made until now, in a folder that somebody has opened.
+    fs::set_permissions(&store, Permissions::from_mode(0o644)).expect("it is ours");
+    fs::set_permissions(unstarted.state(), Permissions::from_mode(0o755)).expect("it is ours");
+    let preau = unstarted.start().await;
+    let said = preau.printed();
+    assert!(
+        said.contains("other users can look into it") && said.contains("mode 0755"),
+        "{said}"
+    );
+    let unstarted = preau.stop().await;
+    assert_eq!(mode(&unstarted).1, 0o600, "as it is opened");
+}
+
+#[tokio::test]
 async fn a_key_that_is_none_is_refused() {
     let unstarted = unstarted().start().await.stop().await;
     let key = in_state(&unstarted, |name| name.contains("key"));

@@ -76,7 +76,17 @@ async fn what_would_end_serve_is_said_with_its_place() {
         let said = checked(&mut check(&unstarted.config()));
         assert_eq!(said.code, Some(3), "{to}: {said:?}");
         assert!(said.err.contains(words), "{to}: {said:?}");
-        assert!(said.out.contains("is valid"), "{said:?}");
+        assert!(!said.out.contains("is valid"), "{said:?}");
+        assert!(
+            said.out
+                .contains("`preau serve` could not start with it here"),
+            "{said:?}"
+        );
+        assert!(
+            said.err
+                .ends_with("could not start here, for this one reason\n"),
+            "{said:?}"
+        );
         assert!(!unstarted.state().exists(), "nothing is left behind");
         // The same words, and the same status.
         let refusal = unstarted.refuse().await;
@@ -253,4 +263,58 @@ fn certificates_are_looked_at_with_the_eyes_of_browsers() {
     fs::write(&files.cert, format!("{leaf}{root}")).expect("it is ours");
     let said = checked(&mut check(&proxy.config()));
     assert!(!said.err.contains("certificate /"), "{said:?}");
+}
+
+#[test]
+fn the_file_may_stand_alone_on_the_command_line() {
+    let proxy = unstarted("");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_preau"));
+        checked(command.args(arguments).arg(proxy.config()))
+    };
+    let said = run(&["check", "--file-only"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.out
+            .starts_with(&format!("{} is valid.", proxy.config().display())),
+        "{said:?}"
+    );
+    let text = fs::read_to_string(proxy.config()).expect("it was written");
+    proxy.configure(&format!("lisen = 1\n{text}"));
+    for command in ["check", "serve"] {
+        let said = run(&[command]);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(said.err.contains("did you mean `listen`"), "{said:?}");
+        let both = run(&[command, "--config", "a.toml"]);
+        assert_eq!(both.code, Some(2), "{both:?}");
+    }
+}
+
+#[test]
+fn what_serve_warns_of_check_warns_of() {
+    let proxy = unstarted("");
+    fs::create_dir(proxy.state()).expect("the folder is ours");
+    for (mode, words) in [
+        (0o755, "other users can look into it"),
+        (0o730, "other users can put files of their own there"),
+        (0o700, ""),
+    ] {
+        fs::set_permissions(proxy.state(), Permissions::from_mode(mode)).expect("it is ours");
+        let said = checked(&mut check(&proxy.config()));
+        assert_eq!(said.code, Some(0), "{said:?}");
+        let wide = format!("mode {mode:04o}");
+        assert_eq!(said.err.contains(&wide), !words.is_empty(), "{said:?}");
+        assert!(said.err.contains(words), "{said:?}");
+    }
+    let mut few = Command::new("sh");
+    few.args([
+        "-c",
+        "ulimit -Sn 200; ulimit -Hn 700; exec \"$0\" check --config \"$1\"",
+    ])
+    .arg(env!("CARGO_BIN_EXE_preau"))
+    .arg(proxy.config());
+    let said = checked(&mut few);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let words = "warning: only 350 connections from visitors instead of 16000";
+    assert!(said.err.contains(words), "{said:?}");
 }

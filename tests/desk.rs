@@ -366,3 +366,79 @@ async fn of_rooms_that_let_nobody_in_no_wait_is_said() {
         .strftime("%a %Y-%m-%d 00:00");
     assert_eq!(closed.matches(&end.to_string()).count(), 2, "{closed}");
 }
+
+#[tokio::test]
+async fn the_desk_is_found_by_the_file_from_which_preau_runs() {
+    let running = Preau::start(&one_room(&format!("http://{}", free_port()), "seats = 1")).await;
+    let file = running.config().display().to_string();
+    for command in ["status", "advise"] {
+        let shown = preau(&[command, "--config", &file]);
+        assert_eq!(shown.status.code(), Some(0), "{}", words(&shown));
+        assert!(words(&shown).contains("ent"), "{}", words(&shown));
+        let missing = preau(&[command, "--config", "/nowhere/proxy.toml"]);
+        assert_eq!(missing.status.code(), Some(2), "{}", words(&missing));
+        let both = preau(&[command, "--config", &file, "--admin", "127.0.0.1:1"]);
+        assert_eq!(both.status.code(), Some(2), "{}", words(&both));
+        let name = preau(&[command, "--admin", "localhost:9900"]);
+        assert!(
+            words(&name).contains("write \"127.0.0.1:9900\""),
+            "{}",
+            words(&name)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_reload_says_what_check_says() {
+    let running = Preau::start(&one_room(&format!("http://{}", free_port()), "seats = 1")).await;
+    let file = running.config();
+    let text = std::fs::read_to_string(&file).expect("it was written");
+    running.ask_to_reload();
+    let told = async |words: &str| {
+        until(words, async || {
+            running.printed().contains(words).then_some(())
+        })
+        .await;
+    };
+    told("says what it said at the start").await;
+    assert!(
+        !running.printed().contains("read again"),
+        "there are no certificates"
+    );
+    assert!(
+        !running.printed().contains("opened anew"),
+        "and no file of a log"
+    );
+
+    std::fs::write(
+        &file,
+        text.replace("seats = 1", "seats = 0\nidel = \"5m\"\nclaim 5"),
+    )
+    .expect("it is ours");
+    running.ask_to_reload();
+    told("has errors").await;
+    told("key with no value").await;
+    let said = running.printed();
+    for words in [
+        "must be from 1 to 10000000; write a whole number from 1 to",
+        "unknown key `idel` in [[room]]: not known here; did you mean `idle`?",
+        "this is not TOML: key with no value",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let many: String = (0..30).map(|it| format!("x{it} = 1\n")).collect();
+    std::fs::write(&file, format!("{many}{text}")).expect("it is ours");
+    running.ask_to_reload();
+    told("and 10 more: `preau check").await;
+    assert!(
+        !running.printed().contains("`x20`"),
+        "{}",
+        running.printed()
+    );
+
+    let tls = "[[listener]]\naddress = \"127.0.0.1:0\"\ntls = true\n[tls]\n\
+               certificates = [{ cert = \"/nowhere/a.pem\", key = \"/nowhere/a.key\" }]\n";
+    std::fs::write(&file, format!("{text}{tls}")).expect("it is ours");
+    running.ask_to_reload();
+    told("/nowhere/a.pem cannot be read").await;
+}

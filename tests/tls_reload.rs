@@ -3,6 +3,7 @@
 mod support;
 
 use http::StatusCode;
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -128,7 +129,16 @@ async fn point_33_a_bad_pair_keeps_the_old_one() {
         )
     };
     let (expired_cert, expired_key) = read(&expired);
-    let bad: [(&[u8], &[u8], &str); 6] = [
+    let issue = |hosts: &[&str], change: fn(&mut CertificateParams)| {
+        read(&scene.authority.issue_with("useless", hosts, change))
+    };
+    let nameless = issue(&[], |_| {});
+    let elsewhere = issue(&["mail.example.fr", "*.ent.example.fr"], |_| {});
+    let not_yet = issue(&[HOST], |it| it.not_before = date_time_ymd(LATER, 1, 1));
+    let of_mail = issue(&[HOST], |it| {
+        it.extended_key_usages = vec![ExtendedKeyUsagePurpose::EmailProtection];
+    });
+    let bad: [(&[u8], &[u8], &str); 10] = [
         (b"", &good.1, "holds no certificate"),
         (
             b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
@@ -139,6 +149,10 @@ async fn point_33_a_bad_pair_keeps_the_old_one() {
         (&good.0, &read(&others).1, "is not that of the certificate"),
         (&good.1, &good.1, "holds no certificate"),
         (&expired_cert, &expired_key, "has expired"),
+        (&nameless.0, &nameless.1, "is for no host"),
+        (&elsewhere.0, &elsewhere.1, "for none of the hosts"),
+        (&not_yet.0, &not_yet.1, "is not valid yet"),
+        (&of_mail.0, &of_mail.1, "is not for servers"),
     ];
     for (cert_text, key_text, words) in bad {
         let before = reloads(&preau, "kept").await;
@@ -177,6 +191,59 @@ async fn point_33_changed_files_are_noticed_without_being_asked() {
     until_reloads(&preau, "taken", 1.0).await;
     assert_eq!(scene.shown().await, der(&new.cert));
     assert_eq!(reloads(&preau, "kept").await, 1.0, "it is told once");
+}
+
+/// What is of no use any more gives way to whatever comes; a new name among old ones is no harm.
+#[tokio::test]
+async fn a_certificate_that_is_no_worse_is_taken() {
+    let scene = Scene::new().await;
+    let preau = scene.start().await;
+    let taken = async |count: f64| {
+        preau.ask_to_reload();
+        until_reloads(&preau, "taken", count).await;
+        assert_eq!(scene.shown().await, der(&scene.files.cert));
+    };
+    scene
+        .authority
+        .issue("ent", &["mail.example.fr", "*.example.fr"], LATER);
+    taken(1.0).await;
+    // Of a whole domain, one of its hosts is enough.
+    scene.authority.issue("ent", &[HOST], LATER);
+    taken(2.0).await;
+    preau.stop().await;
+
+    scene.authority.issue("ent", &[HOST], LONG_AGO);
+    let preau = scene.start().await;
+    scene.authority.issue("ent", &["mail.example.fr"], LATER);
+    preau.ask_to_reload();
+    until_reloads(&preau, "taken", 1.0).await;
+    assert_eq!(reloads(&preau, "kept").await, 0.0);
+}
+
+#[tokio::test]
+async fn check_says_which_certificate_a_reload_would_not_take() {
+    let scene = Scene::new().await;
+    let preau = scene.start().await;
+    let check = || {
+        let mut check = Command::new(env!("CARGO_BIN_EXE_preau"));
+        let output = check
+            .arg("check")
+            .arg(preau.config())
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(!check().contains("keeps"), "{}", check());
+    scene.authority.issue("ent", &[HOST], LONG_AGO);
+    let words = "has expired: a preau that runs with a good one keeps that";
+    assert!(check().contains(words), "{}", check());
+    scene.authority.issue("ent", &[], LATER);
+    let words = "a preau that runs with a good one keeps that";
+    assert!(check().contains(words), "{}", check());
+    scene.authority.issue("ent", &["mail.example.fr"], LATER);
+    let words = format!("the preau that runs shows a certificate for {HOST}, and none of the file");
+    assert!(check().contains(&words), "{}", check());
 }
 
 #[tokio::test]

@@ -3,32 +3,61 @@
 use crate::config::{Config, Portal};
 use crate::upstream::CONNECTIONS_PER_SLOT;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::fmt;
 
 /// Descriptors for all that is neither a visitor's connection nor a portal's: store, logs,
 /// listeners, desk, probes, the threads' own, and visitors who are only told that we are full
 /// (`front` has at most 256 of those at once).
 const RESERVE: u64 = 512;
 
+/// Fewer connections from visitors than the file wants, for want of open files.
+pub struct Few {
+    connections: u64,
+    wanted: usize,
+    /// Open files that the system allows.
+    limit: u64,
+}
+
+impl fmt::Display for Few {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "only {} connections from visitors instead of {} (limits.connections): the system allows \
+             {} open files. Raise LimitNOFILE (systemd) or `ulimit -n`",
+            self.connections, self.wanted, self.limit
+        )
+    }
+}
+
 /// Raises the number of open files as far as it may be, and lets in no more visitors'
 /// connections than fit under it: running out in the middle of the work would hurt those inside.
 pub fn fit(config: &mut Config) {
-    let Some(limit) = raised() else {
-        return;
-    };
+    if let Some(few) = few_of(config, raised()) {
+        tracing::warn!("{few}");
+        config.limits.connections = usize::try_from(few.connections).unwrap_or(usize::MAX);
+    }
+}
+
+/// How few there would be, with as many open files as this process may have.
+pub fn few(config: &Config) -> Option<Few> {
+    few_of(config, getrlimit(Resource::Nofile).maximum)
+}
+
+/// `limit` is the number of files that may be open; nothing if unlimited.
+fn few_of(config: &Config, limit: Option<u64>) -> Option<Few> {
+    let limit = limit?;
     // Beside those in use, some are lent.
     let connections = |portal: &Portal| u64::from(portal.slots.most()) * CONNECTIONS_PER_SLOT;
     let slots = config.portals.iter().map(connections);
     // A tunnel or a stream of events has a connection to the portal beside those.
     let lasting = u64::from(config.limits.tunnels);
-    let room = room_for_visitors(limit, slots.sum::<u64>() + lasting);
-    if config.limits.connections as u64 > room {
-        let wanted = config.limits.connections;
-        tracing::warn!(
-            "only {room} connections from visitors instead of {wanted} (limits.connections): the \
-             system allows {limit} open files. Raise LimitNOFILE (systemd) or `ulimit -n`"
-        );
-        config.limits.connections = usize::try_from(room).unwrap_or(usize::MAX);
-    }
+    let connections = room_for_visitors(limit, slots.sum::<u64>() + lasting);
+    let wanted = config.limits.connections;
+    (wanted as u64 > connections).then_some(Few {
+        connections,
+        wanted,
+        limit,
+    })
 }
 
 /// The number of files that may be open, raised to the most allowed; nothing if unlimited.

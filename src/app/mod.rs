@@ -29,6 +29,7 @@ use crate::tls::{Tls, TlsError};
 use bind::Listeners;
 use keeping::Keeping;
 use log_file::{LogFile, Reopen};
+use rehearsal::access_file;
 pub use rehearsal::{Rehearsal, is_root, only_root, rehearse, user};
 use std::fmt;
 use std::io;
@@ -133,6 +134,9 @@ pub struct Running {
 /// When something that is needed from the start cannot be had; then nothing runs.
 pub fn start(mut config: Config) -> Result<Running, StartError> {
     descriptors::fit(&mut config);
+    if let Some(doubt) = storage::doubt(&config.state) {
+        tracing::warn!("{doubt}");
+    }
     let Storage {
         keys,
         store,
@@ -210,11 +214,18 @@ impl Running {
             .collect()
     }
 
-    /// Reads changed certificates, and opens the access log anew. Nothing else of the file is read
-    /// again, and nobody is cut off.
-    pub fn reload(&self) {
+    /// Reads changed certificates, and opens the access log anew; says what of that there was to do.
+    /// Nothing else of the file is read again, and nobody is cut off.
+    pub fn reload(&self) -> Vec<&'static str> {
         self.reopen.ask();
         certificates::look(&self.house, true);
+        let certificates = self.house.tls.is_some();
+        let log = access_file(&self.house.config).is_some();
+        let done = [
+            certificates.then_some("certificates are read again"),
+            log.then_some("the access log is opened anew"),
+        ];
+        done.into_iter().flatten().collect()
     }
 
     /// Stops gently: no new connections, what runs is finished, everything is stored; what is

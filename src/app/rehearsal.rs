@@ -1,6 +1,6 @@
 //! What would keep `serve` from starting here, tried without leaving anything behind.
 
-use super::{StartError, bind, log_file, storage};
+use super::{StartError, bind, descriptors, log_file, storage};
 use crate::config::{AccessFormat, Complaint, Config};
 use crate::cookie::Keys;
 use crate::host;
@@ -27,6 +27,8 @@ pub struct Rehearsal {
     pub obstacles: Vec<Complaint>,
     /// What would not, and what somebody wants to know.
     pub notes: Vec<String>,
+    /// What `serve` would warn of.
+    pub warnings: Vec<String>,
 }
 
 /// Tries what `serve` would do with state, listeners and access log. `running` says whether a preau
@@ -34,6 +36,10 @@ pub struct Rehearsal {
 pub fn rehearse(config: &Config, running: impl Fn() -> bool) -> Rehearsal {
     let mut rehearsal = Rehearsal::default();
     rehearsal.state(&config.state, &running);
+    rehearsal.warnings.extend(storage::doubt(&config.state));
+    rehearsal
+        .warnings
+        .extend(descriptors::few(config).map(|few| few.to_string()));
     for (key, error) in bind::trials(config) {
         match &error {
             StartError::Listen(_, at, why) if why.kind() == ErrorKind::AddrInUse && running() => {
@@ -50,7 +56,7 @@ pub fn rehearse(config: &Config, running: impl Fn() -> bool) -> Rehearsal {
 }
 
 /// The file of the access log, if there is anything to write.
-fn access_file(config: &Config) -> Option<&PathBuf> {
+pub fn access_file(config: &Config) -> Option<&PathBuf> {
     let file = config.log.access_file.as_ref();
     file.filter(|_| config.log.access != AccessFormat::Off)
 }

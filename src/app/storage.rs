@@ -12,7 +12,7 @@ use crate::host;
 use crate::store::{Store, StoreError};
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 /// What a server starts with.
@@ -34,6 +34,22 @@ pub fn files(folder: &Path) -> (PathBuf, PathBuf) {
 pub fn make_folder(path: &Path) -> io::Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.and_then(|()| fs::metadata(path).map(drop))
+}
+
+/// What of the state folder's rights an operator should know: whoever may write there can put keys of
+/// their own in the place of ours. Nothing if it is not there yet, as we make it for us alone.
+pub fn doubt(path: &Path) -> Option<String> {
+    let mode = fs::metadata(path).ok()?.mode() & 0o777;
+    let others = match () {
+        () if mode & 0o022 != 0 => "can put files of their own there",
+        () if mode & 0o007 != 0 => "can look into it",
+        () => return None,
+    };
+    Some(format!(
+        "other users {others}: the state folder {} has the mode {mode:04o}, and should have 0700 (`chmod \
+         700`; systemd: StateDirectoryMode=0700)",
+        path.display()
+    ))
 }
 
 /// Opens keys and store, or begins in memory.

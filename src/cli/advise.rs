@@ -1,21 +1,19 @@
 //! `preau advise`: what seats, slots and idle should be, by what a running preau has seen.
 
-use super::status::{ask, number, show, table};
+use super::status::{DeskArgs, EXIT_STATUS, number, show, table};
 use crate::admin::{Advice, Lengths, Recommended, RoomAdvice, WouldWait};
 use crate::time::Span;
 use clap::Args;
 use comfy_table::Cell;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 /// Arguments of `preau advise`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Exit status:\n  0  shown\n  1  no answer from the desk")]
+#[command(after_help = EXIT_STATUS)]
 pub struct Advise {
-    /// The desk's address (`admin` in the file).
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9900")]
-    admin: SocketAddr,
+    #[command(flatten)]
+    desk: DeskArgs,
     /// The JSON of /api/v1/advice instead of tables.
     #[arg(long)]
     json: bool,
@@ -23,12 +21,7 @@ pub struct Advise {
 
 /// Runs the command.
 pub fn run(args: &Advise) -> ExitCode {
-    show(
-        args.admin,
-        ask(args.admin, "/api/v1/advice"),
-        args.json,
-        tables,
-    )
+    show(&args.desk, "/api/v1/advice", args.json, tables)
 }
 
 fn tables(advice: &Advice) -> String {

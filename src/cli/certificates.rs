@@ -20,8 +20,9 @@ pub struct Findings {
     pub warnings: Vec<String>,
 }
 
-/// Reads every certificate, and looks at what belongs together.
-pub fn look(config: &Config) -> Findings {
+/// Reads every certificate, and looks at what belongs together. `shown` are the names of the
+/// certificates of a preau that runs from this file, if one does.
+pub fn look(config: &Config, shown: &[String]) -> Findings {
     let mut findings = Findings::default();
     let mut read = Vec::new();
     for (nth, pair) in config.tls.certificates.iter().enumerate() {
@@ -42,6 +43,12 @@ pub fn look(config: &Config) -> Findings {
                     .map(|doubt| format!("certificate {file}: {doubt}"));
                 findings.warnings.extend(doubts);
                 findings.warnings.extend(of_end(&certificate));
+                findings.warnings.extend(certificate.flaw().map(|flaw| {
+                    format!(
+                        "certificate {file} {flaw}: a preau that runs with a good one keeps that on \
+                         reload, and does not take this"
+                    )
+                }));
                 read.push(certificate);
             }
             Err(error) => findings.errors.push(Complaint {
@@ -58,6 +65,10 @@ pub fn look(config: &Config) -> Findings {
     }
     if findings.errors.is_empty() {
         findings.warnings.extend(of_hosts(config, &read));
+        let by_acme = config.acme.iter().flat_map(|acme| &acme.hosts);
+        let by_acme: Vec<&String> = by_acme.collect();
+        let of_files = shown.iter().filter(|name| !by_acme.contains(name));
+        findings.warnings.extend(of_shown(of_files, &read));
     }
     if let Some(acme) = &config.acme {
         let (hosts, from) = (acme.hosts.join(", "), &acme.directory);
@@ -98,6 +109,23 @@ fn of_hosts(config: &Config, certificates: &[Certificate]) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// What a preau shows now that the files are not for: it is kept on reload.
+fn of_shown<'a>(
+    shown: impl Iterator<Item = &'a String>,
+    certificates: &[Certificate],
+) -> Vec<String> {
+    let served = |name: &str| certificates.iter().any(|it| it.serves(name));
+    // Without a dot it is a common name, and not a host.
+    let lost = shown.filter(|name| name.contains('.') && !served(name));
+    let warning = |name: &String| {
+        format!(
+            "the preau that runs shows a certificate for {name}, and none of the file is for it: it \
+             keeps that one on reload, and takes what the file names with a restart"
+        )
+    };
+    lost.map(warning).collect()
 }
 
 fn of_end(certificate: &Certificate) -> Option<String> {
@@ -184,7 +212,7 @@ mod tests {
     #[test]
     fn a_certificate_that_cannot_be_read_is_an_error() {
         let config = config("listener = [{ address = \"0.0.0.0:443\", tls = true }]");
-        let findings = look(&config);
+        let findings = look(&config, &[]);
         assert_eq!((findings.lines.len(), findings.errors.len()), (0, 1));
         let problems = config.written.problems(findings.errors).unwrap();
         let shown = problems.to_string();

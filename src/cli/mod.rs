@@ -4,14 +4,17 @@ mod advise;
 mod certificates;
 pub mod check;
 pub mod demo;
+mod doubts;
 mod draw;
 mod hours;
+mod load;
 mod presets;
 mod reload;
 mod schedules;
 mod serve;
 mod simulate;
 mod status;
+mod summary;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

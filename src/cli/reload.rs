@@ -1,12 +1,15 @@
 //! What has changed in the file since the start: a reload says so, as it applies none of it.
 
-use super::check;
+use super::certificates;
+use super::load::{self, lines};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 /// Keys that are named in one message, at most.
 const NAMED_MAX: usize = 40;
+/// Errors that are told one by one, at most: a log is not the place to mend a file.
+const ERRORS_MAX: usize = 20;
 
 /// The file as it was when this process started.
 pub struct Started {
@@ -18,7 +21,7 @@ pub struct Started {
 impl Started {
     /// Keeps in mind what the file at `path` says now; `overrides` replace its values.
     pub fn with(path: &Path, overrides: Vec<String>) -> Started {
-        let text = check::text(path).unwrap_or_default();
+        let text = load::text(path).unwrap_or_default();
         Started {
             path: path.to_owned(),
             keys: keys(&text),
@@ -29,14 +32,22 @@ impl Started {
     /// Says in the log what a restart would change, or that it would fail.
     pub fn compare(&self) {
         let path = self.path.display();
-        if let Err(failure) = check::load(&self.path, &self.overrides) {
+        let errors = self.errors();
+        if !errors.is_empty() {
             tracing::error!(
-                "{path} has errors: what runs goes on as it is, and a restart would fail. {}",
-                failure.in_lines()
+                errors = errors.len(),
+                "{path} has errors: what runs goes on as it is, and a restart would fail"
             );
+            for error in errors.iter().take(ERRORS_MAX) {
+                tracing::error!("{error}");
+            }
+            if errors.len() > ERRORS_MAX {
+                let more = errors.len() - ERRORS_MAX;
+                tracing::error!("and {more} more: `preau check --config {path}` shows them all");
+            }
             return;
         }
-        let text = check::text(&self.path).unwrap_or_default();
+        let text = load::text(&self.path).unwrap_or_default();
         let changed = changes(&self.keys, &keys(&text));
         match changed.as_slice() {
             [] => tracing::info!("{path} says what it said at the start"),
@@ -45,6 +56,20 @@ impl Started {
                  restart preau`; whoever waits keeps their place): {}",
                 named(changed)
             ),
+        }
+    }
+}
+
+impl Started {
+    /// What `preau check` would say is wrong with the file, or with a certificate that it names.
+    fn errors(&self) -> Vec<String> {
+        match load::load(&self.path, &self.overrides) {
+            Err(failure) => failure.lines(),
+            Ok(config) => {
+                let findings = certificates::look(&config, &[]);
+                let problems = config.written.problems(findings.errors);
+                problems.as_ref().map(lines).unwrap_or_default()
+            }
         }
     }
 }

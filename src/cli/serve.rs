@@ -1,6 +1,6 @@
 //! `preau serve`: front the portals of a file, or of the command line.
 
-use super::check::{self, LoadError};
+use super::load::{self, LoadError};
 use super::reload::Started;
 use crate::app::{self, Running};
 use crate::config::{self, Config, LogConfig, LogFormat, Source};
@@ -23,7 +23,7 @@ const ONE_WISH: Duration = Duration::from_secs(1);
 /// Arguments of `preau serve`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Without --config, --portal alone is enough; without either, proxy.toml is read.\n\n\
+    after_help = "Without a file, --portal alone is enough; without either, proxy.toml is read.\n\n\
     SIGTERM and SIGINT stop gently: what runs is finished, up to the deadline `drain`.\n\
     SIGHUP reads changed certificates, opens the access log anew, and says which keys of the file \
     have changed since the start: these need a restart.\n\n\
@@ -34,6 +34,9 @@ const ONE_WISH: Duration = Duration::from_secs(1);
     3  it could not start: an address in use, keys, store, or state folder out of reach"
 )]
 pub struct Serve {
+    /// The file to serve from: the same as --config.
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    file: Option<PathBuf>,
     /// The file to serve from.
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
@@ -62,11 +65,11 @@ pub fn run(args: &Serve) -> ExitCode {
     let config = match load(args) {
         Ok(config) => config,
         Err(failure) => {
-            eprint!("{}", failure.render(check::color()));
+            eprint!("{}", failure.render(load::color()));
             return ExitCode::from(failure.status());
         }
     };
-    let started = started(args);
+    let started = path(args).map(|path| Started::with(path, overrides(args)));
     log_to_stderr(&config.log);
     // Before anything runs, so that no signal is missed.
     let waiting = match Signals::new() {
@@ -79,8 +82,13 @@ pub fn run(args: &Serve) -> ExitCode {
     };
     announce(&running);
     while waiting.wait() == Wish::Reload {
-        running.reload();
-        tracing::info!("certificates are read again, and the access log is opened anew");
+        match (&*running.reload(), &started) {
+            ([], None) => {
+                tracing::info!("there is nothing to read again: no file, no certificates")
+            }
+            ([], Some(_)) => {}
+            (done, _) => tracing::info!("{}", done.join(", and ")),
+        }
         if let Some(started) = &started {
             started.compare();
         }
@@ -98,21 +106,16 @@ fn not_started(error: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::from(NOT_STARTED)
 }
 
-/// The file that it is served from, if it is one, as it is now.
-fn started(args: &Serve) -> Option<Started> {
-    let path = match &args.config {
-        Some(path) => path.as_path(),
-        None if args.portal.is_empty() => Path::new(DEFAULT_FILE),
-        None => return None,
-    };
-    Some(Started::with(path, overrides(args)))
+/// The file that it is served from, if it is one.
+fn path(args: &Serve) -> Option<&Path> {
+    let named = args.file.as_deref().or(args.config.as_deref());
+    named.or(args.portal.is_empty().then_some(Path::new(DEFAULT_FILE)))
 }
 
 fn load(args: &Serve) -> Result<Config, LoadError> {
     let overrides = overrides(args);
-    match &args.config {
-        Some(path) => check::load(path, &overrides),
-        None if args.portal.is_empty() => check::load(Path::new(DEFAULT_FILE), &overrides),
+    match path(args) {
+        Some(path) => load::load(path, &overrides),
         None => config::parse(Source {
             name: "command line",
             text: "",
@@ -149,7 +152,7 @@ fn log_to_stderr(config: &LogConfig) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
-        .with_ansi(check::color())
+        .with_ansi(load::color())
         .with_target(false);
     match config.format {
         LogFormat::Text => builder.init(),

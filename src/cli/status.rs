@@ -1,7 +1,9 @@
 //! `preau status`: how the rooms of a running preau stand.
 
+use super::load::{LoadError, UNREADABLE, color, load};
 use super::schedules::{self, plain};
 use crate::admin::{FailingPart, HouseStatus, LaneStatus, MoveStatus, Range, RoomStatus};
+use crate::config;
 use crate::room::Mode;
 use crate::time::Span;
 use clap::Args;
@@ -10,6 +12,7 @@ use serde::de::DeserializeOwned;
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -18,41 +21,74 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of the desk's answer at most.
 const ANSWER_MAX: u64 = 64 * 1024 * 1024;
 
+/// What the commands that ask the desk end with.
+pub(super) const EXIT_STATUS: &str = "Exit status:\n  \
+    0  shown\n  \
+    1  no answer from the desk\n  \
+    2  the file cannot be read or has errors, or the command line is wrong";
+
 /// Arguments of `preau status`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Exit status:\n  0  shown\n  1  no answer from the desk")]
+#[command(after_help = EXIT_STATUS)]
 pub struct Status {
-    /// The desk's address (`admin` in the file).
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9900")]
-    admin: SocketAddr,
+    #[command(flatten)]
+    desk: DeskArgs,
     /// The JSON of /api/v1/status instead of a table.
     #[arg(long)]
     json: bool,
 }
 
-/// Runs the command.
-pub fn run(args: &Status) -> ExitCode {
-    show(
-        args.admin,
-        ask(args.admin, "/api/v1/status"),
-        args.json,
-        tables,
-    )
+/// Where a running preau is asked.
+#[derive(Args, Clone, Debug)]
+pub(super) struct DeskArgs {
+    /// The desk's address (`admin` in the file).
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:9900",
+        value_parser = config::desk_address
+    )]
+    admin: SocketAddr,
+    /// The file from which preau runs: it says the desk's address.
+    #[arg(long, value_name = "PATH", conflicts_with = "admin")]
+    config: Option<PathBuf>,
 }
 
-/// Shows what the desk has answered: as it is, or laid out.
+impl DeskArgs {
+    fn address(&self) -> Result<SocketAddr, LoadError> {
+        match &self.config {
+            Some(path) => Ok(load(path, &[])?.admin),
+            None => Ok(self.admin),
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Status) -> ExitCode {
+    show(&args.desk, "/api/v1/status", args.json, tables)
+}
+
+/// Asks the desk for what is at `path`, and shows it: as it is, or laid out.
 pub(super) fn show<T: DeserializeOwned>(
-    desk: SocketAddr,
-    answer: io::Result<String>,
+    desk: &DeskArgs,
+    path: &str,
     json: bool,
     lay_out: fn(&T) -> String,
 ) -> ExitCode {
-    let answer = match answer {
+    let desk = match desk.address() {
+        Ok(desk) => desk,
+        Err(failure) => {
+            eprint!("{}", failure.render(color()));
+            return ExitCode::from(UNREADABLE);
+        }
+    };
+    let answer = match ask(desk, path) {
         Ok(answer) => answer,
         Err(error) => {
             eprintln!(
                 "no answer from the desk at {desk}: {error}. Does preau run there? \
-                 Its log names the desk's address; --admin says another one.",
+                 Its log names the desk's address; --admin says another one, or --config the file \
+                 from which it runs.",
             );
             return ExitCode::FAILURE;
         }
@@ -92,6 +128,16 @@ pub(super) fn ask(desk: SocketAddr, path: &str) -> io::Result<String> {
 pub(super) fn runs_at(desk: SocketAddr) -> bool {
     let answer = ask(desk, "/api/v1/status");
     answer.is_ok_and(|answer| serde_json::from_str::<HouseStatus>(&answer).is_ok())
+}
+
+/// The names of the certificates that a preau shows whose desk answers there.
+pub(super) fn certificates_at(desk: SocketAddr) -> Vec<String> {
+    let metrics = ask(desk, "/metrics").unwrap_or_default();
+    let names = metrics.lines().filter_map(|line| {
+        let rest = line.strip_prefix("preau_certificate_expiry_seconds{name=\"")?;
+        rest.split('"').next().map(str::to_owned)
+    });
+    names.collect()
 }
 
 fn tables(house: &HouseStatus) -> String {

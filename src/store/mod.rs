@@ -13,8 +13,9 @@ use crate::time::Millis;
 use redb::backends::InMemoryBackend;
 use redb::{Database, DatabaseError, ReadableDatabase as _, StorageBackend as _, TableDefinition};
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use tables::Tables;
 
@@ -25,6 +26,8 @@ const AHEAD: u64 = 2_048 * BLOCK;
 const CACHE: usize = 16 * 1024 * 1024;
 /// Bytes of a file that is taken into memory because its disk cannot be written.
 const IN_MEMORY_MAX: u64 = 1024 * 1024 * 1024;
+/// Rights of the file.
+const MODE: u32 = 0o600;
 /// Bytes that are written to see whether a disk has room for a few commits.
 const TRIAL_BYTES: usize = 64 * 1024;
 /// Where they are written.
@@ -108,6 +111,7 @@ impl Store {
     /// When another process holds it, the folder is out of reach, or the file is damaged.
     pub fn open(path: &Path) -> Result<Store, StoreError> {
         let new = fs::metadata(path).map_or(true, |it| it.is_file() && it.len() == 0);
+        for_us_alone(path).map_err(|cause| error(path, redb::Error::Io(cause)))?;
         let database = Database::builder()
             .set_cache_size(CACHE)
             .create(path)
@@ -238,6 +242,27 @@ impl Store {
 
     fn error(&self, cause: impl Into<redb::Error>) -> StoreError {
         error(&self.path, cause)
+    }
+}
+
+/// Makes the file if there is none, and closes it to everybody else: places and passes are nobody's
+/// business. One that is not ours stays as it is.
+fn for_us_alone(path: &Path) -> io::Result<()> {
+    let made = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(MODE)
+        .open(path);
+    match made {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let open =
+                fs::metadata(path).is_ok_and(|it| it.is_file() && it.mode() & !MODE & 0o777 != 0);
+            if open {
+                let _ = fs::set_permissions(path, Permissions::from_mode(MODE));
+            }
+            Ok(())
+        }
+        made => made.map(drop),
     }
 }
 

@@ -31,6 +31,10 @@ pub struct Certificate {
     /// It is not valid after this moment.
     pub not_after: Millis,
     hosts: Vec<String>,
+    /// It is for no host, not even for an address.
+    nameless: bool,
+    /// It says that it is for something else than servers.
+    not_for_servers: bool,
     /// What browsers will refuse of it, in words.
     pub doubts: Vec<String>,
     pub(super) key: Arc<CertifiedKey>,
@@ -67,7 +71,22 @@ enum Why {
     NotFirst(usize, PathBuf),
     UnfitKey(Error),
     OtherKey(PathBuf),
+    Worse(Flaw, String),
+}
+
+/// Why browsers refuse a certificate, whatever they are shown with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// Its time has passed.
     Expired,
+    /// Its time has not come.
+    NotYet,
+    /// It is for no host; an old habit is to name one in the common name.
+    Nameless,
+    /// It is for something else than servers.
+    NotForServers,
+    /// It is for these hosts, and for none of those of the one in use.
+    OtherHosts(String),
 }
 
 impl Certificate {
@@ -97,6 +116,34 @@ impl Certificate {
     /// Whether its time has passed.
     pub fn has_expired(&self) -> bool {
         self.not_after < host::wall()
+    }
+
+    /// Why nobody can use it, if that is so.
+    pub fn flaw(&self) -> Option<Flaw> {
+        match () {
+            () if self.has_expired() => Some(Flaw::Expired),
+            () if host::wall() < self.not_before => Some(Flaw::NotYet),
+            () if self.nameless => Some(Flaw::Nameless),
+            () if self.not_for_servers => Some(Flaw::NotForServers),
+            () => None,
+        }
+    }
+
+    /// Whether it is for `name`, a host or `*.` and a domain; of a domain, one host is enough.
+    pub fn serves(&self, name: &str) -> bool {
+        let below = |host: &String| name.strip_prefix('*').is_some_and(|it| host.ends_with(it));
+        self.covers(name) || self.hosts.iter().any(|host| host == name || below(host))
+    }
+
+    /// Why it must not take the place of `old`: that one is good, and this is of no use, or of none to
+    /// those who come now.
+    pub(super) fn worse_than(&self, old: &Certificate) -> Option<Flaw> {
+        if old.flaw().is_some() {
+            return None;
+        }
+        let others = !old.hosts.is_empty() && !old.hosts.iter().any(|name| self.serves(name));
+        let others = others.then(|| Flaw::OtherHosts(self.hosts.join(", ")));
+        self.flaw().or(others)
     }
 }
 
@@ -154,6 +201,8 @@ impl Files {
             not_before: millis(validity.not_before),
             not_after: millis(validity.not_after),
             hosts,
+            nameless: chain::is_nameless(own),
+            not_for_servers: chain::is_not_for_servers(own),
             doubts,
             key: Arc::new(key),
             mark: self.mark(),
@@ -204,9 +253,9 @@ impl CertificateError {
         self.of_key
     }
 
-    /// The pair is sound, but its time has passed, and that of the one in use has not.
-    pub(super) fn expired(pair: &Pair) -> CertificateError {
-        wrong(&pair.cert, Why::Expired)
+    /// The pair is sound, but not as good as `old`, which is in use.
+    pub(super) fn worse(pair: &Pair, flaw: Flaw, old: &Certificate) -> CertificateError {
+        wrong(&pair.cert, Why::Worse(flaw, old.hosts.join(", ")))
     }
 }
 
@@ -247,15 +296,34 @@ impl fmt::Display for CertificateError {
                 "the private key in {path} is not that of the certificate in {}",
                 cert.display()
             ),
-            Why::Expired => write!(
+            Why::Worse(flaw, old) => write!(
                 f,
-                "the certificate in {path} has expired, and the one in use has not"
+                "the certificate in {path} {flaw}, and the one in use is good (for {old})"
             ),
         }
     }
 }
 
 impl std::error::Error for CertificateError {}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Flaw::Expired => f.write_str("has expired"),
+            Flaw::NotYet => f.write_str("is not valid yet"),
+            Flaw::Nameless => f.write_str(
+                "is for no host (browsers look at alternative names, subjectAltName, and not at the \
+                 common name)",
+            ),
+            Flaw::NotForServers => f.write_str("is not for servers (extended key usage)"),
+            Flaw::OtherHosts(hosts) => write!(
+                f,
+                "is for {hosts}, and for none of the hosts of the one in use: if that is meant, a \
+                 restart takes it"
+            ),
+        }
+    }
+}
 
 fn wrong(path: &Path, why: Why) -> CertificateError {
     CertificateError {

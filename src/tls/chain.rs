@@ -36,8 +36,7 @@ pub(super) fn doubts(chain: &[Parsed<'_>], now: Millis) -> Vec<String> {
 /// What of the server's own certificate is refused.
 fn of_own(own: &X509Certificate<'_>) -> Vec<String> {
     let mut doubts = Vec::new();
-    let names = own.subject_alternative_name().ok().flatten();
-    if names.is_none_or(|names| names.value.general_names.is_empty()) {
+    if is_nameless(own) {
         doubts.push(format!(
             "it is for no host: browsers look at alternative names (subjectAltName), and not at the \
              common name of {}",
@@ -54,11 +53,22 @@ fn of_own(own: &X509Certificate<'_>) -> Vec<String> {
     if is_signed_by(own, own) {
         doubts.push("it is signed by itself: browsers warn of it".to_owned());
     }
-    let usage = own.extended_key_usage().ok().flatten();
-    if usage.is_some_and(|usage| !usage.value.server_auth && !usage.value.any) {
+    if is_not_for_servers(own) {
         doubts.push("it is not for servers (extended key usage): browsers refuse it".to_owned());
     }
     doubts
+}
+
+/// Whether it has no alternative name at all.
+pub(super) fn is_nameless(own: &X509Certificate<'_>) -> bool {
+    let names = own.subject_alternative_name().ok().flatten();
+    names.is_none_or(|names| names.value.general_names.is_empty())
+}
+
+/// Whether it says what it is for, and servers are not among that.
+pub(super) fn is_not_for_servers(own: &X509Certificate<'_>) -> bool {
+    let usage = own.extended_key_usage().ok().flatten();
+    usage.is_some_and(|usage| !usage.value.server_auth && !usage.value.any)
 }
 
 /// The first certificate that is not followed by the one that signed it.

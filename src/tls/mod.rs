@@ -10,7 +10,7 @@ mod chain;
 mod proofs;
 mod shelf;
 
-pub use certificate::{Certificate, CertificateError};
+pub use certificate::{Certificate, CertificateError, Flaw};
 pub use proofs::{Proofs, Shown};
 pub use shelf::{Change, Shelf};
 

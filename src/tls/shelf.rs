@@ -24,7 +24,7 @@ pub struct Shelf {
 pub enum Change {
     /// There is a new certificate.
     Taken(Arc<Certificate>),
-    /// The files are no good: the old one stays.
+    /// The files are no good, or not as good: the old one stays.
     Kept(CertificateError),
 }
 
@@ -89,7 +89,7 @@ impl Shelf {
         changes
     }
 
-    /// The new certificate, if the files have changed.
+    /// The new certificate, if the files have changed; never one that is worse than the old.
     fn look_at(
         &self,
         pair: &Pair,
@@ -100,9 +100,9 @@ impl Shelf {
             return Ok(None);
         }
         let new = files.parse(pair, &self.provider)?;
-        match new.has_expired() && !old.has_expired() {
-            true => Err(CertificateError::expired(pair)),
-            false => Ok(Some(new)),
+        match new.worse_than(old) {
+            Some(flaw) => Err(CertificateError::worse(pair, flaw, old)),
+            None => Ok(Some(new)),
         }
     }
 }

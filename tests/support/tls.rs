@@ -57,11 +57,23 @@ impl Authority {
     /// Writes a certificate for `hosts`, with its key, into files called `name`; what stood there
     /// before is replaced. `last_year` is that of its end.
     pub fn issue(&self, name: &str, hosts: &[&str], last_year: i32) -> Files {
+        self.issue_with(name, hosts, |params| {
+            params.not_after = date_time_ymd(last_year, 1, 1);
+        })
+    }
+
+    /// The same with a change to it; without hosts there is a common name alone.
+    pub fn issue_with(
+        &self,
+        name: &str,
+        hosts: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Files {
         let key = KeyPair::generate().expect("a key can be made");
         let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(hosts).expect("the hosts are hosts");
         params.distinguished_name.push(DnType::CommonName, name);
-        params.not_after = date_time_ymd(last_year, 1, 1);
+        change(&mut params);
         let cert = params
             .signed_by(&key, &self.issuer)
             .expect("a certificate can be made");
