@@ -306,8 +306,40 @@ fn broken_lines_are_counted_named_and_skipped() {
     let run = folder.simulate(&["--log", "empty.log", "--seats", "60"]);
     assert_eq!(run.code(), Some(1));
     assert!(run.err().contains("combined format"), "{}", run.err());
-    let run = folder.simulate(&["--log", "access.log"]);
-    assert_eq!(run.code(), Some(2), "--seats is missing");
+}
+
+#[test]
+fn a_log_needs_a_number_of_seats_however_it_is_said() {
+    let folder = Folder::new();
+    folder.write("access.log", &access_log());
+    let log = |more: &[&str]| folder.simulate(&[&["--log", "access.log"], more].concat());
+    for set in ["room.seats=60", "room.seats = 60"] {
+        let run = log(&["--set", set, "--set", "room.idle=2m"]);
+        assert_eq!(run.code(), Some(0), "{}", run.err());
+        assert!(run.out().contains("60 seats would"), "{}", run.out());
+    }
+    for more in [
+        &[][..],
+        &["--seats", "auto"],
+        &["--set", "room.seats=\"auto\""],
+    ] {
+        let idle = ["--set", "room.idle=2m"];
+        let run = log(&[more, &idle].concat());
+        assert_eq!((run.code(), run.out().as_str()), (Some(2), ""), "{more:?}");
+        for words in ["--seats NUMBER", "60 would have been enough"] {
+            assert!(run.err().contains(words), "{more:?}: {}", run.err());
+        }
+    }
+    let run = log(&["--seats", "many"]);
+    assert_eq!(run.code(), Some(1), "{}", run.err());
+    assert!(
+        run.err().contains("neither `\"auto\"` nor a number"),
+        "{}",
+        run.err()
+    );
+    let help = folder.simulate(&["--help"]).out();
+    assert!(help.contains("--log <FILE> --seats <NUMBER>"), "{help}");
+    assert!(help.contains("It needs --seats"), "{help}");
 }
 
 #[test]
@@ -320,7 +352,17 @@ fn a_log_of_another_format_is_refused_by_its_name() {
     folder.write("other_vhosts_access.log", &vhosts);
     let run = folder.simulate(&["--log", "other_vhosts_access.log", "--seats", "60"]);
     assert_eq!(run.code(), Some(1), "{}", run.out());
-    assert!(run.err().contains("vhost_combined"), "{}", run.err());
+    assert_eq!(
+        run.err().matches("vhost_combined").count(),
+        1,
+        "{}",
+        run.err()
+    );
+    assert!(
+        run.err().contains("(and 599 more like it)"),
+        "{}",
+        run.err()
+    );
 }
 
 #[test]

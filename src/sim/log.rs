@@ -14,8 +14,8 @@ use std::net::IpAddr;
 
 /// Bytes of a line, at most.
 pub const LINE_MAX: usize = 64 * 1024;
-/// Broken lines that are kept to be named.
-const NAMED_MAX: usize = 5;
+/// Kinds of broken lines that are kept to be named.
+const NAMED_MAX: usize = 10;
 /// Visits, at most: what fits into memory on an ordinary machine.
 const VISITS_MAX: usize = 50_000_000;
 /// A log covers no more: a scene lasts two days at most.
@@ -63,13 +63,15 @@ impl Majority {
     }
 }
 
-/// A line that is not of the combined format.
+/// Lines that are not of the combined format, all for the same reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BrokenLine {
-    /// Which, from 1.
+    /// The first, from 1.
     pub line: u64,
     /// What is wrong with it.
     pub why: &'static str,
+    /// How many there are.
+    pub count: u64,
 }
 
 /// Why a whole log is of no use.
@@ -119,9 +121,14 @@ impl Log {
             Ok(line) => line,
             Err(why) => {
                 self.broken += 1;
-                if self.named.len() < NAMED_MAX {
-                    let line = self.lines;
-                    self.named.push(BrokenLine { line, why });
+                match self.named.iter().position(|it| it.why == why) {
+                    Some(known) => self.named[known].count += 1,
+                    None if self.named.len() < NAMED_MAX => self.named.push(BrokenLine {
+                        line: self.lines,
+                        why,
+                        count: 1,
+                    }),
+                    None => {}
                 }
                 return;
             }
@@ -143,7 +150,7 @@ impl Log {
         self.lines
     }
 
-    /// How many lines are broken, and the first of them.
+    /// How many lines are broken, and the first of each kind.
     pub fn broken(&self) -> (u64, &[BrokenLine]) {
         (self.broken, &self.named)
     }
@@ -369,9 +376,9 @@ mod tests {
         ]);
         let (count, named) = log.broken();
         assert_eq!((count, log.lines()), (7, 9));
-        let lines: Vec<u64> = named.iter().map(|it| it.line).collect();
-        assert_eq!(lines, [3, 4, 5, 6, 7]);
-        assert!(named[3].why.contains("referrer") && named[4].why.contains("user agent"));
+        let lines: Vec<_> = named.iter().map(|it| (it.line, it.count)).collect();
+        assert_eq!(lines, [(3, 1), (4, 2), (6, 1), (7, 1), (8, 1), (9, 1)]);
+        assert!(named[2].why.contains("referrer") && named[3].why.contains("user agent"));
         assert_eq!(log.visits().unwrap().0.len(), 1);
     }
 

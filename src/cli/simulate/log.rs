@@ -29,12 +29,25 @@ pub(super) fn scene(path: &Path, overrides: &[String]) -> Result<(Scene, String)
          [[arrivals]]\nper_minute = 0\n",
         serde_json::Value::from(name.as_ref())
     );
-    let mut scene = parse("--log", &text, overrides)?;
+    // So that everything else is read; where nobody says it, it is not lived through.
+    let fixed = is_number_said(overrides);
+    let overrides: Vec<String> = match fixed {
+        true => overrides.to_vec(),
+        false => {
+            let others = overrides.iter().filter(|it| seats(it).is_none()).cloned();
+            others.chain(["room.seats=1".to_owned()]).collect()
+        }
+    };
+    let mut scene = parse("--log", &text, &overrides)?;
     let unreadable = |error| Failure::Unreadable(path.to_owned(), error);
     let log = read(path, scene.rules.idle).map_err(unreadable)?;
     let (broken, named) = log.broken();
     for it in named {
-        eprintln!("warning: {}:{}: {}", path.display(), it.line, it.why);
+        let more = match it.count - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more like it)"),
+        };
+        eprintln!("warning: {}:{}: {}{more}", path.display(), it.line, it.why);
     }
     if let Some(address) = log.mostly() {
         eprintln!(
@@ -46,16 +59,31 @@ pub(super) fn scene(path: &Path, overrides: &[String]) -> Result<(Scene, String)
     let lines = log.lines();
     let unusable = |wrong| Failure::Unusable(path.to_owned(), words(wrong, path));
     let (visits, clock, covers) = log.visits().map_err(unusable)?;
+    let enough = most_at_once(&visits, scene.rules.idle);
+    if !fixed {
+        return Err(Failure::NoSeats(enough));
+    }
     let note = format!(
-        "{lines} lines, {broken} of them broken and skipped, are {} visits; {} seats would have \
+        "{lines} lines, {broken} of them broken and skipped, are {} visits; {enough} seats would have \
          been enough for all of them at once.\n",
         visits.len(),
-        most_at_once(&visits, scene.rules.idle)
     );
     scene.recorded = visits;
     scene.clock = clock;
     scene.length = Span::secs((covers + AFTERWARDS + scene.rules.idle).ceil_secs());
     Ok((scene, note))
+}
+
+/// The seats that an override says, if it does.
+fn seats(set: &str) -> Option<&str> {
+    let (key, value) = set.split_once('=')?;
+    (key.trim() == "room.seats").then(|| value.trim().trim_matches('"'))
+}
+
+/// Whether somebody has said how many seats there are, and not that they are to be found.
+fn is_number_said(overrides: &[String]) -> bool {
+    let last = overrides.iter().rev().find_map(|set| seats(set));
+    last.is_some_and(|value| value != "auto")
 }
 
 /// `-` is what every other command takes it for.

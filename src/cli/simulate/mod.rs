@@ -3,7 +3,7 @@
 mod log;
 mod show;
 
-use super::check;
+use super::load;
 use crate::config::scene::{self, Scene};
 use crate::config::{self, Problems, Source};
 use crate::sim::{self, Outcome};
@@ -25,6 +25,8 @@ const PROGRESS_EVERY: u64 = 10;
 /// See what would happen: a scene of visitors and a portal, with the real room, in virtual time.
 #[derive(Args, Clone, Debug)]
 #[command(
+    override_usage = "preau simulate [OPTIONS] <SCENE.toml>\n       \
+    preau simulate [OPTIONS] --log <FILE> --seats <NUMBER>",
     after_help = "The same scene and seed give the same figures. The folder scenes/ of the source \
     has scenes to begin with.\n\n\
     Exit status:\n  \
@@ -38,14 +40,11 @@ pub struct Simulate {
     #[arg(value_name = "SCENE.toml", required_unless_present = "log")]
     scene: Option<PathBuf>,
     /// Instead of a scene, the visits of an access log in the combined format; `-` is standard input.
-    #[arg(
-        long,
-        value_name = "FILE",
-        conflicts_with = "scene",
-        requires = "seats"
-    )]
+    /// It needs --seats.
+    #[arg(long, value_name = "FILE", conflicts_with = "scene")]
     log: Option<PathBuf>,
-    /// Visits that may be inside at once: the same as --set room.seats.
+    /// Visits that may be inside at once: the same as --set room.seats. A scene may say auto; a log
+    /// needs a number.
     #[arg(long, value_name = "NUMBER")]
     seats: Option<String>,
     /// What chance begins with.
@@ -69,12 +68,14 @@ enum Failure {
     Unreadable(PathBuf, io::Error),
     Unusable(PathBuf, String),
     Unwritable(PathBuf, String),
+    /// Nobody says how many seats a log's visits have; so many would have been enough for all.
+    NoSeats(u32),
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Wrong(problems) => write!(f, "{}", problems.render(check::color())),
+            Failure::Wrong(problems) => write!(f, "{}", problems.render(load::color())),
             Failure::Unreadable(path, error) => write!(
                 f,
                 "error: cannot read {}: {error}\nhelp: name a file that our user may read",
@@ -83,6 +84,12 @@ impl fmt::Display for Failure {
             Failure::Unusable(path, why) => {
                 write!(f, "error: {} cannot be used: {why}", path.display())
             }
+            Failure::NoSeats(enough) => write!(
+                f,
+                "error: say how many visits may be inside at once: --seats NUMBER\n\
+                 help: {enough} would have been enough for everybody at once; with fewer, a line forms. \
+                 (A log shows visits, and not how a portal bears them: `auto` finds nothing in it.)"
+            ),
             Failure::Unwritable(path, error) => write!(
                 f,
                 "error: cannot write {}: {error}\nhelp: --svg names a folder that our user may \
@@ -97,7 +104,7 @@ impl Failure {
     fn status(&self) -> u8 {
         match self {
             Failure::Wrong(_) | Failure::Unusable(..) => INVALID,
-            Failure::Unreadable(..) | Failure::Unwritable(..) => UNREADABLE,
+            Failure::Unreadable(..) | Failure::Unwritable(..) | Failure::NoSeats(_) => UNREADABLE,
         }
     }
 }
@@ -166,7 +173,7 @@ fn progress(length: u64, what: &str) -> ProgressBar {
 }
 
 fn read(path: &Path, overrides: &[String]) -> Result<Scene, Failure> {
-    let bytes = check::read(path).map_err(|error| Failure::Unreadable(path.to_owned(), error))?;
+    let bytes = load::read(path).map_err(|error| Failure::Unreadable(path.to_owned(), error))?;
     let name = path.display().to_string();
     let text = config::decode(&name, bytes).map_err(Failure::Wrong)?;
     parse(&name, &text, overrides)
