@@ -293,7 +293,6 @@ async fn a_part_that_fails_for_everybody_is_told_to_the_operator() {
     for _ in 0..20 {
         ask("/bulletins/").await;
     }
-    let host = preau.address().to_string();
     let said = lines("fails for nearly everybody");
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(
@@ -301,9 +300,17 @@ async fn a_part_that_fails_for_everybody_is_told_to_the_operator() {
         "{said:?}"
     );
     let failing = portal_status(&preau).await["failing"].clone();
-    assert_eq!(failing[0]["part"], format!("{host}/bulletins"), "{failing}");
+    assert_eq!(failing[0]["part"], "127.0.0.1/bulletins", "{failing}");
     assert_eq!(failing.as_array().map(Vec::len), Some(1), "{failing}");
     assert_eq!(preau.metric("preau_portal_failing_parts", &[]).await, 1.0);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_preau"));
+    let command = command.args(["status", "--admin", &preau.admin().to_string()]);
+    let shown = command.output().expect("it runs").stdout;
+    let shown = String::from_utf8_lossy(&shown);
+    assert!(
+        shown.contains("ent: 127.0.0.1/bulletins answers 500: "),
+        "{shown}"
+    );
     broken.store(false, Ordering::SeqCst);
     until("it is said to be well", async || {
         ask("/bulletins/").await;

@@ -89,7 +89,10 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Upload>) -> Response<B
     }
     // A newcomer's pass is none yet.
     let inside = |_: &&Visit| errand.claim == Claim::Inside;
+    let asked = errand.asked;
     let wants = Wants {
+        host: &asked.host,
+        path: asked.target.split('?').next().unwrap_or(""),
         visitor: errand.origin.address,
         pass: errand.visit.as_ref().filter(inside).map(Visit::number),
         upgrade,

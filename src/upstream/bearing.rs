@@ -2,13 +2,14 @@
 //! and what those decide.
 
 use super::Failure;
+use super::client::Wants;
 use super::slots::Slot;
 use crate::host;
 use crate::room::{Answer, Capacity, CapacityRules, Class, Load, Move, Sent, Whose, Why};
 use crate::room::{Part, PartAnswer, PartChange, PartFailure, Parts};
 use crate::time::{Millis, Span};
 use http::header::HOST;
-use http::{HeaderValue, Request, StatusCode, Uri};
+use http::{HeaderValue, Request, StatusCode};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -33,9 +34,6 @@ pub struct Bearing {
 pub(super) struct OnItsWay {
     sent: Sent,
     class: Class,
-    visitor: u64,
-    host: Option<HeaderValue>,
-    target: Uri,
     /// When the answer is expected.
     pub expected: Millis,
     /// It is not to hold a slot.
@@ -116,7 +114,8 @@ impl Bearing {
     ) -> Option<OnItsWay> {
         let (method, path) = (request.method().as_str(), request.uri().path());
         let host = request.headers().get(HOST);
-        let whose = Whose::new(visitor, host.map_or(&b""[..], HeaderValue::as_bytes));
+        let host = host.map_or(&b""[..], HeaderValue::as_bytes);
+        let whose = Whose::new(visitor, host);
         let now = host::now();
         let mut law = self.law();
         let class = law.class(method, path);
@@ -129,9 +128,6 @@ impl Bearing {
             class,
             expected: law.expected(sent, class),
             apart: law.is_apart(class),
-            visitor,
-            host: host.cloned(),
-            target: request.uri().clone(),
         })
     }
 
@@ -146,18 +142,16 @@ impl Bearing {
         }
     }
 
-    /// The same, as far as it says something of the part of the portal.
-    pub(super) fn heard(&self, request: &OnItsWay, sent: Result<StatusCode, Failure>) {
+    /// The same of a request that `wants` so much, as far as it says something of a part of the portal.
+    pub(super) fn heard(&self, wants: &Wants<'_>, sent: Result<StatusCode, Failure>) {
         let Some(fate) = fate(sent) else {
             return;
         };
         if fate == PartAnswer::Page && !self.ailing.load(Ordering::Relaxed) {
             return;
         }
-        let host = request.host.as_ref().and_then(|host| host.to_str().ok());
-        let path = request.target.path();
         let mut parts = self.parts();
-        parts.heard(host.unwrap_or(""), path, request.visitor, fate, host::now());
+        parts.heard(wants.host, wants.path, wants.number(), fate, host::now());
         self.ailing.store(!parts.is_empty(), Ordering::Relaxed);
     }
 

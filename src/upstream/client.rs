@@ -29,7 +29,11 @@ pub struct Client {
 
 /// What a request wants beside its answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Wants {
+pub struct Wants<'a> {
+    /// The host that is asked for, in lower case and without a port.
+    pub host: &'a str,
+    /// The path, as it came.
+    pub path: &'a str,
     /// The visitor on whose behalf it is sent.
     pub visitor: IpAddr,
     /// The number of their pass, if they are inside.
@@ -42,7 +46,7 @@ pub struct Wants {
     pub claim: Claim,
 }
 
-impl Wants {
+impl Wants<'_> {
     /// The same number for the same visitor: of the pass, or of the address (of IPv6, the /64).
     pub(super) fn number(&self) -> u64 {
         let address = || match self.visitor.to_canonical() {
@@ -113,7 +117,7 @@ impl Client {
     pub async fn send(
         &self,
         request: Request<RequestBody>,
-        wants: Wants,
+        wants: Wants<'_>,
     ) -> Result<Answer, Failure> {
         let bodyless = request.body().is_none();
         let safe = bodyless && is_safe(request.method()) && !wants.once;
@@ -125,6 +129,7 @@ impl Client {
         let (slot, on_its_way) = self.portal.way(&request, wants).await?;
         let telling = Telling {
             client: self,
+            wants,
             on_its_way,
             progress: request.body().progress(),
             told: false,
@@ -139,7 +144,7 @@ impl Client {
         slot: Slot,
         request: Request<RequestBody>,
         wanted: Wanted,
-        wants: Wants,
+        wants: Wants<'_>,
     ) -> Result<Answer, Failure> {
         let bodyless = request.body().is_none();
         let (slot, sender) = self.connect(slot, wanted, Kept::Taken).await?;
@@ -168,7 +173,7 @@ impl Client {
         slot: Slot,
         request: Request<RequestBody>,
         wanted: Wanted,
-        wants: Wants,
+        wants: Wants<'_>,
     ) -> Result<Answer, Failure> {
         self.portal.counts.retries.fetch_add(1, Ordering::Relaxed);
         let (slot, sender) = self.connect(slot, wanted, Kept::Left).await?;
@@ -208,7 +213,7 @@ impl Client {
         mut slot: Slot,
         mut sender: Sender,
         request: Request<RequestBody>,
-        wants: Wants,
+        wants: Wants<'_>,
     ) -> Result<Answer, Lost> {
         let progress = request.body().progress();
         let answer = {
@@ -311,6 +316,7 @@ impl Drop for Working<'_> {
 /// Tells the portal's laws what became of a request, also if nobody waits for that any more.
 struct Telling<'a> {
     client: &'a Client,
+    wants: Wants<'a>,
     on_its_way: OnItsWay,
     progress: Arc<Progress>,
     told: bool,
@@ -323,7 +329,7 @@ impl Telling<'_> {
             .as_ref()
             .map(Response::status)
             .map_err(|failure| *failure);
-        self.client.portal.bearing.heard(&self.on_its_way, heard);
+        self.client.portal.bearing.heard(&self.wants, heard);
         self.say(match sent {
             // Until the visitor has sent all of it, it is not the portal that is slow.
             Ok(_) if self.progress.handed_on().is_none() => room::Answer::Odd,
@@ -424,7 +430,9 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
 
-    const WANTS: Wants = Wants {
+    const WANTS: Wants<'static> = Wants {
+        host: "",
+        path: "/",
         once: false,
         claim: Claim::Inside,
         visitor: IpAddr::V4(Ipv4Addr::LOCALHOST),

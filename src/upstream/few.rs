@@ -28,7 +28,7 @@ impl Portal {
     pub(super) async fn way(
         &self,
         request: &Request<RequestBody>,
-        wants: Wants,
+        wants: Wants<'_>,
     ) -> Result<(Slot, OnItsWay), Failure> {
         let asked = host::now();
         let until = asked + self.config.slot_wait;
