@@ -3,7 +3,8 @@
 
 mod support;
 
-use http::{StatusCode, header};
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use support::{Preau, Scripted, Unstarted, free_port, get, one_room};
@@ -33,6 +34,8 @@ fn portal() -> Scripted {
             "/jamais/x" => says("503 No", "Retry-After: 99999999999\r\n", ""),
             "/mort/x" => says("502 Bad Gateway", html, "<h1>502 Bad Gateway</h1>"),
             "/tard/x" => says("504 Gateway Timeout", html, "<h1>504</h1>"),
+            // Asked by HEAD.
+            "/casse/x" => format!("HTTP/1.1 500 Oops\r\n{html}Content-Length: 4\r\n\r\n"),
             "/plein/x" => says("507 Insufficient Storage", "", ""),
             "/api/x" => says("503 No", &format!("{json}Retry-After: 40\r\n"), "{\"e\":1}"),
             "/ordures/x" => "SSH-2.0-OpenSSH_9.2\r\n".to_owned(),
@@ -135,6 +138,13 @@ async fn an_error_of_one_part_is_told_as_that() {
     }
     assert_eq!(refused(&preau, "portal-down").await, 0.0);
     assert_eq!(refused(&preau, "portal-broken").await, 0.0);
+    // What has no body because nobody asked for one is not blank.
+    let request = anna.request(Method::HEAD, "/casse/x");
+    let head = anna.exchange(request, Bytes::new()).await;
+    let head = head.expect("an answer");
+    assert_eq!(head.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(head.header(header::CONTENT_LENGTH), Some("4"), "{head:?}");
+    assert_eq!(refused(&preau, "part-failed").await, 1.0);
     // A script has the portal's own answer, if there is one.
     let own = anna.get_json("/api/x").await;
     assert_eq!(

@@ -29,14 +29,20 @@ const MEANT: Span = Span::secs(60);
 const RETRY_MIN: Span = Span::secs(5);
 const RETRY_MAX: Span = Span::mins(24 * 60);
 
-/// Whether a visitor would see a blank page, or a machine's words where ours are better.
-pub(super) fn needs_words(errand: &Errand<'_>, response: &Response<ResponseBody>) -> bool {
+/// Whether a visitor would see a blank page, or a machine's words where ours are better. `bodyless`: an
+/// answer without a body says nothing of what the page would be (HEAD).
+pub(super) fn needs_words(
+    errand: &Errand<'_>,
+    response: &Response<ResponseBody>,
+    bodyless: bool,
+) -> bool {
     let (status, headers) = (response.status(), response.headers());
     if !status.is_server_error() {
         return false;
     }
     let none = |value: &HeaderValue| value.as_bytes() == b"0";
-    let blank = response.body().is_empty() || headers.get(CONTENT_LENGTH).is_some_and(none);
+    let empty = response.body().is_empty() && !bodyless;
+    let blank = empty || headers.get(CONTENT_LENGTH).is_some_and(none);
     let away = matches!(
         status,
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT

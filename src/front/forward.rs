@@ -79,6 +79,7 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Upload>) -> Response<B
     };
     let on_upgrade = lasting.map(|lasting| (lasting, tunnel::wire_of(&mut request)));
     let trailers = fields::takes_trailers(request.headers());
+    let bodyless = *request.method() == Method::HEAD;
     let outgoing = outgoing(&errand, request, upgrade, trailers);
     if let Some(told) = &errand.told {
         poll_fn(|context| {
@@ -110,7 +111,7 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Upload>) -> Response<B
         (Ok(response), _) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
             failed(&errand, Failure::Broken)
         }
-        (Ok(response), _) => returned(errand, response, trailers).await,
+        (Ok(response), _) => returned(errand, response, (trailers, bodyless)).await,
         (Err(failure), _) => failed(&errand, failure),
     }
 }
@@ -255,13 +256,14 @@ pub(super) fn pace(house: &House) -> Pace {
     Pace::new(limits.body_timeout + WIRE_FIRST + untold, limits.body_rate)
 }
 
-/// The portal's answer as the visitor gets it.
+/// The portal's answer as the visitor gets it, with `trailers` if they take them; `bodyless`: whatever it
+/// is, it has no body (HEAD).
 async fn returned(
     mut errand: Errand<'_>,
     response: Response<ResponseBody>,
-    trailers: bool,
+    (trailers, bodyless): (bool, bool),
 ) -> Response<Body> {
-    if needs_words(&errand, &response) {
+    if needs_words(&errand, &response, bodyless) {
         return worded(&errand, response.status(), response.headers());
     }
     let (mut parts, mut body) = response.into_parts();
@@ -280,7 +282,7 @@ async fn returned(
         body.with_trailers();
     }
     let unsized_error =
-        parts.status.is_server_error() && !parts.headers.contains_key(CONTENT_LENGTH);
+        parts.status.is_server_error() && !bodyless && !parts.headers.contains_key(CONTENT_LENGTH);
     let begun = match unsized_error {
         true => begin(body).await,
         false => Some(Body::portal(body)),

@@ -289,7 +289,7 @@ impl Portal {
         match change {
             PartChange::Fails { part, last } => {
                 let others = match last {
-                    true => ". So do others; `preau status` lists them",
+                    true => ". If more parts do, only `preau status` says so",
                     false => "",
                 };
                 let how = part.how;
