@@ -191,6 +191,43 @@ async fn a_part_that_answers_with_garbage_or_never_breaks_itself_alone() {
     }
 }
 
+/// A program, say, or a browser with all its windows. All slots are busy with it and everybody waits
+/// behind it, but those who read are few.
+#[tokio::test]
+async fn one_visitor_with_sixty_connections_takes_nobodys_seat() {
+    let portal = Scripted::start(|heard, stream| {
+        std::thread::sleep(Duration::from_millis(20));
+        let answer: &[u8] = match heard.path().starts_with("/mort") {
+            true => b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",
+            false => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        };
+        stream.write_all(answer).is_ok()
+    });
+    for path in ["/cours", "/mort/x"] {
+        let tables = tables(&portal.url(), "").replace("seats = 100", "seats = \"auto\"");
+        let preau = Preau::start(&tables).await;
+        let readers = people_inside(&preau, "eleve", READERS).await;
+        let mut greedy = preau.visitor("avide", "ent");
+        greedy.walk_in("/").await;
+        let pass = greedy.our_cookie().expect("a pass").to_owned();
+        let connections = (0..60).map(|_| {
+            let mut greedy = preau.visitor("avide", "ent");
+            greedy.put_cookie("preau-ent", &pass);
+            async move { while greedy.try_get(path).await.is_ok() {} }
+        });
+        let mut connections: JoinSet<()> = connections.collect();
+        let readers: JoinSet<Vec<String>> = readers.into_iter().map(reads).collect();
+        let failed = readers.join_all().await.concat();
+        let status = portal_status(&preau).await;
+        connections.shutdown().await;
+        assert!(failed.is_empty(), "{path}: {failed:?}");
+        let moves = status["moves"].as_array().expect("a list of moves");
+        let seats = moves.iter().find(|it| it["what"] == "seats");
+        assert!(seats.is_none(), "{path}: {status}");
+        preau.assert_nothing_forbidden().await;
+    }
+}
+
 /// How many requests a portal works on, and how many it has worked on at most.
 #[derive(Default)]
 struct AtWork {

@@ -57,8 +57,8 @@ mod tree;
 mod view;
 
 pub use capacity::{
-    Answer, Capacity, CapacityRules, Class, Limit, Move, Part, PartAnswer, PartChange, PartFailure,
-    Parts, Seen, Sent, What, Whose, Why, Wish, few, settle, share,
+    Answer, Asking, Capacity, CapacityRules, Class, Limit, Move, Part, PartAnswer, PartChange,
+    PartFailure, Parts, Seen, Sent, Waits, What, Whose, Why, Wish, few, settle, share,
 };
 pub use counts::Counts;
 pub use given::{Doubt, Given, Promised};

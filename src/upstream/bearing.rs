@@ -97,14 +97,15 @@ impl Bearing {
         self.shown().iter().copied().collect()
     }
 
-    /// PartFailure often a limit was moved, by reason.
+    /// How often a limit was moved, by reason.
     pub fn moves(&self) -> impl Iterator<Item = (Why, u64)> + '_ {
         let counts = Why::NAMES.iter().zip(&self.moves);
         counts.map(|((_, why, _), count)| (*why, count.load(Ordering::Relaxed)))
     }
 
     /// A request of the visitor with this number goes to the portal with this slot, after one who is
-    /// inside has `waited`. Not so if the slot is to be one of the [few](Slot::is_of_few).
+    /// inside has `waited`, as far as that counts. Not so if the slot is to be one of the
+    /// [few](Slot::is_of_few).
     pub(super) fn sent<B>(
         &self,
         slot: &Slot,
@@ -168,8 +169,8 @@ impl Bearing {
         self.parts().failing().cloned().collect()
     }
 
-    /// Once a second: `head` is how long the first in the queue for a slot has waited, `in_flight`
-    /// how many requests the portal has, `inside` how many people are inside. Gives what was decided.
+    /// Once a second: what [`Slots::pressure`](super::slots::Slots::pressure) says, and how many people
+    /// are `inside`. Gives what was decided.
     pub(super) fn tick(&self, head: Span, in_flight: u32, inside: u32) -> Vec<Move> {
         let mut law = self.law();
         law.tick(head, in_flight, inside, host::now());

@@ -18,6 +18,9 @@ use http::Request;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+/// Who asks: by which claim, and the number of the visitor.
+type Asker = (Claim, u64);
+
 /// The few of so many slots: one queue of its own, beside that for the slots.
 pub(super) fn of(slots: u32, queue_max: u32) -> Arc<Slots> {
     Slots::new(few(slots), None, queue_max, 1)
@@ -32,17 +35,18 @@ impl Portal {
     ) -> Result<(Slot, OnItsWay), Failure> {
         let asked = host::now();
         let until = asked + self.config.slot_wait;
-        let mut slot = self.slot(wants.claim, until).await?;
-        // Others wait so that those inside need not.
-        let inside = wants.claim == Claim::Inside;
-        let waited = inside.then(|| host::now().since(asked));
+        let asker = (wants.claim, wants.number());
+        let mut slot = self.slot(asker, until).await?;
         let bearing = &self.bearing;
         let on_its_way = loop {
+            // Others wait so that those inside need not, and what is stuck waits for its like.
+            let counts = wants.claim == Claim::Inside && !slot.is_of_few();
+            let waited = counts.then(|| slot.waited(asked, host::now())).flatten();
             if let Some(on_its_way) = bearing.sent(&slot, waited, wants.number(), request) {
                 break on_its_way;
             }
             // A box: it is rare.
-            slot = Box::pin(self.slot_of_few(slot, wants.claim, until)).await?;
+            slot = Box::pin(self.slot_of_few(slot, asker, until)).await?;
         };
         slot.expect(on_its_way.expected);
         if on_its_way.apart {
@@ -52,8 +56,8 @@ impl Portal {
     }
 
     /// A slot, waited for in order.
-    async fn slot(&self, claim: Claim, until: Millis) -> Result<Slot, Failure> {
-        let turn = self.slots.ask(claim, host::now());
+    async fn slot(&self, (claim, visitor): Asker, until: Millis) -> Result<Slot, Failure> {
+        let turn = self.slots.ask(claim, visitor, host::now());
         self.turn(turn, until).await
     }
 
@@ -61,15 +65,15 @@ impl Portal {
     async fn slot_of_few(
         &self,
         mut slot: Slot,
-        claim: Claim,
+        asker: Asker,
         until: Millis,
     ) -> Result<Slot, Failure> {
-        let few = match self.few.ask(claim, host::now()) {
+        let few = match self.few.ask(asker.0, asker.1, host::now()) {
             Ok(Turn::Now(few)) => few,
             later => {
                 drop(slot);
                 let few = self.turn(later, until).await?;
-                slot = self.slot(claim, until).await?;
+                slot = self.slot(asker, until).await?;
                 few
             }
         };

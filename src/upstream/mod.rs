@@ -193,8 +193,7 @@ impl Portal {
     /// Once a second: moves the limits by what was seen, and says so. `inside`: people in the rooms
     /// whose seats are found. Their seats are [`Bearing::seats`].
     pub fn tick(&self, inside: u32) {
-        let head = self.slots.head(host::now());
-        let in_flight = self.slots.usage().in_flight;
+        let (head, in_flight) = self.slots.pressure(host::now());
         for moved in self.bearing.tick(head, in_flight, inside) {
             if moved.what == What::Slots {
                 self.set_slots(moved.to);

@@ -23,17 +23,18 @@
 //! work, and only its connection is still held.
 
 mod claim;
+mod slot;
 
 pub use claim::Claim;
+pub use slot::{Place, Slot};
 
 use crate::host;
+use crate::room::{Asking, Waits};
 use crate::time::{Millis, Span};
 use claim::CLAIMS;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
 use tokio::sync::{Notify, oneshot};
 
 /// A portal's slots.
@@ -50,13 +51,15 @@ struct State {
     queue_max: usize,
     in_flight: u32,
     lent: u32,
+    /// Whose requests these are, and those that wait.
+    asking: Asking,
     servers: Vec<ServerState>,
     /// In the order in which they are served (see [`Claim`]); each by number.
     waiting: [VecDeque<Waiter>; CLAIMS.len()],
     /// How many have ever waited.
     numbers: u64,
-    /// Slots of those who left: the server, and until when it works on.
-    left: BinaryHeap<Reverse<(Millis, usize)>>,
+    /// Slots of those who left: until when the server works on, which, and for whom.
+    left: BinaryHeap<Reverse<(Millis, usize, u64)>>,
     /// Where the search for a server begins, so that equals take turns.
     turn: usize,
 }
@@ -71,6 +74,8 @@ pub const CONNECTIONS_PER_SLOT: u64 = 2 + LENT_PER_SLOT as u64;
 /// Somebody in the queue, and since when.
 struct Waiter {
     number: u64,
+    visitor: u64,
+    waits: Waits,
     slot: oneshot::Sender<Slot>,
     since: Millis,
 }
@@ -78,20 +83,6 @@ struct Waiter {
 struct ServerState {
     up: bool,
     in_flight: u32,
-}
-
-/// The right to run one request against one server.
-pub struct Slot {
-    slots: Arc<Slots>,
-    server: usize,
-    lent: bool,
-    in_flight: u32,
-    /// When the answer is expected.
-    expected: Millis,
-    /// The server works on it.
-    working: bool,
-    /// Its place among the few that what is stuck may have.
-    few: Option<Box<Slot>>,
 }
 
 /// Why there is no slot.
@@ -126,17 +117,6 @@ pub enum Turn {
     Later(Place),
 }
 
-/// A place in the queue: it becomes the slot, or nothing when no server is up any more. Dropping it
-/// leaves the queue.
-pub struct Place {
-    slots: Arc<Slots>,
-    claim: Claim,
-    number: u64,
-    slot: oneshot::Receiver<Slot>,
-    /// It is in the queue, as far as it knows.
-    waits: bool,
-}
-
 impl Slots {
     /// `limit` in all, `server_limit` per server, at most `queue_max` waiting.
     pub fn new(
@@ -158,6 +138,7 @@ impl Slots {
                 queue_max: queue_max as usize,
                 in_flight: 0,
                 lent: 0,
+                asking: Asking::new(),
                 servers,
                 waiting: Default::default(),
                 numbers: 0,
@@ -174,11 +155,11 @@ impl Slots {
         self.hand_on();
     }
 
-    /// A slot, or a place in the queue.
+    /// A slot for the visitor with this number, or a place in the queue.
     ///
     /// # Errors
     /// When no server is up or the queue is full.
-    pub fn ask(self: &Arc<Slots>, claim: Claim, now: Millis) -> Result<Turn, NoSlot> {
+    pub fn ask(self: &Arc<Slots>, claim: Claim, visitor: u64, now: Millis) -> Result<Turn, NoSlot> {
         let mut state = self.lock();
         if state.settle(now) && !state.nobody_waits() {
             // What has become free is theirs who have waited for it.
@@ -193,8 +174,9 @@ impl Slots {
         if before.iter().all(VecDeque::is_empty)
             && let Some(server) = state.take(claim)
         {
-            let in_flight = state.in_flight;
-            return Ok(Turn::Now(self.slot(server, in_flight)));
+            state.asking.begins(visitor);
+            let asker = (visitor, Waits::default());
+            return Ok(Turn::Now(self.slot(asker, server, state.in_flight)));
         }
         if state.waiting[claim as usize].len() >= state.queue_max {
             return Err(NoSlot::QueueFull);
@@ -202,8 +184,12 @@ impl Slots {
         state.numbers += 1;
         let number = state.numbers;
         let (sender, receiver) = oneshot::channel();
+        state.asking.begins(visitor);
+        let waits = state.asking.waits(visitor, state.most());
         state.waiting[claim as usize].push_back(Waiter {
             number,
+            visitor,
+            waits,
             slot: sender,
             since: now,
         });
@@ -221,7 +207,7 @@ impl Slots {
         let mut state = self.lock();
         state.servers[server].up = up;
         if state.servers.iter().all(|server| !server.up) {
-            state.waiting.iter_mut().for_each(VecDeque::clear);
+            state.dismiss();
         }
         drop(state);
         self.hand_on();
@@ -249,7 +235,8 @@ impl Slots {
                 return;
             };
             // If the visitor went in this very moment, the slot comes back by being dropped.
-            drop(waiter.send(self.slot(server, in_flight)));
+            let slot = self.slot((waiter.visitor, waiter.waits), server, in_flight);
+            drop(waiter.slot.send(slot));
         }
     }
 
@@ -286,10 +273,11 @@ impl Slots {
             if first.is_none_or(|first| slot.expected < first) {
                 self.sooner.notify_one();
             }
-            state.left.push(Reverse((slot.expected, slot.server)));
+            let left = (slot.expected, slot.server, slot.visitor);
+            state.left.push(Reverse(left));
             return;
         }
-        state.free(slot.server);
+        state.free(slot.server, slot.visitor);
         let nobody = state.nobody_waits();
         drop(state);
         if !nobody {
@@ -297,17 +285,28 @@ impl Slots {
         }
     }
 
-    /// How long the first of those inside who wait has waited.
-    pub fn head(&self, now: Millis) -> Span {
+    /// How long the first of those inside who wait has waited, and how many requests are in flight; as
+    /// if whoever asks for most asked for one thing at a time.
+    pub fn pressure(&self, now: Millis) -> (Span, u32) {
         let state = self.lock();
+        let counted = state.asking.counted();
         let first = state.waiting[Claim::Inside as usize].front();
-        first.map_or(Span::ZERO, |waiter| now.since(waiter.since))
+        let first = first.filter(|_| counted > state.most());
+        let head = first.map_or(Span::ZERO, |waiter| now.since(waiter.since));
+        (head, state.in_flight.min(counted))
     }
 
-    fn slot(self: &Arc<Slots>, server: usize, in_flight: u32) -> Slot {
+    fn slot(
+        self: &Arc<Slots>,
+        (visitor, waited): (u64, Waits),
+        server: usize,
+        in_flight: u32,
+    ) -> Slot {
         Slot {
             slots: self.clone(),
             server,
+            visitor,
+            waited,
             in_flight,
             expected: Millis::default(),
             working: false,
@@ -324,7 +323,7 @@ impl Slots {
 
 impl State {
     /// Whoever is next, with a slot that was taken for them.
-    fn next(&mut self, now: Millis) -> Option<(oneshot::Sender<Slot>, usize, u32)> {
+    fn next(&mut self, now: Millis) -> Option<(Waiter, usize, u32)> {
         self.settle(now);
         for claim in CLAIMS {
             if !self.waiting[claim as usize].is_empty()
@@ -336,10 +335,17 @@ impl State {
                     true => queue.pop_back()?,
                     false => queue.pop_front()?,
                 };
-                return Some((waiter.slot, server, self.in_flight));
+                return Some((waiter, server, self.in_flight));
             }
         }
         None
+    }
+
+    /// Requests that can be in flight for those inside, with the servers that are up.
+    fn most(&self) -> u32 {
+        let up = self.servers.iter().filter(|server| server.up).count() as u32;
+        let of_each = self.server_limit.unwrap_or(self.limit);
+        self.limit.min(of_each.saturating_mul(up))
     }
 
     fn nobody_waits(&self) -> bool {
@@ -350,22 +356,32 @@ impl State {
     fn leave(&mut self, claim: Claim, number: u64) {
         let queue = &mut self.waiting[claim as usize];
         if let Ok(at) = queue.binary_search_by_key(&number, |waiter| waiter.number) {
-            queue.remove(at);
+            let gone = queue.remove(at);
+            gone.into_iter().for_each(|it| self.asking.ends(it.visitor));
+        }
+    }
+
+    /// Whoever waits is told that there is nothing to wait for.
+    fn dismiss(&mut self) {
+        for waiter in self.waiting.iter_mut().flat_map(std::mem::take) {
+            self.asking.ends(waiter.visitor);
         }
     }
 
     /// Frees what need not be kept any longer. Returns whether there was anything.
     fn settle(&mut self, now: Millis) -> bool {
         let before = self.in_flight;
-        while let Some(Reverse((_, server))) = self.left.peek().filter(|it| it.0.0 <= now) {
-            let server = *server;
+        while let Some(&Reverse((until, server, visitor))) = self.left.peek()
+            && until <= now
+        {
             self.left.pop();
-            self.free(server);
+            self.free(server, visitor);
         }
         self.in_flight < before
     }
 
-    fn free(&mut self, server: usize) {
+    fn free(&mut self, server: usize, visitor: u64) {
+        self.asking.ends(visitor);
         self.in_flight -= 1;
         self.servers[server].in_flight -= 1;
     }
@@ -403,91 +419,6 @@ impl State {
             .filter(|server| self.servers[*server].up)
             .filter(|server| self.servers[*server].in_flight < limit)
             .min_by_key(|server| self.servers[*server].in_flight)
-    }
-}
-
-impl Slot {
-    /// The server it is for.
-    pub fn server(&self) -> usize {
-        self.server
-    }
-
-    /// Requests in flight when it was taken, its own included.
-    pub fn in_flight(&self) -> u32 {
-        self.in_flight
-    }
-
-    /// When the answer to its request is expected.
-    pub fn expect(&mut self, answer: Millis) {
-        self.expected = answer;
-        if let Some(few) = &mut self.few {
-            few.expect(answer);
-        }
-    }
-
-    /// Whether the server works on its request.
-    pub fn works(&mut self, working: bool) {
-        self.working = working;
-        if let Some(few) = &mut self.few {
-            few.works(working);
-        }
-    }
-
-    /// Makes it one of the few that what is stuck may have.
-    pub fn join(&mut self, few: Slot) {
-        self.few = Some(Box::new(few));
-    }
-
-    /// Whether it is one of the few that what is stuck may have.
-    pub fn is_of_few(&self) -> bool {
-        self.few.is_some()
-    }
-
-    /// Lets somebody else have it while its visitor takes an answer that the portal has begun.
-    /// The portal then has one more connection open than there are slots: at most
-    /// [`LENT_PER_SLOT`] for each.
-    pub fn lend(&mut self) {
-        let mut state = self.slots.lock();
-        if self.lent || state.lent >= state.limit.saturating_mul(LENT_PER_SLOT) {
-            return;
-        }
-        self.lent = true;
-        self.few = None;
-        state.lent += 1;
-        state.free(self.server);
-        drop(state);
-        self.slots.hand_on();
-    }
-
-    /// A slot on another server in place of this one, if one is free at once.
-    pub fn elsewhere(mut self) -> Option<Slot> {
-        self.server = self.slots.lock().change(self.server, self.lent)?;
-        self.slots.hand_on();
-        Some(self)
-    }
-}
-
-impl Future for Place {
-    type Output = Option<Slot>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Slot>> {
-        let slot = ready!(Pin::new(&mut self.slot).poll(context));
-        self.waits = false;
-        Poll::Ready(slot.ok())
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if self.waits {
-            self.slots.lock().leave(self.claim, self.number);
-        }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.slots.give_back(self);
     }
 }
 

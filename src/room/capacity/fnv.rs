@@ -14,3 +14,9 @@ impl Fnv {
         }
     }
 }
+
+/// The heap, of two to the power of `log`, that a number is dealt into. Numbers that follow each
+/// other are dealt into different ones (Fibonacci hashing: Knuth, vol. 3, §6.4).
+pub fn heap(number: u64, log: u32) -> usize {
+    (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - log)) as usize
+}

@@ -12,6 +12,7 @@
 //! [`Capacity::answered`] for each request, and [`Capacity::tick`] once a second. Every change is
 //! explained ([`Move`]).
 
+mod asking;
 mod classes;
 mod curve;
 mod fnv;
@@ -23,6 +24,7 @@ mod slots;
 mod tests;
 mod window;
 
+pub use asking::{Asking, Waits};
 pub use classes::Class;
 pub use parts::{Part, PartAnswer, PartChange, PartFailure, Parts};
 use seats::SeatLaw;
@@ -283,7 +285,8 @@ impl Capacity {
     }
 
     /// A request goes to the portal, with so many `in_flight` (itself included), after one who is
-    /// inside has `waited` for a slot; nothing for others, whose waiting says nothing.
+    /// inside has `waited` for a slot, as far as that [counts](Waits::counts); nothing for others, whose
+    /// waiting says nothing.
     pub fn sent(
         &mut self,
         in_flight: u32,
@@ -315,8 +318,8 @@ impl Capacity {
     }
 
     /// Time passes: `head` is how long the first in the queue for a slot has waited (zero if
-    /// nobody waits), `in_flight` how many requests the portal has, `inside` how many people are
-    /// inside.
+    /// nobody waits, or for one visitor alone), `in_flight` how many requests the portal has (of whom
+    /// has most, one: [`Asking::counted`]), `inside` how many people are inside.
     pub fn tick(&mut self, head: Span, in_flight: u32, inside: u32, now: Millis) {
         self.decide_slots(now);
         let portal = Portal {

@@ -2,7 +2,8 @@
 //!
 //! Every five seconds, over the last ten: *pw*, the share of requests that waited for a slot for
 //! more than a millisecond, and *h*, the smoothed age of the head of that queue. Both are absolute:
-//! no baseline can be wrong.
+//! no baseline can be wrong. Both leave out what one visitor alone is the cause of
+//! ([`asking`](super::asking)), and *pw* whoever is inside and asks for what [never comes](super::few).
 //!
 //! ```text
 //! h > 1 s or pw > 0.95       S = max(0.95·S, 0.9·A); head > 3 s: S ≤ 0.95·A; slow start ends

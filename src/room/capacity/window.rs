@@ -23,7 +23,7 @@
 //! host or visitor has all of it.
 
 use super::classes::{Class, Classes};
-use super::fnv::Fnv;
+use super::fnv::{self, Fnv};
 use crate::time::{Millis, Span};
 
 /// Answers that are looked at, of one window, and failures among them: more are not needed.
@@ -44,7 +44,8 @@ const NEARLY_ALL: f64 = 0.8;
 /// Others who were well within this time are waited for.
 const LATELY: Span = Span::secs(60);
 /// Hosts, and visitors, are dealt into so many heaps.
-const HEAPS: usize = 64;
+const HEAPS_LOG: u32 = 6;
+const HEAPS: usize = 1 << HEAPS_LOG;
 
 /// Ratios below which their median says nothing.
 const RATIOS_MIN: u32 = 5;
@@ -415,10 +416,9 @@ impl Whose {
     }
 }
 
-/// Numbers that follow each other are dealt into different heaps (Fibonacci hashing: Knuth, vol. 3,
-/// §6.4).
+/// Of visitors, or hosts.
 pub(super) fn heap(number: u64) -> u8 {
-    (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as u8
+    fnv::heap(number, HEAPS_LOG) as u8
 }
 
 impl Lately {

@@ -2,6 +2,7 @@
 
 use super::*;
 use oneshot::error::TryRecvError;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 impl Place {
@@ -10,15 +11,21 @@ impl Place {
     }
 }
 
+/// Never the same.
+fn somebody() -> u64 {
+    static NUMBERS: AtomicU64 = AtomicU64::new(1);
+    NUMBERS.fetch_add(1, Ordering::Relaxed)
+}
+
 fn now(slots: &Arc<Slots>) -> Slot {
-    match slots.ask(Claim::Inside, host::now()) {
+    match slots.ask(Claim::Inside, somebody(), host::now()) {
         Ok(Turn::Now(slot)) => slot,
         _ => panic!("a slot was free"),
     }
 }
 
 fn later(slots: &Arc<Slots>) -> Place {
-    match slots.ask(Claim::Inside, host::now()) {
+    match slots.ask(Claim::Inside, somebody(), host::now()) {
         Ok(Turn::Later(place)) => place,
         _ => panic!("no slot was free"),
     }
@@ -42,11 +49,12 @@ fn a_back_channel_does_not_wait_for_the_requests_that_wait_for_it() {
     let slots = Slots::new(1, Some(1), 10, 1);
     let page = now(&slots);
     let mut next_page = later(&slots);
-    let call = slots.ask(Claim::BackChannel, host::now());
+    let call = slots.ask(Claim::BackChannel, somebody(), host::now());
     let Ok(Turn::Now(call)) = call else {
         panic!("it has a slot of its own");
     };
-    let Ok(Turn::Later(mut second_call)) = slots.ask(Claim::BackChannel, host::now()) else {
+    let Ok(Turn::Later(mut second_call)) = slots.ask(Claim::BackChannel, somebody(), host::now())
+    else {
         panic!("there is one");
     };
     drop(call);
@@ -62,7 +70,7 @@ fn a_back_channel_does_not_wait_for_the_requests_that_wait_for_it() {
 #[test]
 fn those_inside_come_before_those_who_are_not() {
     let slots = Slots::new(4, Some(4), 10, 1);
-    let outside = || slots.ask(Claim::Outside, host::now());
+    let outside = || slots.ask(Claim::Outside, somebody(), host::now());
     let held: Vec<_> = (0..3).map(|_| outside()).collect();
     assert!(held.iter().all(|turn| matches!(turn, Ok(Turn::Now(_)))));
     let Ok(Turn::Later(mut outside)) = outside() else {
@@ -124,7 +132,7 @@ fn who_leaves_before_the_answer_is_worked_for_until_then() {
     assert!(waiting.try_recv().is_err());
     let later = host::now() + Span::mins(61);
     assert!(matches!(
-        slots.ask(Claim::BackChannel, later),
+        slots.ask(Claim::BackChannel, somebody(), later),
         Ok(Turn::Now(_))
     ));
     slots.hand_on();
@@ -138,7 +146,7 @@ fn who_leaves_before_the_answer_is_worked_for_until_then() {
 fn a_long_queue_is_served_from_its_end() {
     let slots = Slots::new(1, None, 10, 1);
     let first = now(&slots);
-    let ask = |at: Millis| match slots.ask(Claim::Inside, at) {
+    let ask = |at: Millis| match slots.ask(Claim::Inside, somebody(), at) {
         Ok(Turn::Later(place)) => place,
         _ => panic!("no slot was free"),
     };
@@ -162,7 +170,7 @@ fn whoever_left_the_queue_is_not_in_it() {
     // Their places are others' now.
     let others: Vec<_> = (0..5).map(|_| later(&slots)).collect();
     assert!(matches!(
-        slots.ask(Claim::Inside, host::now()),
+        slots.ask(Claim::Inside, somebody(), host::now()),
         Err(NoSlot::QueueFull)
     ));
     drop(others);
@@ -176,15 +184,15 @@ fn how_long_the_first_has_waited_is_not_how_long_the_dead_would_have() {
     let slots = Slots::new(1, None, 10, 1);
     let _held = now(&slots);
     let now = host::now();
-    let ask = |at: Millis| match slots.ask(Claim::Inside, at) {
+    let ask = |at: Millis| match slots.ask(Claim::Inside, somebody(), at) {
         Ok(Turn::Later(place)) => place,
         _ => panic!("no slot was free"),
     };
     let old = ask(now - Span::secs(60));
     let _fresh = ask(now - Span::secs(1));
-    assert_eq!(slots.head(now), Span::secs(60));
+    assert_eq!(slots.pressure(now).0, Span::secs(60));
     drop(old);
-    assert_eq!(slots.head(now), Span::secs(1));
+    assert_eq!(slots.pressure(now).0, Span::secs(1));
 }
 
 #[test]
@@ -248,6 +256,11 @@ fn the_least_loaded_server_that_is_up() {
     servers.sort_unstable();
     assert_eq!(servers, [0, 0, 2, 2]);
     let mut waiting = later(&slots);
+    let (head, in_flight) = slots.pressure(host::now() + Span::secs(1));
+    assert!(
+        head > Span::ZERO && in_flight == 4,
+        "there are four for now"
+    );
     slots.set_up(1, true);
     assert_eq!(waiting.try_recv().unwrap().server(), 1);
 }
@@ -258,13 +271,13 @@ fn a_limit_that_moves_takes_nothing_away() {
     let held = [now(&slots), now(&slots)];
     let mut waiting = later(&slots);
     slots.set_limit(1);
-    assert!(slots.head(host::now() + Span(50)) >= Span(50));
+    assert!(slots.pressure(host::now() + Span(50)).0 >= Span(50));
     let [one, other] = held;
     drop(one);
     assert!(waiting.try_recv().is_err());
     slots.set_limit(2);
     assert_eq!(waiting.try_recv().unwrap().in_flight(), 2);
-    assert_eq!(slots.head(host::now() + Span(50)), Span::ZERO);
+    assert_eq!(slots.pressure(host::now() + Span(50)).0, Span::ZERO);
     drop(other);
 }
 
@@ -274,12 +287,12 @@ fn a_full_queue_and_a_dead_portal_say_so() {
     let _held = now(&slots);
     let mut waiting = later(&slots);
     assert!(matches!(
-        slots.ask(Claim::Inside, host::now()),
+        slots.ask(Claim::Inside, somebody(), host::now()),
         Err(NoSlot::QueueFull)
     ));
     slots.set_up(0, false);
     assert!(matches!(
-        slots.ask(Claim::Inside, host::now()),
+        slots.ask(Claim::Inside, somebody(), host::now()),
         Err(NoSlot::Down)
     ));
     assert_eq!(waiting.try_recv().err(), Some(TryRecvError::Closed));
@@ -302,4 +315,34 @@ fn elsewhere_is_another_server_or_nothing() {
     let single = Slots::new(1, Some(1), 1, 1);
     assert!(now(&single).elsewhere().is_none());
     assert_eq!(single.usage().in_flight, 0);
+}
+
+/// Sixty connections of one visitor, before and behind one more.
+#[test]
+fn who_waits_for_one_visitor_alone_does_not_press() {
+    let slots = Slots::new(2, None, 100, 1);
+    let ask = |visitor| slots.ask(Claim::Inside, visitor, host::now());
+    let later = |visitor| match ask(visitor) {
+        Ok(Turn::Later(place)) => place,
+        _ => panic!("no slot was free"),
+    };
+    let held = [ask(1), ask(1)];
+    let mut own = later(1);
+    let mut other = later(2);
+    let more: Vec<Place> = (0..60).map(|_| later(1)).collect();
+    let (now, asked) = (host::now() + Span::secs(5), host::now());
+    assert_eq!(slots.pressure(now), (Span::ZERO, 2));
+    let mut third = later(3);
+    let (head, in_flight) = slots.pressure(now);
+    assert!(head >= Span::secs(4) && in_flight == 2, "{head:?}");
+    drop((held, more));
+    let own = own.try_recv().unwrap();
+    assert_eq!(own.waited(asked, now), None);
+    let other = other.try_recv().unwrap();
+    assert_eq!(other.waited(asked, now), Some(Span::ZERO));
+    drop((own, other));
+    let third = third.try_recv().unwrap();
+    assert_eq!(third.waited(asked, now), Some(now.since(asked)));
+    drop(third);
+    assert_eq!(slots.lock().asking.counted(), 0);
 }

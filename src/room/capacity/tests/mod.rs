@@ -215,6 +215,25 @@ fn refusals_that_come_at_once_are_not_speed() {
     assert!(run.law.seats() <= seats, "and they let nobody in");
 }
 
+/// A program with sixty connections, or a browser with as many windows: all slots are busy, and everybody
+/// waits behind it.
+#[test]
+fn one_visitor_who_asks_for_much_at_once_takes_nobodys_seat() {
+    for seed in 0..4 {
+        let scene = Scene {
+            greedy: 60,
+            ..Scene::reference()
+        };
+        let mut run = Run::auto(scene, seed);
+        let begin = run.law.seats();
+        for minute in 1..=5 {
+            go_on(&mut run, 1);
+            let seats = run.law.seats();
+            assert!(seats > 2 * begin, "minute {minute}: {begin} → {seats}");
+        }
+    }
+}
+
 /// Envoy #11579.
 #[test]
 fn what_was_sent_before_a_change_says_nothing_about_it() {

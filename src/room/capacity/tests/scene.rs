@@ -5,7 +5,7 @@
 //! Its time is that of work done for each (processor sharing): requests end in the order of the
 //! work that they need, counted from when they began.
 
-use super::super::{Answer, Capacity, CapacityRules, Limit, Sent, Whose};
+use super::super::{Answer, Asking, Capacity, CapacityRules, Limit, Sent, Waits, Whose};
 use crate::time::{Millis, Span};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -14,6 +14,8 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 const PATIENCE: Span = Span::secs(10);
 /// Who has given up this often leaves for good.
 const FAILURES: u32 = 3;
+/// Whoever asks for much at once.
+const GREEDY: u64 = u64::MAX;
 
 /// What is simulated.
 #[derive(Clone)]
@@ -34,6 +36,8 @@ pub struct Scene {
     pub think: f64,
     /// People who want to come in, for each one the portal can serve; 0 for nobody.
     pub crowd: f64,
+    /// Connections of one visitor who asks again as soon as there is an answer.
+    pub greedy: u32,
 }
 
 impl Scene {
@@ -50,6 +54,7 @@ impl Scene {
             pages: 13.0,
             think: 8.0,
             crowd: 2.0,
+            greedy: 0,
         }
     }
 
@@ -71,10 +76,11 @@ pub struct Run {
     events: BinaryHeap<Reverse<(Millis, u64, Event)>>,
     serial: u64,
     visits: HashMap<u64, Visit>,
-    queue: VecDeque<(u64, Millis)>,
+    queue: VecDeque<(u64, Millis, Waits)>,
+    asking: Asking,
     /// In flight: by the work at which they end.
     working: BinaryHeap<Reverse<(u64, u64)>>,
-    flights: HashMap<u64, (u64, Sent, bool)>,
+    flights: HashMap<u64, Flight>,
     in_flight: u32,
     work: f64,
     worked: Millis,
@@ -86,6 +92,14 @@ enum Event {
     Ask(u64),
     End(u64),
     Tick,
+}
+
+struct Flight {
+    visit: u64,
+    sent: Sent,
+    poll: bool,
+    /// It holds a slot.
+    holds: bool,
 }
 
 struct Visit {
@@ -108,6 +122,7 @@ impl Run {
             serial: 0,
             visits: HashMap::new(),
             queue: VecDeque::new(),
+            asking: Asking::new(),
             working: BinaryHeap::new(),
             flights: HashMap::new(),
             in_flight: 0,
@@ -116,6 +131,9 @@ impl Run {
             tokens: 0.0,
         };
         run.plan(Span(100), Event::Tick);
+        for _ in 0..run.scene.greedy {
+            run.plan(Span::ZERO, Event::Ask(GREEDY));
+        }
         run
     }
 
@@ -204,7 +222,13 @@ impl Run {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Ask(visit) => {
-                self.queue.push_back((visit, self.now));
+                self.asking.begins(visit);
+                let slots = self.law.slots();
+                let waits = match self.queue.is_empty() && self.in_flight < slots {
+                    true => Waits::default(),
+                    false => self.asking.waits(visit, slots),
+                };
+                self.queue.push_back((visit, self.now, waits));
                 self.send();
             }
             Event::End(flight) => self.end(flight),
@@ -216,9 +240,11 @@ impl Run {
         self.plan(Span(100), Event::Tick);
         let seats = self.law.seats();
         if self.now.0.is_multiple_of(1_000) {
-            let head = self.queue.front();
-            let head = head.map_or(Span::ZERO, |(_, since)| self.now.since(*since));
-            self.law.tick(head, self.in_flight, self.inside(), self.now);
+            let counted = self.asking.counted();
+            let head = self.queue.front().filter(|_| counted > self.law.slots());
+            let head = head.map_or(Span::ZERO, |(_, since, _)| self.now.since(*since));
+            let in_flight = self.in_flight.min(counted);
+            self.law.tick(head, in_flight, self.inside(), self.now);
         }
         let pace = (f64::from(seats) / 30.0).max(1.0);
         let coming = self.scene.crowd * self.scene.capacity();
@@ -235,10 +261,11 @@ impl Run {
 
     fn send(&mut self) {
         while self.in_flight < self.law.slots()
-            && let Some((visit, since)) = self.queue.pop_front()
+            && let Some((visit, since, waits)) = self.queue.pop_front()
         {
             let waited = self.now.since(since);
             if waited >= PATIENCE {
+                self.asking.ends(visit);
                 self.answered(visit, false);
                 continue;
             }
@@ -246,17 +273,27 @@ impl Run {
             let poll = self.chance() < self.scene.polls.0;
             let sent = (self.law).sent(
                 self.in_flight,
-                Some(waited),
+                waits.counts(waited),
                 Whose::new(visit, b""),
                 self.now,
             );
             let class = self.law.class("GET", if poll { "/poll" } else { "/page" });
-            if poll && self.law.is_apart(class) {
+            let holds = !(poll && self.law.is_apart(class));
+            if !holds {
                 self.in_flight -= 1;
+                self.asking.ends(visit);
             }
             self.serial += 1;
             let flight = self.serial;
-            self.flights.insert(flight, (visit, sent, poll));
+            self.flights.insert(
+                flight,
+                Flight {
+                    visit,
+                    sent,
+                    poll,
+                    holds,
+                },
+            );
             let exactly = self.scene.always.or(poll.then_some(self.scene.polls.1));
             let exactly = if self.scene.refuses {
                 Some(0.0)
@@ -274,12 +311,19 @@ impl Run {
     }
 
     fn end(&mut self, flight: u64) {
-        let Some((visit, sent, poll)) = self.flights.remove(&flight) else {
+        let Some(Flight {
+            visit,
+            sent,
+            poll,
+            holds,
+        }) = self.flights.remove(&flight)
+        else {
             return;
         };
         let class = self.law.class("GET", if poll { "/poll" } else { "/page" });
-        if !(poll && self.law.is_apart(class)) {
-            self.in_flight = self.in_flight.saturating_sub(1);
+        if holds {
+            self.in_flight -= 1;
+            self.asking.ends(visit);
         }
         let took = self.now.since(sent.at);
         let good = poll || (took < PATIENCE && !self.scene.refuses);
@@ -295,6 +339,9 @@ impl Run {
     }
 
     fn answered(&mut self, number: u64, good: bool) {
+        if number == GREEDY {
+            return self.plan(Span::ZERO, Event::Ask(GREEDY));
+        }
         let Some(visit) = self.visits.get_mut(&number) else {
             return;
         };
