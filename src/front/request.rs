@@ -187,13 +187,19 @@ async fn admit(
         visit,
         told: told.clone(),
     };
-    if let Some((around, claim, stays)) = around(house, door, &flow, origin, request.headers()) {
+    // Asked once: each answer uses up one call of this address.
+    let mut called = None;
+    let mut may_call =
+        || *called.get_or_insert_with(|| house.may_call_back(origin.address, origin.proven));
+    let headers = request.headers();
+    let around = around(house, door, &flow, origin, headers, &mut may_call);
+    if let Some((around, claim, stays)) = around {
         return pass(around, errand(claim, None, stays), request, logged).await;
     }
     let met = house.meet(door, request.headers());
     let ask = ask(house, &flow, met.visitor, origin, &request);
     let lane = || lanes::of(house, door, asked, request.headers(), origin);
-    match decide(house, door, met.visitor, ask, origin, lane) {
+    match decide(house, door, met.visitor, ask, origin, may_call, lane) {
         Ok(Decision::Forward { number, entry }) => {
             note(logged, Some(door), "forwarded");
             let visit = Visit::new(door.clone(), number, ask.renews);
@@ -237,32 +243,28 @@ async fn at_the_door<'h>(
 }
 
 /// Why a request goes around the room, if it does; who asks for its slot, and whether what comes of it
-/// may stay.
+/// may stay. `may_call`: one more call may come from its address without a seat.
 fn around(
     house: &House,
     door: &Door,
     flow: &Flow,
     origin: &Origin,
     headers: &HeaderMap,
+    mut may_call: impl FnMut() -> bool,
 ) -> Option<(Around, Claim, bool)> {
-    let may = |around: &Around| may_go_around(house, *around, origin);
+    // What everybody can say anywhere, only so often.
+    let mut may = |around: &Around| match around {
+        Around::Open | Around::BackChannel => true,
+        Around::Preflight => house.may_ask_first(origin.address, origin.proven),
+        Around::Stranger => may_call(),
+    };
     let inside = || is_inside(house, door, headers);
-    if let Some(around) = flow.around.filter(may) {
+    if let Some(around) = flow.around.filter(&mut may) {
         return Some((around, around.claim(inside), around == Around::Open));
     }
     // Nobody has to wait to log out.
     let leaves = flow.leaves_around.filter(|it| !inside() && may(it));
     leaves.map(|_| (Around::Open, Claim::Outside, false))
-}
-
-/// Whether what goes around the room may do so now: what everybody can say anywhere, only so often.
-fn may_go_around(house: &House, around: Around, origin: &Origin) -> bool {
-    let (address, proven) = (origin.address, origin.proven);
-    match around {
-        Around::Open | Around::BackChannel => true,
-        Around::Preflight => house.may_ask_first(address, proven),
-        Around::Stranger => house.may_call_back(address, proven),
-    }
 }
 
 /// What the room needs to know of a request that `visitor` has sent.
@@ -412,14 +414,12 @@ fn decide(
     visitor: Visitor,
     mut ask: Ask,
     origin: &Origin,
+    mut may_call: impl FnMut() -> bool,
     lane: impl FnOnce() -> usize,
 ) -> Result<Decision, RefusalKind> {
     let mut room = door.room();
     let now = host::now();
-    if ask.callback
-        && !room.holds_seat(visitor)
-        && !house.may_call_back(origin.address, origin.proven)
-    {
+    if ask.callback && !room.holds_seat(visitor) && !may_call() {
         ask.callback = false;
         room.limited_callback();
     }
