@@ -78,12 +78,15 @@ async fn nobody_else_and_nothing_longer() {
     .await;
 }
 
-/// From an old name to the new one, which is the portal's own or not: nobody comes back.
+/// From an old name to the new one, which is the portal's own or not: nobody comes back. Nor does anybody
+/// sign on between two names that the room knows.
 #[tokio::test]
-async fn whoever_is_sent_on_for_good_has_no_sign_on() {
+async fn whoever_is_sent_on_for_good_or_to_another_name_has_no_sign_on() {
     for answer in [
         "308 Permanent Redirect\r\nLocation: https://ent.example.fr/",
         "301 Moved Permanently\r\nLocation: https://ailleurs.example/",
+        "302 Found\r\nLocation: https://ent.example.fr/",
+        "303 See Other\r\nLocation: https://ENT.example.fr:443/accueil",
     ] {
         let portal = Scripted::saying(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n"));
         let preau = Preau::start(&format!(

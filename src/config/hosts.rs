@@ -117,7 +117,7 @@ impl HostPattern {
     }
 
     /// The host itself, if the pattern is exactly one.
-    pub(super) fn exact(&self) -> Option<&str> {
+    pub fn exact(&self) -> Option<&str> {
         matches!(self.kind, HostKind::Exact).then_some(&*self.text)
     }
 

@@ -6,8 +6,10 @@ use http::header::LOCATION;
 use http::{Response, StatusCode, Uri};
 use std::sync::Arc;
 
-/// Whether `response` leads to another host, or to another room of ours: until its visitor is back, nothing is seen of their pass. Not if it says that what is asked for has moved
-/// for good: nobody comes back from there.
+/// Whether `response` leads to another host, or to another room of ours: until its visitor is back,
+/// nothing is seen of their pass. Not from one host to another that the same room names: that is one
+/// portal with two names. (A room for any host names none: what it leads to may be anything.) Nor if it
+/// says that what is asked for has moved for good: nobody comes back from there.
 pub(super) fn leads_away<B>(
     house: &House,
     door: &Arc<Door>,
@@ -22,9 +24,12 @@ pub(super) fn leads_away<B>(
     let Some((host, path)) = target(location, &asked.host) else {
         return false;
     };
-    let shared = door.config.cookie_domain.is_some() || host == asked.host;
+    let named = |host: &str| (door.config.hosts.iter()).any(|it| it.exact() == Some(host));
+    let one = door.config.cookie_domain.is_some()
+        || host == asked.host
+        || (named(&host) && named(&asked.host));
     let there = house.door(&host, &path);
-    !(shared && there.is_some_and(|there| Arc::ptr_eq(there, door)))
+    !(one && there.is_some_and(|there| Arc::ptr_eq(there, door)))
 }
 
 /// Whether somebody is sent elsewhere for now.
