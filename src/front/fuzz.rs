@@ -4,5 +4,6 @@
 
 pub use super::canonical::{Asked, read};
 pub use super::fields::strip_request;
+pub use super::frame_guard::{FRAME_MAX, Frames, MARK, Verdict as FrameVerdict};
 pub use super::origin::{Origin, Peer};
 pub use super::proxy::look;
