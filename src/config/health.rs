@@ -2,7 +2,7 @@
 
 use super::portals::Secure;
 use super::table::{Field, Table};
-use super::values::{choice, list, number, parsed, show, span};
+use super::values::{choice, list, number, parsed, span};
 use super::{Check, Health, Portal, RoomConfig};
 use crate::time::Span;
 use http::uri::Authority;
@@ -83,14 +83,10 @@ pub(super) fn read(portal: &mut Table<'_>, secure: Secure) -> Health {
     health.fall = table.read_or("fall", number(FALL), health.fall);
     health.probe_min = table.read_or("probe_min", span(PROBE), health.probe_min);
     health.probe_max = table.read_or("probe_max", span(PROBE), health.probe_max);
-    if health.probe_max < health.probe_min {
-        table.sink().wrong(
-            table.span(&["probe_max", "probe_min"]),
-            "`portal.health.probe_max` is shorter than `probe_min`",
-            "the longest wait is shorter than the first",
-            format!("write `probe_max = \"{}\"` or more", show(health.probe_min)),
-        );
-    }
+    table.in_order(
+        ("probe_min", health.probe_min),
+        ("probe_max", health.probe_max),
+    );
     fits(&table, health.check, secure);
     table.finish();
     health

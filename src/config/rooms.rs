@@ -259,14 +259,7 @@ pub(super) fn rules(table: &mut Table<'_>, seats: Limit) -> Rules {
         rules.poll_min = poll.read_or("min", span(POLL), rules.poll_min);
         rules.poll_max = poll.read_or("max", span(POLL), rules.poll_max);
         rules.poll_budget = poll.read_or("budget", number(POLL_BUDGET), rules.poll_budget);
-        if rules.poll_max < rules.poll_min {
-            poll.sink().wrong(
-                poll.span(&["max", "min"]),
-                "`room.poll.max` is shorter than `room.poll.min`",
-                "the longest time is shorter than the shortest",
-                format!("write `max = \"{}\"` or more", show(rules.poll_min)),
-            );
-        }
+        poll.in_order(("min", rules.poll_min), ("max", rules.poll_max));
         poll.finish();
     }
     check_times(table, &rules);

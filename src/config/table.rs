@@ -3,6 +3,8 @@
 
 use super::keys;
 use super::report::Sink;
+use super::values::show;
+use crate::time::Span;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -192,6 +194,20 @@ impl<'a> Table<'a> {
     /// Where problems go.
     pub(super) fn sink(&self) -> &'a Sink {
         self.sink
+    }
+
+    /// Reports the longest of some times, if it is shorter than the shortest. Each has its key.
+    pub(super) fn in_order(&self, shortest: (&str, Span), longest: (&str, Span)) {
+        let ((short, least), (long, most)) = (shortest, longest);
+        if most < least {
+            let prefix = &self.prefix;
+            self.sink.wrong(
+                self.span(&[long, short]),
+                format!("`{prefix}{long}` is shorter than `{prefix}{short}`"),
+                "the longest time is shorter than the shortest",
+                format!("write `{long} = \"{}\"` or more", show(least)),
+            );
+        }
     }
 
     /// Reports every key that was not read.

@@ -90,11 +90,8 @@ impl Link {
         }
         let now = host::now();
         self.jam.begin(now);
-        let Some(until) = self.taker.waits(now, &self.stream) else {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        };
-        self.clock.wake_by(until, now, context);
-        Poll::Pending
+        let woken = (&mut self.clock, context);
+        self.taker.poll_taken(now, &self.stream, woken)
     }
 }
 

@@ -11,11 +11,14 @@
 //! `limits.take_timeout`: for up to [`HIDDEN_MAX`] bytes at `limits.take_rate`. A machine that says
 //! nothing at all of what is on its way to it has no such time.
 
+use super::clock::Clock;
 use super::stream::Stream;
 use crate::config::Limits;
 use crate::host;
 use crate::time::{Millis, Span};
 use crate::upstream::Pace;
+use std::io;
+use std::task::{Context, Poll};
 
 /// Bytes that a visitor's machine may have taken and its programs not: twice what Linux begins
 /// with. (Who reads fast may have more; who reads slowly never gets there.)
@@ -118,9 +121,14 @@ impl Taker {
         self.counted.renew();
     }
 
-    /// Something could not be written to `stream`: when to come again; nothing when that has been
-    /// so for too long, and it is cut.
-    pub fn waits(&mut self, now: Millis, stream: &Stream) -> Option<Millis> {
+    /// Something could not be written to `stream`: the task is woken to come again, or there is an
+    /// error when that has been so for too long, and it is cut.
+    pub fn poll_taken<T>(
+        &mut self,
+        now: Millis,
+        stream: &Stream,
+        (clock, context): (&mut Clock, &mut Context<'_>),
+    ) -> Poll<io::Result<T>> {
         let mut unheard = Span::ZERO;
         let until = self.counted.waits(now, || {
             let known = stream.known()?;
@@ -128,11 +136,13 @@ impl Taker {
             Some(known.acknowledged)
         });
         let until = until.filter(|_| unheard < self.unheard_max);
-        if until.is_none() {
+        let Some(until) = until else {
             // What the kernel still holds for them would be held for as long again.
             stream.cut();
-        }
-        until
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        };
+        clock.wake_by(until, now, context);
+        Poll::Pending
     }
 
     /// So many bytes were written.

@@ -333,14 +333,11 @@ impl Wire {
     /// The visitor has to take something first: ready with an error when they have let us wait for
     /// too long.
     fn poll_taken(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.state() != TUNNEL {
-            let now = host::now();
-            let Some(until) = self.taker.waits(now, &self.stream) else {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            };
-            self.clock.wake_by(until, now, context);
+        if self.state() == TUNNEL {
+            return Poll::Pending;
         }
-        Poll::Pending
+        let woken = (&mut self.clock, context);
+        self.taker.poll_taken(host::now(), &self.stream, woken)
     }
 }
 
