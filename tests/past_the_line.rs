@@ -43,13 +43,14 @@ async fn full(portal: &Scripted, more: &str, limits: &str) -> Preau {
 
 /// The status of the answer to `line` with these fields, each with its end.
 async fn say(preau: &Preau, line: &str, fields: &str) -> String {
-    let agent = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0\r\n";
-    let head = format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{agent}{fields}");
+    let head = format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{AGENT}{fields}");
     let answer = raw(preau.address(), head.as_bytes()).await;
     let answer = String::from_utf8_lossy(&answer).into_owned();
     answer.get(9..12).unwrap_or_default().to_owned()
 }
 
+/// What says nothing of itself is a monitor's.
+const AGENT: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0\r\n";
 const PREFLIGHT: &str = "Origin: https://app.example.fr\r\nAccess-Control-Request-Method: GET\r\n";
 
 #[tokio::test]
@@ -150,6 +151,7 @@ async fn no_tunnel_and_no_endless_stream_comes_of_what_passes_once() {
     let tables = format!(
         "[[portal]]\nservers = \"{}\"\nresponse_timeout = \"1s\"\n[[room]]\nname = \"ent\"\n\
          seats = 1\nidle = \"10m\"\npresets = \"cas\"\ncallback_reserve = 0\n\
+         back_channels = \"/appel\"\n\
          logout = [\"/sortie/**\", {{ query = [\"logout=1\"] }}]\n",
         portal.url()
     );
@@ -158,7 +160,7 @@ async fn no_tunnel_and_no_endless_stream_comes_of_what_passes_once() {
     anna.walk_in("/espace").await;
     let offer = async |path: &str, cookie: &str| {
         let head = TUNNEL.replace("/cable?ticket=ST-1", path);
-        let head = format!("{head}{cookie}\r\n");
+        let head = format!("{head}{AGENT}{cookie}\r\n");
         let answer = raw(preau.address(), head.as_bytes());
         let answer = tokio::time::timeout(Duration::from_secs(3), answer).await;
         let answer = String::from_utf8_lossy(&answer.unwrap_or_default()).into_owned();
@@ -171,6 +173,14 @@ async fn no_tunnel_and_no_endless_stream_comes_of_what_passes_once() {
     );
     let closing = "Connection: close\r\n";
     assert_eq!(offer("/cable?ticket=ST-1", closing).await, "503");
+    let waiting = async || preau.metric("preau_room_waiting", &[]).await;
+    assert_eq!(waiting().await, 1.0);
+    // Nor is it a monitor's, who would not have to wait.
+    let bare = format!("{TUNNEL}{closing}\r\n");
+    let answer = raw(preau.address(), bare.as_bytes()).await;
+    assert!(answer.starts_with(b"HTTP/1.1 503 "));
+    assert_eq!(waiting().await, 2.0);
+    assert_eq!(offer("/appel", closing).await, "200");
     assert_eq!(offer("/sortie/cable", closing).await, "200");
     assert_eq!(offer("/cable?logout=1", closing).await, "200");
     // After logout, pages are seen, and no more.
