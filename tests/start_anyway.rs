@@ -8,6 +8,11 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::{Portal, State, Unstarted, get, one_room, until};
+#[cfg(feature = "acme")]
+use support::{
+    free_port,
+    tls::{Authority, Client},
+};
 use tempfile::TempDir;
 
 const SEATS: u64 = 2;
@@ -159,6 +164,35 @@ async fn a_full_disk_still_says_who_waits() {
         assert_eq!(visitor.poll().await.place(), place);
     }
     preau.assert_nothing_forbidden().await;
+}
+
+#[cfg(feature = "acme")]
+#[tokio::test]
+async fn with_acme_a_first_start_on_a_full_disk_has_a_certificate_of_its_own() {
+    let Some(disk) = Disk::new() else { return };
+    let portal = Portal::start().await;
+    let (secure, plain, nobody) = (free_port(), free_port(), free_port());
+    let room = one_room(&portal.url(), "host = \"ent.example.fr\"");
+    let proxy = Unstarted::new("");
+    proxy.configure(&format!(
+        "admin = \"{}\"\nstate = {:?}\nthreads = 2\n{room}\n\
+         [[listener]]\naddress = \"{secure}\"\ntls = true\n\
+         [[listener]]\naddress = \"{plain}\"\nredirect = \"https\"\n\
+         [acme]\ndirectory = \"https://{nobody}/dir\"\nhosts = [\"ent.example.fr\"]\n\
+         terms_agreed = true\n",
+        proxy.admin(),
+        disk.path().join("state"),
+    ));
+    disk.fill();
+    let preau = proxy.start().await;
+    let said = preau.printed();
+    assert!(said.contains("none can be stored"), "{said}");
+    // It is shown, and nobody trusts it.
+    let client = Client::new(&Authority::new(), &[]);
+    let refused = client.connect(secure, "ent.example.fr").await;
+    let refused = refused.expect_err("it is of no authority").to_string();
+    assert!(refused.contains("UnknownIssuer"), "{refused}");
+    preau.stop().await;
 }
 
 #[tokio::test]

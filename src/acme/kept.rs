@@ -30,15 +30,24 @@ pub struct Kept {
 impl Kept {
     /// Makes the folder if there is none.
     pub fn new(config: &AcmeConfig, state: &Path) -> io::Result<Kept> {
+        let kept = Kept::at(config, state);
+        kept.make()?;
+        Ok(kept)
+    }
+
+    /// Where the folder is, or will be.
+    pub fn at(config: &AcmeConfig, state: &Path) -> Kept {
         let name = config.directory.trim_start_matches("https://");
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         let name = name.replace(|c| !plain(c), "-");
-        let folder = state.join("acme").join(name);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&folder)?;
-        Ok(Kept { folder })
+        Kept {
+            folder: state.join("acme").join(name),
+        }
+    }
+
+    fn make(&self) -> io::Result<()> {
+        let mut made = DirBuilder::new();
+        made.recursive(true).mode(0o700).create(&self.folder)
     }
 
     /// The certificate with its key: one file, so that they change together.
@@ -83,21 +92,9 @@ impl Kept {
         }
     }
 
-    /// Stores a certificate of our own for `hosts`. Its life began so long ago that it is time to
-    /// renew it.
-    pub fn store_stand_in(&self, hosts: &[String]) -> io::Result<()> {
-        let key = KeyPair::generate().map_err(io::Error::other)?;
-        let mut params = CertificateParams::new(hosts).map_err(io::Error::other)?;
-        let name = "a stand-in of preau";
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.not_before = date_time_ymd(2000, 1, 1);
-        let end = i64::try_from((host::wall() + STAND_IN).0).map_err(io::Error::other)?;
-        let end = Timestamp::from_millisecond(end).map_err(io::Error::other)?;
-        let end = TimeZone::UTC.to_datetime(end).date();
-        let [month, day] = [end.month(), end.day()].map(i8::unsigned_abs);
-        params.not_after = date_time_ymd(end.year().into(), month, day);
-        let certificate = params.self_signed(&key).map_err(io::Error::other)?;
-        let pem = key.serialize_pem() + &certificate.pem();
+    /// Stores a certificate of our own.
+    pub fn store_stand_in(&self, pem: &str) -> io::Result<()> {
+        self.make()?;
         let path = self.pair().cert;
         fs::rename(write(&path, pem.as_bytes())?, path)
     }
@@ -106,6 +103,23 @@ impl Kept {
     pub fn account_file(&self) -> PathBuf {
         self.folder.join("account.json")
     }
+}
+
+/// A certificate of our own for `hosts`, with its key. Its life began so long ago that it is time to
+/// renew it.
+pub fn stand_in(hosts: &[String]) -> io::Result<String> {
+    let key = KeyPair::generate().map_err(io::Error::other)?;
+    let mut params = CertificateParams::new(hosts).map_err(io::Error::other)?;
+    let name = "a stand-in of preau";
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = date_time_ymd(2000, 1, 1);
+    let end = i64::try_from((host::wall() + STAND_IN).0).map_err(io::Error::other)?;
+    let end = Timestamp::from_millisecond(end).map_err(io::Error::other)?;
+    let end = TimeZone::UTC.to_datetime(end).date();
+    let [month, day] = [end.month(), end.day()].map(i8::unsigned_abs);
+    params.not_after = date_time_ymd(end.year().into(), month, day);
+    let certificate = params.self_signed(&key).map_err(io::Error::other)?;
+    Ok(key.serialize_pem() + &certificate.pem())
 }
 
 fn pair(file: PathBuf) -> Pair {

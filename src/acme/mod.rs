@@ -36,29 +36,47 @@ const PAUSE_MAX: Span = Span::mins(6 * 60);
 /// Time for one order, all in all.
 const ORDER_MAX: Duration = Duration::from_secs(5 * 60);
 
-/// Adds the authority's certificate to those of the file: the stored one, or, if there is none that
-/// is still valid, one of our own to start with.
+/// The certificates of the file, and that of the authority as the last: the stored one, or, if there
+/// is none that is still valid, one of our own to start with. If its disk cannot be written and no
+/// expired one is there, ours is returned, too: what is shown until the last can be read.
 ///
 /// # Errors
-/// When the state folder cannot be written.
-pub fn prepare(config: &Config, mut tls: TlsConfig) -> io::Result<TlsConfig> {
+/// When the state folder cannot be written for another reason than its disk.
+pub fn prepare(config: &Config) -> io::Result<(TlsConfig, Option<String>)> {
+    let mut tls = config.tls.clone();
     let Some(acme) = &config.acme else {
-        return Ok(tls);
+        return Ok((tls, None));
     };
-    let kept = Kept::new(acme, &config.state)?;
+    let directory = &acme.directory;
+    let kept = Kept::at(acme, &config.state);
     let pair = kept.pair();
-    if tls::check(&pair).is_ok_and(|certificate| !certificate.has_expired()) {
-        tracing::info!(directory = acme.directory, "the stored certificate is used");
-    } else {
-        kept.store_stand_in(&acme.hosts)?;
-        tracing::warn!(
-            directory = acme.directory,
-            "there is no certificate of this authority yet: until it gives one, visitors are shown \
-             one of our own, which browsers do not trust"
-        );
+    tls.certificates.push(pair.clone());
+    let stored = tls::check(&pair);
+    if stored.as_ref().is_ok_and(|it| !it.has_expired()) {
+        tracing::info!(directory, "the stored certificate is used");
+        return Ok((tls, None));
     }
-    tls.certificates.push(pair);
-    Ok(tls)
+    let pem = kept::stand_in(&acme.hosts)?;
+    match kept.store_stand_in(&pem) {
+        Ok(()) => {
+            tracing::warn!(
+                directory,
+                "there is no certificate of this authority yet: until it gives one, visitors are \
+                 shown one of our own, which browsers do not trust"
+            );
+            Ok((tls, None))
+        }
+        Err(error) if host::is_of_disk(&error) => {
+            tracing::error!(
+                directory,
+                "there is no valid certificate of this authority, and none can be stored ({error}. {}): \
+                 until then visitors are shown one that browsers do not trust",
+                host::remedy(&error)
+            );
+            Ok((tls, stored.is_err().then_some(pem)))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Orders a certificate whenever it is time, and stores it; `tell` hears whether it worked. What is
@@ -174,7 +192,8 @@ mod tests {
 
     /// The file that a start would use.
     fn prepared(config: &Config) -> PathBuf {
-        let tls = prepare(config, config.tls.clone()).unwrap();
+        let (tls, stand_in) = prepare(config).unwrap();
+        assert!(stand_in.is_none());
         assert_eq!(tls.certificates.len(), 1);
         tls.certificates[0].cert.clone()
     }

@@ -349,11 +349,14 @@ fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
     if !(config.listeners.iter()).any(|it| it.speaks == Speaks::Https) {
         return Ok(None);
     }
-    let wanted = config.tls.clone();
+    #[cfg(not(feature = "acme"))]
+    let (wanted, stand_in) = (config.tls.clone(), None);
     #[cfg(feature = "acme")]
-    let wanted = crate::acme::prepare(config, wanted)
+    let (wanted, stand_in) = crate::acme::prepare(config)
         .map_err(|error| StartError::State(config.state.clone(), error))?;
-    Tls::new(&wanted).map(Some).map_err(StartError::Tls)
+    Tls::new(&wanted, stand_in)
+        .map(Some)
+        .map_err(StartError::Tls)
 }
 
 fn access_log(

@@ -170,6 +170,14 @@ impl Files {
         })
     }
 
+    /// What would be in one file for both.
+    pub(super) fn of(pem: String) -> Files {
+        Files {
+            cert: pem.clone().into_bytes(),
+            key: pem.into_bytes(),
+        }
+    }
+
     pub(super) fn mark(&self) -> Mark {
         let marks = [&self.cert, &self.key].map(|bytes| digest(&SHA256, bytes));
         let both = [marks[0].as_ref(), marks[1].as_ref()].concat();

@@ -51,13 +51,14 @@ pub enum TlsError {
 }
 
 impl Tls {
-    /// Reads the certificates.
+    /// Reads the certificates; the last one, with its key, is `stand_in` (PEM), if there is one, until
+    /// its files can be read.
     ///
     /// # Errors
     /// When one of them cannot be used.
-    pub fn new(config: &TlsConfig) -> Result<Tls, TlsError> {
+    pub fn new(config: &TlsConfig, stand_in: Option<String>) -> Result<Tls, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let shelf = Shelf::new(&config.certificates, provider.clone());
+        let shelf = Shelf::new(&config.certificates, stand_in, provider.clone());
         let shelf = Arc::new(shelf.map_err(TlsError::Certificate)?);
         let mut http1 = server_config(config.min_version, provider, shelf.clone())
             .map_err(TlsError::Library)?;

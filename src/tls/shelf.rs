@@ -37,13 +37,24 @@ struct Set {
 }
 
 impl Shelf {
-    /// Reads every pair.
+    /// Reads every pair; in place of the last one, `stand_in` is used until it can be read.
     ///
     /// # Errors
     /// The first that cannot be used.
-    pub fn new(pairs: &[Pair], provider: Arc<CryptoProvider>) -> Result<Shelf, CertificateError> {
-        let read = |pair| Certificate::read(pair, &provider).map(Arc::new);
-        let certificates: Vec<_> = pairs.iter().map(read).collect::<Result<_, _>>()?;
+    pub fn new(
+        pairs: &[Pair],
+        mut stand_in: Option<String>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Shelf, CertificateError> {
+        let mut certificates = Vec::with_capacity(pairs.len());
+        for (index, pair) in pairs.iter().enumerate() {
+            let last = index + 1 == pairs.len();
+            let files = match stand_in.take_if(|_| last) {
+                Some(pem) => Files::of(pem),
+                None => Files::read(pair)?,
+            };
+            certificates.push(Arc::new(files.parse(pair, &provider)?));
+        }
         Ok(Shelf {
             refused: Mutex::new(certificates.iter().map(|_| None).collect()),
             set: ArcSwap::from_pointee(Set::new(certificates)),
