@@ -10,6 +10,7 @@ use super::statements::{Kind, Statement, statements};
 use super::table::Item;
 use super::{keys, syntax};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
@@ -111,14 +112,19 @@ struct Repair<'t, 's> {
     statements: Vec<Statement>,
     /// Of each statement that was told, what is made of it.
     fates: Vec<Option<Fate>>,
+    /// Those that have a bracket without an end, and were not told.
+    open: BTreeSet<usize>,
 }
 
 impl<'t, 's> Repair<'t, 's> {
     fn of(text: &'t str, sink: &'s Sink) -> Repair<'t, 's> {
         let statements = statements(text);
+        let open = statements.iter().enumerate();
+        let open = open.filter(|(_, it)| it.open.is_some());
         Repair {
             text,
             sink,
+            open: open.map(|(nth, _)| nth).collect(),
             fates: vec![None; statements.len()],
             statements,
         }
@@ -134,8 +140,8 @@ impl<'t, 's> Repair<'t, 's> {
                 && !complaint.message.contains(OF_HEADER);
             // What has no end takes all that follows for its own.
             let reach = if of_brackets { at + 1 } else { at };
-            if let Some(open) = (0..reach).rev().find(|it| self.is_open(*it)) {
-                self.tell_open(open);
+            if let Some(open) = self.open.range(..reach).next_back() {
+                self.tell_open(*open);
                 return true;
             }
             if self.fates[at].is_some() {
@@ -208,11 +214,6 @@ impl<'t, 's> Repair<'t, 's> {
         }
     }
 
-    /// Whether the statement has a bracket without an end, which nobody has told.
-    fn is_open(&self, at: usize) -> bool {
-        self.statements[at].open.is_some() && self.fates[at].is_none()
-    }
-
     /// Reports a bracket without an end where it stands: the parser finds that out lines later.
     fn tell_open(&mut self, at: usize) {
         let open = self.statements[at].open.unwrap_or_default();
@@ -227,6 +228,7 @@ impl<'t, 's> Repair<'t, 's> {
         if !matches!(fate, Fate::Header(_)) {
             self.sink.note_broken(&self.statements[at].key);
         }
+        self.open.remove(&at);
         self.fates[at] = Some(fate);
     }
 

@@ -77,7 +77,7 @@ fn not_a_value(line: &Line<'_>, complaint: &str) -> (String, String) {
     if let Some(help) = line.joint(complaint) {
         return (format!("`{}` stands here", line.at_first()), help);
     }
-    if let Some(help) = line.twice(complaint) {
+    if let Some(help) = line.twice(complaint).or_else(|| line.unjoined(complaint)) {
         return said(&help);
     }
     // The first that is found in the complaint counts.
@@ -177,6 +177,22 @@ impl<'t> Line<'t> {
         let name = header.trim().strip_prefix('[')?.strip_suffix(']')?.trim();
         (complaint.contains("duplicate") && keys::is_list(name))
             .then(|| format!("write `[[{name}]]`, with two brackets, above each one"))
+    }
+
+    /// What would be right, if nothing at all stands between a key and its value.
+    fn unjoined(&self, complaint: &str) -> Option<String> {
+        let (key, value) = (self.before.trim(), self.rest.trim());
+        let words = value.split_whitespace().count();
+        let quoted = value.starts_with(['"', '\'', '[', '{']);
+        let plain =
+            value.bytes().all(|byte| byte.is_ascii_digit()) || ["true", "false"].contains(&value);
+        let value = match quoted || plain {
+            true => value.to_owned(),
+            false => format!("\"{value}\""),
+        };
+        // Several words are more likely a comment without its sign.
+        (complaint.contains("key with no value") && (words == 1 || quoted))
+            .then(|| format!("a key and its value are joined by one `=`: `{key} = {value}`"))
     }
 
     fn at_first(&self) -> &str {

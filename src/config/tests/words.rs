@@ -69,6 +69,22 @@ fn a_value_without_quotes_is_shown_as_it_would_be_right() {
             "4:7",
             ["`:` stands here", "`seats = \"auto\"`"],
         ),
+        ("seats 5", "4:7", ["key with no value", "`seats = 5`"]),
+        (
+            "name eleves",
+            "4:6",
+            ["key with no value", "`name = \"eleves\"`"],
+        ),
+        (
+            "open [\"/a\", \"/b\"]",
+            "4:6",
+            ["no value", "`open = [\"/a\", \"/b\"]`"],
+        ),
+        (
+            "seats are few",
+            "4:7",
+            ["key with no value", "begins with #"],
+        ),
         ("path = \"C:\\dir\"", "4:12", ["escape", "single quotes"]),
         (
             "seats = 1.000",
