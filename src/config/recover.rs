@@ -19,8 +19,8 @@ use toml::de::{DeArray, DeTable, DeValue};
 const READINGS_MAX: usize = 100;
 /// What the parser says of a list or a table that is not closed, and of what that swallows …
 const OF_BRACKETS: [&str; 3] = ["array", "inline table", "key-value pairs"];
-/// … and what it says of a header.
-const OF_HEADER: &str = "array table";
+/// … and what it says of a header that is not.
+const OF_HEADERS: [&str; 2] = ["unclosed table", "unclosed array table"];
 
 /// A text all of which can be parsed.
 pub(super) struct Readable<'t> {
@@ -132,12 +132,17 @@ impl<'t, 's> Repair<'t, 's> {
 
     /// Reports what was not told before, as far as it is no echo; whether there was anything.
     fn tell(&mut self, complaints: &[Complaint]) -> bool {
-        let mut news = false;
+        let (mut news, mut mended) = (false, false);
         for (nth, complaint) in complaints.iter().enumerate() {
+            let says = |words: &[&str]| words.iter().any(|it| complaint.message.contains(it));
+            let of_header = says(&OF_HEADERS);
+            // Behind a header without its end, only that others have none is no echo.
+            if mended && !of_header {
+                continue;
+            }
             let begun = |it: &Statement| it.span.start <= complaint.span.start;
             let at = self.statements.partition_point(begun).saturating_sub(1);
-            let of_brackets = OF_BRACKETS.iter().any(|it| complaint.message.contains(it))
-                && !complaint.message.contains(OF_HEADER);
+            let of_brackets = says(&OF_BRACKETS) && !of_header;
             // What has no end takes all that follows for its own.
             let reach = if of_brackets { at + 1 } else { at };
             if let Some(open) = self.open.range(..reach).next_back() {
@@ -166,10 +171,10 @@ impl<'t, 's> Repair<'t, 's> {
                 Kind::Header => Fate::Header(self.statements[at].meant_header(self.text, at)),
                 _ => Fate::TakenOut,
             };
-            let spreads = of_brackets || matches!(fate, Fate::Header(_));
+            mended |= matches!(fate, Fate::Header(_));
             self.settle(at, fate);
             news = true;
-            if spreads {
+            if of_brackets {
                 return true;
             }
         }

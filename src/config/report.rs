@@ -130,6 +130,8 @@ pub(super) struct Texts {
 struct Text {
     name: String,
     text: String,
+    /// Where each of its lines begins.
+    lines: Vec<usize>,
     /// Offset of its first byte; one byte more than the end of the text before, so that the
     /// end of one and the start of the next differ.
     start: usize,
@@ -139,8 +141,10 @@ impl Texts {
     /// Adds a text and returns the offset of its first byte.
     pub(super) fn push(&mut self, name: &str, text: &str) -> usize {
         let start = self.list.last().map_or(0, |t| t.start + t.text.len() + 1);
+        let breaks = text.match_indices('\n').map(|(at, _)| at + 1);
         self.list.push(Text {
             name: name.to_owned(),
+            lines: std::iter::once(0).chain(breaks).collect(),
             text: text.to_owned(),
             start,
         });
@@ -153,7 +157,9 @@ impl Texts {
             Kind::Nowhere => 0,
             _ => at.saturating_sub(1),
         };
-        let Text { name, text, start } = &self.list[at];
+        let Text {
+            name, text, start, ..
+        } = &self.list[at];
         if fault.kind == Kind::Nowhere {
             return Problem {
                 source: name.clone(),
@@ -168,12 +174,13 @@ impl Texts {
         }
         let from = text.floor_char_boundary(fault.span.start - start);
         let to = text.ceil_char_boundary(fault.span.end - start).max(from);
-        let line = line_around(text, from);
+        let line = self.list[at].line(from);
+        let begins = self.list[at].lines[line - 1];
         let other = fault.other.map(|offset| self.line(offset).to_string());
         Problem {
             source: name.clone(),
-            line: text[..line.start].matches('\n').count() + 1,
-            column: text[line.start..from].chars().count() + 1,
+            line,
+            column: text[begins..from].chars().count() + 1,
             span: from..to,
             message: fault.message,
             label: fault.label.replace(LINE, &other.unwrap_or_default()),
@@ -185,9 +192,15 @@ impl Texts {
     /// The line at an offset, from 1, in its own text.
     fn line(&self, offset: usize) -> usize {
         let at = self.list.partition_point(|t| t.start <= offset);
-        let Text { text, start, .. } = &self.list[at.saturating_sub(1)];
-        let before = text.floor_char_boundary(offset - start);
-        text[..before].matches('\n').count() + 1
+        let text = &self.list[at.saturating_sub(1)];
+        text.line(offset - text.start)
+    }
+}
+
+impl Text {
+    /// The line, from 1, that holds the byte `at`.
+    fn line(&self, at: usize) -> usize {
+        self.lines.partition_point(|begins| *begins <= at)
     }
 }
 

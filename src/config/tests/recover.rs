@@ -65,6 +65,17 @@ fn each_broken_line_is_told_wherever_it_stands() {
     assert_eq!(found, [1, 3, 5, 6, 7, 8, 9, 10, 12], "{problems}");
 }
 
+/// More than a reading each would allow.
+#[test]
+fn many_faults_are_all_told() {
+    for line in ["[x", "[[x]", "a = x", "a 5", "= 5"] {
+        let text = format!("{line}\n").repeat(300);
+        let found = lines(&text);
+        let broken = found.iter().filter(|it| **it > 0).count();
+        assert!(broken >= 300, "{line}: {broken}");
+    }
+}
+
 #[test]
 fn what_could_not_be_read_is_not_missing() {
     for (text, broken) in [
