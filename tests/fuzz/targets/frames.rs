@@ -132,6 +132,9 @@ fn headers(frame: &[u8], now: &[u8], trailers: bool) {
         return;
     }
     let block = &frame[HEAD..];
+    if marked && !matches!(block, [0x20..=0x3f, ..]) {
+        assert_eq!(now[HEAD + 1..], *block, "the mark is the first field");
+    }
     let must = match block {
         [] | [0x20..=0x3f, ..] => false,
         _ if trailers => true,
