@@ -228,6 +228,45 @@ async fn one_visitor_with_sixty_connections_takes_nobodys_seat() {
     }
 }
 
+/// People who wait to be one of the few do not wait for a slot: there are slots. (One more inside, and
+/// seats would be added at first.)
+#[tokio::test]
+async fn who_waits_for_what_never_comes_takes_nobodys_seat() {
+    const SLOTS: usize = 24;
+    let portal = Scripted::start(|heard, stream| {
+        if heard.path() == "/export/x" {
+            // Until the time-out: then the connection is closed.
+            let _ = stream.read(&mut [0]);
+            return false;
+        }
+        let page = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        stream.write_all(page).is_ok()
+    });
+    let keys = format!("slots = {SLOTS}\nresponse_timeout = \"1500ms\"");
+    let tables = tables(&portal.url(), &keys).replace("seats = 100", "seats = \"auto\"");
+    let preau = Preau::start(&tables).await;
+    let mut reader = preau.visitor("eleve", "ent");
+    reader.walk_in("/").await;
+    let paths: Arc<[String]> = Arc::new(["/export/x".to_owned()]);
+    let stubborn = people_inside(&preau, "tetu", 16).await;
+    let stubborn = stubborn.into_iter().map(|it| insists(it, paths.clone()));
+    let mut stubborn: JoinSet<()> = stubborn.collect();
+    let mut waited = 0;
+    for path in FINE.iter().cycle().take(9) {
+        assert_eq!(reader.get(path).await.status, StatusCode::OK, "{path}");
+        let status = portal_status(&preau).await;
+        waited += status["waiting"].as_u64().expect("a number");
+        tokio::time::sleep(20 * THINK).await;
+    }
+    let status = portal_status(&preau).await;
+    stubborn.shutdown().await;
+    assert!(waited > 0, "{status}");
+    let moves = status["moves"].as_array().expect("a list of moves");
+    let fewer = |it: &Value| it["to"].as_u64() < it["from"].as_u64();
+    assert!(!moves.iter().any(fewer), "{status}");
+    preau.assert_nothing_forbidden().await;
+}
+
 /// How many requests a portal works on, and how many it has worked on at most.
 #[derive(Default)]
 struct AtWork {
