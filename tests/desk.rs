@@ -371,10 +371,23 @@ async fn of_rooms_that_let_nobody_in_no_wait_is_said() {
 async fn the_desk_is_found_by_the_file_from_which_preau_runs() {
     let running = Preau::start(&one_room(&format!("http://{}", free_port()), "seats = 1")).await;
     let file = running.config().display().to_string();
+    let text = std::fs::read_to_string(&file).expect("it was written");
     for command in ["status", "advise"] {
+        // Somebody is in the middle of a change.
+        std::fs::write(&file, format!("{text}idel = 5\nseats 7\n")).expect("it is ours");
         let shown = preau(&[command, "--config", &file]);
         assert_eq!(shown.status.code(), Some(0), "{}", words(&shown));
         assert!(words(&shown).contains("ent"), "{}", words(&shown));
+        for admin in ["admin = \"0.0.0.0:9900\"", "admin = 127.0.0.1"] {
+            std::fs::write(&file, admin).expect("it is ours");
+            let wrong = preau(&[command, "--config", &file]);
+            assert_eq!(wrong.status.code(), Some(2), "{}", words(&wrong));
+            assert!(
+                words(&wrong).contains("proxy.toml:1:9"),
+                "{}",
+                words(&wrong)
+            );
+        }
         let missing = preau(&[command, "--config", "/nowhere/proxy.toml"]);
         assert_eq!(missing.status.code(), Some(2), "{}", words(&missing));
         let both = preau(&[command, "--config", &file, "--admin", "127.0.0.1:1"]);

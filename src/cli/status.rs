@@ -1,6 +1,6 @@
 //! `preau status`: how the rooms of a running preau stand.
 
-use super::load::{LoadError, UNREADABLE, color, load};
+use super::load::{LoadError, UNREADABLE, color, text};
 use super::schedules::{self, plain};
 use crate::admin::{FailingPart, HouseStatus, LaneStatus, MoveStatus, Range, RoomStatus};
 use crate::config;
@@ -25,7 +25,7 @@ const ANSWER_MAX: u64 = 64 * 1024 * 1024;
 pub(super) const EXIT_STATUS: &str = "Exit status:\n  \
     0  shown\n  \
     1  no answer from the desk\n  \
-    2  the file cannot be read or has errors, or the command line is wrong";
+    2  the file cannot be read, its `admin` is wrong, or the command line is";
 
 /// Arguments of `preau status`.
 #[derive(Args, Clone, Debug)]
@@ -57,7 +57,10 @@ pub(super) struct DeskArgs {
 impl DeskArgs {
     fn address(&self) -> Result<SocketAddr, LoadError> {
         match &self.config {
-            Some(path) => Ok(load(path, &[])?.admin),
+            Some(path) => {
+                let name = path.display().to_string();
+                config::desk(&name, &text(path)?).map_err(LoadError::Wrong)
+            }
             None => Ok(self.admin),
         }
     }

@@ -44,7 +44,7 @@ pub use hosts::{HostPattern, ipv6_host};
 pub use lanes::{Header, Hint, LaneConfig, Members, Newcomer, Title};
 pub use listeners::{desk_address, place_of_address};
 pub use names::{FieldName, FieldNames, GUARDED, Guarded, GuardedRow};
-pub use parse::{MAX_FILE_BYTES, Source, parse};
+pub use parse::{MAX_FILE_BYTES, Source, desk, parse};
 pub use pattern::{PathPattern, PathSet, Specificity};
 pub use plans::Notice;
 pub use presets::Preset;

@@ -58,6 +58,29 @@ pub fn parse(source: Source<'_>) -> Result<Config, Problems> {
     }
 }
 
+/// The desk's address in the file `name`, whatever else is wrong with it: somebody who asks a running
+/// preau may be in the middle of a change.
+///
+/// # Errors
+/// What is wrong with that address, or the text if it may say one that cannot be read.
+pub fn desk(name: &str, text: &str) -> Result<SocketAddr, Problems> {
+    let mut texts = Texts::default();
+    texts.push(name, text);
+    let (of_text, of_desk) = (Sink::default(), Sink::default());
+    let readable = readable(text, &of_text).filter(|_| !of_text.is_broken("admin"));
+    let Some(readable) = readable else {
+        return Err(of_text
+            .problems(texts)
+            .expect("what cannot be read was reported"));
+    };
+    let doc = readable.parse();
+    let desk = admin(&mut Table::top(&doc, &of_desk), &[]);
+    match of_desk.problems(texts) {
+        Some(problems) => Err(problems),
+        None => Ok(desk),
+    }
+}
+
 fn read_text(source: Source<'_>, texts: &mut Texts, sink: &Sink) -> Option<Config> {
     let readable = readable(source.text, sink)?;
     let mut doc = readable.parse();

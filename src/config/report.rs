@@ -284,6 +284,11 @@ impl Sink {
         self.broken.borrow_mut().push(key.to_owned());
     }
 
+    /// Whether what `key` is may stand where the text could not be read.
+    pub(super) fn is_broken(&self, key: &str) -> bool {
+        (self.broken.borrow().iter()).any(|it| keys::touches(it, key))
+    }
+
     /// In a string stands, at `span`, a character called `name` that cannot be seen.
     pub(super) fn note_unseen(&self, span: Range<usize>, name: &'static str) {
         self.unseen.borrow_mut().push((span, name));
