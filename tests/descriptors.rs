@@ -39,6 +39,8 @@ fn the_server_is_not_blamed_for_our_own_want() {
         .build()
         .expect("there are descriptors yet");
     let wants = Wants {
+        host: "",
+        path: "/",
         once: false,
         claim: Claim::Inside,
         visitor: Ipv4Addr::LOCALHOST.into(),
