@@ -204,7 +204,8 @@ async fn one_visitor_with_sixty_connections_takes_nobodys_seat() {
         stream.write_all(answer).is_ok()
     });
     for path in ["/cours", "/mort/x"] {
-        let tables = tables(&portal.url(), "").replace("seats = 100", "seats = \"auto\"");
+        let tables = tables(&portal.url(), &format!("slots = {START}"));
+        let tables = tables.replace("seats = 100", "seats = \"auto\"");
         let preau = Preau::start(&tables).await;
         let readers = people_inside(&preau, "eleve", READERS).await;
         let mut greedy = preau.visitor("avide", "ent");

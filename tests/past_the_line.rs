@@ -121,16 +121,18 @@ async fn a_logout_without_a_path_passes_a_full_room_only_so_often() {
 #[tokio::test]
 async fn whether_a_call_is_one_too_many_is_asked_once() {
     let portal = portal();
-    let limits = "[limits]\ncallbacks_per_minute = 60000\ncallbacks_burst = 1\n\
+    let limits = "[limits]\ncallbacks_per_minute = 30000\ncallbacks_burst = 1\n\
                   tickets_per_minute = 1\ntickets_burst = 1\n";
     let preau = full(&portal, "callbacks = \"/acs\"", limits).await;
     let call = "POST /acs HTTP/1.1\r\nHost: x\r\nUser-Agent: Java/21\r\nContent-Length: 0\r\n";
     let many = format!("{call}\r\n").repeat(4_999);
     let many = format!("{many}{call}Connection: close\r\n\r\n");
-    let answers = raw(preau.address(), many.as_bytes()).await;
-    let answers = String::from_utf8_lossy(&answers);
-    let passed = answers.matches("HTTP/1.1 200 ").count();
-    assert!((1..5_000).contains(&passed), "{passed}");
+    for _ in 0..3 {
+        let answers = raw(preau.address(), many.as_bytes()).await;
+        let answers = String::from_utf8_lossy(&answers);
+        let passed = answers.matches("HTTP/1.1 200 ").count();
+        assert!((1..5_000).contains(&passed), "{passed}");
+    }
     for name in [
         "preau_room_callbacks_total",
         "preau_room_callbacks_only_total",
