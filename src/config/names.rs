@@ -139,9 +139,17 @@ const LETTERS: usize = 128;
 /// Names that begin alike.
 #[derive(Clone, Debug, Default)]
 struct Names {
+    /// A bit for each length that one of them can have, the last for all from there on: most names
+    /// of a request are known by it to be none of these.
+    lengths: u64,
     /// In order.
     exact: Vec<(Box<str>, Guarded)>,
     beginnings: Vec<(Box<str>, Guarded)>,
+}
+
+/// The bit of a length in [`Names::lengths`].
+fn length_bit(name: &str) -> u64 {
+    1 << name.len().min(63)
 }
 
 impl Default for FieldNames {
@@ -171,6 +179,10 @@ impl FieldNames {
     fn add(&mut self, FieldName { text, begins }: FieldName, kind: Guarded) {
         let letter = usize::from(text.as_bytes()[0]) % LETTERS;
         let names = &mut self.by_letter[letter];
+        names.lengths |= match begins {
+            true => !(length_bit(&text) - 1),
+            false => length_bit(&text),
+        };
         if begins {
             names.beginnings.push((text, kind));
         } else if let Err(at) = names.exact.binary_search_by(|(known, _)| known.cmp(&text)) {
@@ -195,6 +207,9 @@ impl FieldNames {
     pub fn listed(&self, name: &str) -> Option<Guarded> {
         let first = usize::from(*name.as_bytes().first()?);
         let names = self.by_letter.get(first)?;
+        if names.lengths & length_bit(name) == 0 {
+            return None;
+        }
         if let Ok(at) = names
             .exact
             .binary_search_by(|(known, _)| (**known).cmp(name))
