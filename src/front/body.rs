@@ -109,11 +109,6 @@ impl Visit {
             renews,
         }
     }
-
-    /// The number of its pass.
-    pub fn number(&self) -> u64 {
-        self.number
-    }
 }
 
 impl Drop for Visit {

@@ -432,7 +432,8 @@ fn the_better(held: &Held, room: &Room, now: Millis) -> Visitor {
         .map_or(Visitor::Newcomer, |at| held.found[at])
 }
 
-fn number(visitor: Visitor) -> Option<u64> {
+/// Of the ticket or the pass.
+pub(super) fn number(visitor: Visitor) -> Option<u64> {
     match visitor {
         Visitor::Newcomer => None,
         Visitor::Ticket(ticket) => Some(ticket.number),

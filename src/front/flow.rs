@@ -136,13 +136,16 @@ impl Flow {
 }
 
 impl Around {
-    /// Who asks for its slot. A preflight is of a page that is inside, and never says so.
-    pub fn claim(self, inside: impl FnOnce() -> bool) -> Claim {
+    /// Who asks for its slot, and by which pass if that is known: `inside`, that of whoever sends it. A
+    /// preflight is of a page that is inside, and never says so.
+    pub fn claim(self, inside: impl FnOnce() -> Option<u64>) -> (Claim, Option<u64>) {
         match self {
-            Around::Preflight => Claim::Inside,
-            Around::Open if inside() => Claim::Inside,
-            Around::Open => Claim::Outside,
-            Around::BackChannel | Around::Stranger => Claim::BackChannel,
+            Around::Preflight => (Claim::Inside, None),
+            Around::Open => match inside() {
+                Some(pass) => (Claim::Inside, Some(pass)),
+                None => (Claim::Outside, None),
+            },
+            Around::BackChannel | Around::Stranger => (Claim::BackChannel, None),
         }
     }
 }

@@ -59,6 +59,8 @@ pub struct Errand<'a> {
     pub stays: bool,
     /// Who asks for the slot.
     pub claim: Claim,
+    /// The number of their pass, if they are inside.
+    pub pass: Option<u64>,
     /// Held until the answer has ended.
     pub visit: Option<Visit>,
     /// Who is told of interim answers.
@@ -88,14 +90,12 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Upload>) -> Response<B
         })
         .await;
     }
-    // A newcomer's pass is none yet.
-    let inside = |_: &&Visit| errand.claim == Claim::Inside;
     let asked = errand.asked;
     let wants = Wants {
         host: &asked.host,
         path: asked.target.split('?').next().unwrap_or(""),
         visitor: errand.origin.address,
-        pass: errand.visit.as_ref().filter(inside).map(Visit::number),
+        pass: errand.pass,
         upgrade,
         once: errand.once,
         claim: errand.claim,

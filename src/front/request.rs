@@ -5,7 +5,7 @@ use super::away::leads_away;
 use super::body::{Body, Visit};
 use super::canonical::{self, Asked};
 use super::classes;
-use super::door::{Door, House, Met, Thread};
+use super::door::{Door, House, Met, Thread, number};
 use super::entering::Entering;
 use super::flow::{Around, Flow};
 use super::forms::{self, Upload};
@@ -30,6 +30,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Versio
 use http_body::Body as _;
 use hyper::body::Incoming;
 use std::sync::Arc;
+
+/// Who asks for a slot: by which claim, and the number of the pass of somebody inside.
+type Asker = (Claim, Option<u64>);
 
 /// Answers one request: every one gets an answer.
 ///
@@ -173,7 +176,7 @@ async fn admit(
         Err(refusal) => return refusal,
     };
     let flow = Flow::of(door, asked, &request, request.body().first().as_deref());
-    let errand = |claim, visit, stays| Errand {
+    let errand = |(claim, pass), visit, stays| Errand {
         house: &thread.house,
         door,
         client: &thread.clients[door.config.portal],
@@ -184,6 +187,7 @@ async fn admit(
         once: flow.works_once(),
         stays,
         claim,
+        pass,
         visit,
         told: told.clone(),
     };
@@ -203,7 +207,7 @@ async fn admit(
         Ok(Decision::Forward { number, entry }) => {
             note(logged, Some(door), "forwarded");
             let visit = Visit::new(door.clone(), number, ask.renews);
-            let errand = errand(claim(entry), Some(visit), stays(entry));
+            let errand = errand(claim(entry, number), Some(visit), stays(entry));
             let_in(errand, request, (&met, &flow), (number, entry)).await
         }
         Ok(Decision::Wait {
@@ -234,7 +238,7 @@ async fn at_the_door<'h>(
     let door = door_of(house, asked).map_err(misled)?;
     let flows = &door.config.flows;
     let manner = manner.at(&flows.apps, &door.frames, request.headers());
-    let inside = |headers: &HeaderMap| is_inside(house, door, headers);
+    let inside = |headers: &HeaderMap| inside(house, door, headers).is_some();
     let read = forms::read(&flows.back_channels, request, inside, forward::pace(house)).await;
     match read {
         Ok(request) => Ok((door, manner, request)),
@@ -242,8 +246,8 @@ async fn at_the_door<'h>(
     }
 }
 
-/// Why a request goes around the room, if it does; who asks for its slot, and whether what comes of it
-/// may stay. `may_call`: one more call may come from its address without a seat.
+/// Why a request goes around the room, if it does; who asks for its slot, by which pass, and whether what
+/// comes of it may stay. `may_call`: one more call may come from its address without a seat.
 fn around(
     house: &House,
     door: &Door,
@@ -251,20 +255,22 @@ fn around(
     origin: &Origin,
     headers: &HeaderMap,
     mut may_call: impl FnMut() -> bool,
-) -> Option<(Around, Claim, bool)> {
+) -> Option<(Around, Asker, bool)> {
     // What everybody can say anywhere, only so often.
     let mut may = |around: &Around| match around {
         Around::Open | Around::BackChannel => true,
         Around::Preflight => house.may_ask_first(origin.address, origin.proven),
         Around::Stranger => may_call(),
     };
-    let inside = || is_inside(house, door, headers);
+    let inside = || inside(house, door, headers);
     if let Some(around) = flow.around.filter(&mut may) {
         return Some((around, around.claim(inside), around == Around::Open));
     }
     // Nobody has to wait to log out.
-    let leaves = flow.leaves_around.filter(|it| !inside() && may(it));
-    leaves.map(|_| (Around::Open, Claim::Outside, false))
+    let leaves = flow
+        .leaves_around
+        .filter(|it| inside().is_none() && may(it));
+    leaves.map(|_| (Around::Open, (Claim::Outside, None), false))
 }
 
 /// What the room needs to know of a request that `visitor` has sent.
@@ -337,10 +343,10 @@ async fn in_our_corner(
     own::answer(house, door, manner, method, headers, name, query)
 }
 
-/// Whether whoever sends `headers` has a seat.
-fn is_inside(house: &House, door: &Door, headers: &HeaderMap) -> bool {
+/// The number of whoever sends `headers`, if they have a seat.
+fn inside(house: &House, door: &Door, headers: &HeaderMap) -> Option<u64> {
     let met = house.meet(door, headers);
-    door.room().holds_seat(met.visitor)
+    number(met.visitor).filter(|_| door.room().holds_seat(met.visitor))
 }
 
 /// Returns when a new ticket is written down.
@@ -440,11 +446,11 @@ fn stays(entry: Entry) -> bool {
     !matches!(entry, Entry::Unseated | Entry::Passing)
 }
 
-/// Who asks for the slot of somebody who is let in.
-fn claim(entry: Entry) -> Claim {
+/// Who asks for the slot of somebody who is let in as `number`. A newcomer's pass is none yet.
+fn claim(entry: Entry, number: u64) -> Asker {
     match entry {
-        Entry::Straight | Entry::Passing => Claim::Outside,
-        _ => Claim::Inside,
+        Entry::Straight | Entry::Passing => (Claim::Outside, None),
+        _ => (Claim::Inside, Some(number)),
     }
 }
 

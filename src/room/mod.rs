@@ -58,7 +58,7 @@ mod view;
 
 pub use capacity::{
     Answer, Asking, Capacity, CapacityRules, Class, Limit, Move, Part, PartAnswer, PartChange,
-    PartFailure, Parts, Seen, Sent, Waits, What, Whose, Why, Wish, few, settle, share,
+    PartFailure, Parts, Seen, Sent, Waited, Waits, What, Whose, Why, Wish, few, settle, share,
 };
 pub use counts::Counts;
 pub use given::{Doubt, Given, Promised};

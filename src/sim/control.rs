@@ -2,7 +2,7 @@
 
 use super::portal::Kind;
 use crate::config::scene::Scene;
-use crate::room::{Answer, Capacity, CapacityRules, Class, Limit, Sent, Whose};
+use crate::room::{Answer, Capacity, CapacityRules, Class, Limit, Sent, Waited, Whose};
 use crate::time::{Millis, Span};
 
 /// Which law moves the limits. All but the first are wrong on purpose: a test shows that what is
@@ -71,6 +71,7 @@ impl Control {
         now: Millis,
     ) -> Sent {
         let whose = Whose::new(u64::from(visitor), b"");
+        let waited = waited.map(Waited::ForAll);
         self.law.sent(in_flight, waited, whose, now)
     }
 

@@ -5,7 +5,7 @@ use super::Failure;
 use super::client::Wants;
 use super::slots::Slot;
 use crate::host;
-use crate::room::{Answer, Capacity, CapacityRules, Class, Load, Move, Sent, Whose, Why};
+use crate::room::{Answer, Capacity, CapacityRules, Class, Load, Move, Sent, Waited, Whose, Why};
 use crate::room::{Part, PartAnswer, PartChange, PartFailure, Parts};
 use crate::time::{Millis, Span};
 use http::header::HOST;
@@ -109,7 +109,7 @@ impl Bearing {
     pub(super) fn sent<B>(
         &self,
         slot: &Slot,
-        waited: Option<Span>,
+        waited: Option<Waited>,
         visitor: u64,
         request: &Request<B>,
     ) -> Option<OnItsWay> {

@@ -18,8 +18,8 @@ use http::Request;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Who asks: by which claim, and the number of the visitor.
-type Asker = (Claim, u64);
+/// Who asks: by which claim, and the number of the pass.
+type Asker = (Claim, Option<u64>);
 
 /// The few of so many slots: one queue of its own, beside that for the slots.
 pub(super) fn of(slots: u32, queue_max: u32) -> Arc<Slots> {
@@ -35,7 +35,7 @@ impl Portal {
     ) -> Result<(Slot, OnItsWay), Failure> {
         let asked = host::now();
         let until = asked + self.config.slot_wait;
-        let asker = (wants.claim, wants.number());
+        let asker = (wants.claim, wants.pass);
         let mut slot = self.slot(asker, until).await?;
         let bearing = &self.bearing;
         let on_its_way = loop {
@@ -104,6 +104,51 @@ impl Portal {
             }
             Err(NoSlot::Down) => Err(Failure::Down),
             Err(NoSlot::QueueFull) => Err(busy()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::portal;
+    use super::*;
+    use crate::time::Span;
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
+
+    /// Requests for open paths, say, of those inside.
+    #[tokio::test]
+    async fn sixty_visitors_at_one_address_are_sixty() {
+        let passes = |pass: fn(u64) -> Option<u64>| (1..=60).map(pass);
+        for (passes, presses) in [
+            (passes(Some), true),
+            (passes(|_| None), true),
+            (passes(|_| Some(7)), false),
+        ] {
+            let portal = portal("[\"http://127.0.0.1:9\"]", "slots = 8");
+            let request = Request::new(RequestBody::none());
+            let wants = |pass| Wants {
+                host: "",
+                path: "/",
+                once: false,
+                claim: Claim::Inside,
+                visitor: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                pass,
+                upgrade: false,
+            };
+            let mut ways: Vec<_> = passes
+                .map(|pass| Box::pin(portal.way(&request, wants(pass))))
+                .collect();
+            let mut context = Context::from_waker(Waker::noop());
+            let mut goes = |way: &mut _| match Future::poll(Pin::as_mut(way), &mut context) {
+                Poll::Ready(sent) => Some(sent),
+                Poll::Pending => None,
+            };
+            let sent: Vec<_> = ways.iter_mut().filter_map(|way| goes(way)).collect();
+            assert_eq!(sent.len(), 8);
+            let (head, _) = portal.slots.pressure(host::now() + Span::secs(5));
+            assert_eq!(head >= Span::secs(4), presses, "{head:?}");
         }
     }
 }

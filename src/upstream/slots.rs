@@ -51,7 +51,7 @@ struct State {
     queue_max: usize,
     in_flight: u32,
     lent: u32,
-    /// Whose requests these are, and those that wait.
+    /// Whose requests these are, and those that wait before somebody inside.
     asking: Asking,
     servers: Vec<ServerState>,
     /// In the order in which they are served (see [`Claim`]); each by number.
@@ -59,7 +59,7 @@ struct State {
     /// How many have ever waited.
     numbers: u64,
     /// Slots of those who left: until when the server works on, which, and for whom.
-    left: BinaryHeap<Reverse<(Millis, usize, u64)>>,
+    left: BinaryHeap<Reverse<(Millis, usize, Option<u64>)>>,
     /// Where the search for a server begins, so that equals take turns.
     turn: usize,
 }
@@ -74,7 +74,7 @@ pub const CONNECTIONS_PER_SLOT: u64 = 2 + LENT_PER_SLOT as u64;
 /// Somebody in the queue, and since when.
 struct Waiter {
     number: u64,
-    visitor: u64,
+    visitor: Option<u64>,
     waits: Waits,
     slot: oneshot::Sender<Slot>,
     since: Millis,
@@ -155,11 +155,16 @@ impl Slots {
         self.hand_on();
     }
 
-    /// A slot for the visitor with this number, or a place in the queue.
+    /// A slot for the visitor with the pass of this number, or a place in the queue.
     ///
     /// # Errors
     /// When no server is up or the queue is full.
-    pub fn ask(self: &Arc<Slots>, claim: Claim, visitor: u64, now: Millis) -> Result<Turn, NoSlot> {
+    pub fn ask(
+        self: &Arc<Slots>,
+        claim: Claim,
+        visitor: Option<u64>,
+        now: Millis,
+    ) -> Result<Turn, NoSlot> {
         let mut state = self.lock();
         if state.settle(now) && !state.nobody_waits() {
             // What has become free is theirs who have waited for it.
@@ -184,8 +189,13 @@ impl Slots {
         state.numbers += 1;
         let number = state.numbers;
         let (sender, receiver) = oneshot::channel();
-        state.asking.begins(visitor);
-        let waits = state.asking.waits(visitor, state.most());
+        let waits = match claim.is_before_those_inside() {
+            true => {
+                state.asking.begins(visitor);
+                state.asking.waits(visitor, state.most())
+            }
+            false => Waits::default(),
+        };
         state.waiting[claim as usize].push_back(Waiter {
             number,
             visitor,
@@ -298,7 +308,7 @@ impl Slots {
 
     fn slot(
         self: &Arc<Slots>,
-        (visitor, waited): (u64, Waits),
+        (visitor, waited): (Option<u64>, Waits),
         server: usize,
         in_flight: u32,
     ) -> Slot {
@@ -335,6 +345,9 @@ impl State {
                     true => queue.pop_back()?,
                     false => queue.pop_front()?,
                 };
+                if !claim.is_before_those_inside() {
+                    self.asking.begins(waiter.visitor);
+                }
                 return Some((waiter, server, self.in_flight));
             }
         }
@@ -357,13 +370,20 @@ impl State {
         let queue = &mut self.waiting[claim as usize];
         if let Ok(at) = queue.binary_search_by_key(&number, |waiter| waiter.number) {
             let gone = queue.remove(at);
-            gone.into_iter().for_each(|it| self.asking.ends(it.visitor));
+            gone.into_iter().for_each(|it| self.gone(claim, &it));
         }
     }
 
     /// Whoever waits is told that there is nothing to wait for.
     fn dismiss(&mut self) {
-        for waiter in self.waiting.iter_mut().flat_map(std::mem::take) {
+        for (claim, queue) in CLAIMS.into_iter().zip(std::mem::take(&mut self.waiting)) {
+            queue.iter().for_each(|it| self.gone(claim, it));
+        }
+    }
+
+    /// Somebody waits no more, and has had no slot.
+    fn gone(&mut self, claim: Claim, waiter: &Waiter) {
+        if claim.is_before_those_inside() {
             self.asking.ends(waiter.visitor);
         }
     }
@@ -380,7 +400,7 @@ impl State {
         self.in_flight < before
     }
 
-    fn free(&mut self, server: usize, visitor: u64) {
+    fn free(&mut self, server: usize, visitor: Option<u64>) {
         self.asking.ends(visitor);
         self.in_flight -= 1;
         self.servers[server].in_flight -= 1;

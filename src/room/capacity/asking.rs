@@ -5,19 +5,27 @@
 //! not those who ask for so much. So waiting counts for the law of seats as if whoever asks for most
 //! asked for one thing at a time ([`Asking::counted`]).
 //!
+//! A visitor is known by the pass. What comes without one is everybody's, not one visitor's: a school
+//! behind one address, everybody behind a proxy that is not named, another server.
+//!
 //! Visitors are dealt into heaps, so that it costs the same however many there are: a heap with two
-//! of them is taken for one.
+//! of them is taken for one. Each of these functions takes a few steps, whatever there is in them.
 
 use super::fnv::heap;
 use crate::time::Span;
 
 /// Heaps of visitors: many more than slots, as a rule.
 const HEAPS_LOG: u32 = 10;
+/// Requests of one visitor for which there is room from the beginning.
+const USUAL: usize = 64;
 
 /// Requests at the portal and in the queue for it. See the module.
 #[derive(Clone, Debug)]
 pub struct Asking {
+    /// For each heap, the requests of its visitors.
     heaps: Box<[u32]>,
+    /// How many heaps have more than none, more than one, and so on: as long as the fullest is full.
+    fuller: Vec<u32>,
     all: u32,
 }
 
@@ -33,25 +41,53 @@ pub enum Waits {
     ForItsOwn,
 }
 
+/// How long somebody inside has waited for a slot, as far as that says something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// If at all, then because more was asked for than there are slots.
+    ForAll(Span),
+    /// For one visitor alone.
+    ForOne(Span),
+}
+
 impl Asking {
     /// Nobody asks for anything.
     pub fn new() -> Asking {
         Asking {
             heaps: vec![0; 1 << HEAPS_LOG].into(),
+            fuller: Vec::with_capacity(USUAL),
             all: 0,
         }
     }
 
-    /// One more request of the visitor with this number.
-    pub fn begins(&mut self, visitor: u64) {
-        *self.of(visitor) += 1;
+    /// One more request, of the visitor with the pass of this number.
+    pub fn begins(&mut self, visitor: Option<u64>) {
         self.all += 1;
+        let Some(visitor) = visitor else {
+            return;
+        };
+        let requests = &mut self.heaps[heap(visitor, HEAPS_LOG)];
+        match self.fuller.get_mut(*requests as usize) {
+            Some(heaps) => *heaps += 1,
+            None => self.fuller.push(1),
+        }
+        *requests += 1;
     }
 
     /// One of them is over, or nobody waits for it any more.
-    pub fn ends(&mut self, visitor: u64) {
-        *self.of(visitor) -= 1;
+    pub fn ends(&mut self, visitor: Option<u64>) {
         self.all -= 1;
+        let Some(visitor) = visitor else {
+            return;
+        };
+        let requests = &mut self.heaps[heap(visitor, HEAPS_LOG)];
+        *requests -= 1;
+        let heaps = &mut self.fuller[*requests as usize];
+        *heaps -= 1;
+        if *heaps == 0 {
+            // It was the fullest, alone.
+            self.fuller.pop();
+        }
     }
 
     /// Requests, if whoever asks for most asked for one thing at a time.
@@ -60,20 +96,18 @@ impl Asking {
     }
 
     /// Why a request of this visitor, which has begun, has to wait for one of so many slots.
-    pub fn waits(&self, visitor: u64, slots: u32) -> Waits {
+    pub fn waits(&self, visitor: Option<u64>, slots: u32) -> Waits {
+        let asks_for_most = |visitor| self.heaps[heap(visitor, HEAPS_LOG)] == self.most();
         match self.counted() > slots {
             true => Waits::ForAll,
-            false if self.heaps[heap(visitor, HEAPS_LOG)] == self.most() => Waits::ForItsOwn,
+            false if visitor.is_some_and(asks_for_most) => Waits::ForItsOwn,
             false => Waits::ForOne,
         }
     }
 
-    fn of(&mut self, visitor: u64) -> &mut u32 {
-        &mut self.heaps[heap(visitor, HEAPS_LOG)]
-    }
-
+    /// Requests of whoever asks for most.
     fn most(&self) -> u32 {
-        self.heaps.iter().copied().max().unwrap_or(0)
+        self.fuller.len() as u32
     }
 }
 
@@ -84,11 +118,11 @@ impl Default for Asking {
 }
 
 impl Waits {
-    /// For how long a request that `waited` counts as having waited, if it says anything.
-    pub fn counts(self, waited: Span) -> Option<Span> {
+    /// What it says that a request has waited for so long, if anything.
+    pub fn counts(self, waited: Span) -> Option<Waited> {
         match self {
-            Waits::ForAll => Some(waited),
-            Waits::ForOne => Some(Span::ZERO),
+            Waits::ForAll => Some(Waited::ForAll(waited)),
+            Waits::ForOne => Some(Waited::ForOne(waited)),
             Waits::ForItsOwn => None,
         }
     }
@@ -99,12 +133,12 @@ mod tests {
     use super::*;
 
     const SLOTS: u32 = 8;
-    const GREEDY: u64 = 1_000;
+    const GREEDY: Option<u64> = Some(1_000);
 
     fn asking(greedy: u32, others: u64) -> Asking {
         let mut asking = Asking::new();
         (0..greedy).for_each(|_| asking.begins(GREEDY));
-        (1..=others).for_each(|it| asking.begins(it));
+        (1..=others).for_each(|it| asking.begins(Some(it)));
         asking
     }
 
@@ -117,9 +151,9 @@ mod tests {
             let many = asking(greedy, 8);
             assert_eq!(many.counted(), 9);
             assert_eq!(many.waits(GREEDY, SLOTS), Waits::ForAll);
-            assert_eq!(many.waits(1, SLOTS), Waits::ForAll);
+            assert_eq!(many.waits(Some(1), SLOTS), Waits::ForAll);
         }
-        assert_eq!(asking(60, 7).waits(1, SLOTS), Waits::ForOne);
+        assert_eq!(asking(60, 7).waits(Some(1), SLOTS), Waits::ForOne);
         assert_eq!(asking(0, 0).counted(), 0);
     }
 
@@ -128,15 +162,40 @@ mod tests {
         let mut asking = asking(60, 100);
         (0..60).for_each(|_| asking.ends(GREEDY));
         assert_eq!(asking.counted(), 100);
-        (1..=100).for_each(|it| asking.ends(it));
+        (1..=100).for_each(|it| asking.ends(Some(it)));
         assert_eq!(asking.counted(), 0);
+        assert!(asking.fuller.is_empty());
+    }
+
+    /// A school behind one address, or another server.
+    #[test]
+    fn what_has_no_pass_is_not_of_one_visitor() {
+        let mut asking = asking(3, 0);
+        (0..60).for_each(|_| asking.begins(None));
+        assert_eq!(asking.counted(), 61);
+        assert_eq!(asking.waits(None, SLOTS), Waits::ForAll);
+        (0..60).for_each(|_| asking.ends(None));
+        assert_eq!(asking.counted(), 1);
     }
 
     #[test]
-    fn what_waits_for_one_counts_as_if_it_had_not() {
-        let waited = Span::secs(2);
-        assert_eq!(Waits::ForAll.counts(waited), Some(waited));
-        assert_eq!(Waits::ForOne.counts(waited), Some(Span::ZERO));
-        assert_eq!(Waits::ForItsOwn.counts(waited), None);
+    fn the_most_is_known_without_looking_for_it() {
+        let mut asking = Asking::new();
+        let mut held = Vec::new();
+        for step in 0..20_000u64 {
+            let chance = super::super::super::phase(step);
+            match held.is_empty() || chance < 0.5 + 0.4 * (step as f64 / 500.0).sin() {
+                true => {
+                    held.push((chance * 1e6) as u64 % 40);
+                    asking.begins(held.last().copied());
+                }
+                false => {
+                    let at = (chance * 1e6) as usize % held.len();
+                    asking.ends(Some(held.swap_remove(at)));
+                }
+            }
+            let most = asking.heaps.iter().copied().max();
+            assert_eq!(Some(asking.most()), most, "step {step}");
+        }
     }
 }

@@ -24,7 +24,7 @@ mod slots;
 mod tests;
 mod window;
 
-pub use asking::{Asking, Waits};
+pub use asking::{Asking, Waited, Waits};
 pub use classes::Class;
 pub use parts::{Part, PartAnswer, PartChange, PartFailure, Parts};
 use seats::SeatLaw;
@@ -290,7 +290,7 @@ impl Capacity {
     pub fn sent(
         &mut self,
         in_flight: u32,
-        waited: Option<Span>,
+        waited: Option<Waited>,
         whose: Whose,
         now: Millis,
     ) -> Sent {

@@ -21,4 +21,9 @@ impl Claim {
             Claim::Outside => slots - slots / 4,
         }
     }
+
+    /// Whether those inside wait behind whoever waits by it.
+    pub fn is_before_those_inside(self) -> bool {
+        self != Claim::Outside
+    }
 }

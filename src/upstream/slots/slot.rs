@@ -1,8 +1,8 @@
 //! A slot, and a place in the queue for one.
 
 use super::{Claim, LENT_PER_SLOT, Slots};
-use crate::room::Waits;
-use crate::time::{Millis, Span};
+use crate::room::{Waited, Waits};
+use crate::time::Millis;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 pub struct Slot {
     pub(super) slots: Arc<Slots>,
     pub(super) server: usize,
-    pub(super) visitor: u64,
+    pub(super) visitor: Option<u64>,
     pub(super) waited: Waits,
     pub(super) lent: bool,
     pub(super) in_flight: u32,
@@ -42,7 +42,7 @@ impl Slot {
     }
 
     /// For how long it was waited for, if it was asked for at that time: as far as that counts.
-    pub fn waited(&self, asked: Millis, now: Millis) -> Option<Span> {
+    pub fn waited(&self, asked: Millis, now: Millis) -> Option<Waited> {
         self.waited.counts(now.since(asked))
     }
 

@@ -1,6 +1,7 @@
 //! Who gets a slot, and when.
 
 use super::*;
+use crate::room::Waited;
 use oneshot::error::TryRecvError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,9 +13,9 @@ impl Place {
 }
 
 /// Never the same.
-fn somebody() -> u64 {
+fn somebody() -> Option<u64> {
     static NUMBERS: AtomicU64 = AtomicU64::new(1);
-    NUMBERS.fetch_add(1, Ordering::Relaxed)
+    Some(NUMBERS.fetch_add(1, Ordering::Relaxed))
 }
 
 fn now(slots: &Arc<Slots>) -> Slot {
@@ -317,11 +318,12 @@ fn elsewhere_is_another_server_or_nothing() {
     assert_eq!(single.usage().in_flight, 0);
 }
 
-/// Sixty connections of one visitor, before and behind one more.
+/// Sixty connections of one visitor, before and behind one more; those who are not inside wait behind
+/// all of them.
 #[test]
 fn who_waits_for_one_visitor_alone_does_not_press() {
     let slots = Slots::new(2, None, 100, 1);
-    let ask = |visitor| slots.ask(Claim::Inside, visitor, host::now());
+    let ask = |visitor| slots.ask(Claim::Inside, Some(visitor), host::now());
     let later = |visitor| match ask(visitor) {
         Ok(Turn::Later(place)) => place,
         _ => panic!("no slot was free"),
@@ -330,19 +332,45 @@ fn who_waits_for_one_visitor_alone_does_not_press() {
     let mut own = later(1);
     let mut other = later(2);
     let more: Vec<Place> = (0..60).map(|_| later(1)).collect();
+    let outside = || slots.ask(Claim::Outside, None, host::now());
+    let mut outside: Vec<_> = (0..10).map(|_| outside()).collect();
+    assert!(
+        outside
+            .iter()
+            .all(|turn| matches!(turn, Ok(Turn::Later(_))))
+    );
     let (now, asked) = (host::now() + Span::secs(5), host::now());
     assert_eq!(slots.pressure(now), (Span::ZERO, 2));
     let mut third = later(3);
     let (head, in_flight) = slots.pressure(now);
     assert!(head >= Span::secs(4) && in_flight == 2, "{head:?}");
-    drop((held, more));
+    let gone = outside.split_off(5);
+    drop((held, more, gone));
     let own = own.try_recv().unwrap();
     assert_eq!(own.waited(asked, now), None);
     let other = other.try_recv().unwrap();
-    assert_eq!(other.waited(asked, now), Some(Span::ZERO));
+    let waited = now.since(asked);
+    assert_eq!(other.waited(asked, now), Some(Waited::ForOne(waited)));
     drop((own, other));
     let third = third.try_recv().unwrap();
-    assert_eq!(third.waited(asked, now), Some(now.since(asked)));
+    assert_eq!(third.waited(asked, now), Some(Waited::ForAll(waited)));
     drop(third);
+    // By now two of those who are not inside have the slots, and the others wait.
+    assert_eq!(slots.lock().asking.counted(), 2);
+    slots.set_up(0, false);
+    drop(outside);
+    assert_eq!(slots.lock().asking.counted(), 0);
+}
+
+/// A school behind one address, or a server that asks for everybody, is no one visitor.
+#[test]
+fn who_has_no_pass_is_not_one_with_all_others() {
+    let slots = Slots::new(2, None, 100, 1);
+    let ask = |claim| slots.ask(claim, None, host::now());
+    let held = [ask(Claim::Inside), ask(Claim::Inside)];
+    let waiting = [ask(Claim::Inside), ask(Claim::BackChannel)];
+    let (head, in_flight) = slots.pressure(host::now() + Span::secs(5));
+    assert!(head >= Span::secs(4) && in_flight == 3, "{head:?}");
+    drop((held, waiting));
     assert_eq!(slots.lock().asking.counted(), 0);
 }

@@ -106,7 +106,7 @@ impl Portal {
         let class = self.law.class("GET", stream.path);
         let half = self.law.slots() / 2;
         let in_flight = self.in_flight.unwrap_or(half);
-        let waited = Some(Span::ZERO);
+        let waited = Some(super::AT_ONCE);
         let sent = self
             .law
             .sent(in_flight, waited, whose, self.now - stream.takes);

@@ -52,6 +52,7 @@ fn is_good(crowd: f64, slots: Limit, seats: Limit) -> Result<(), String> {
     }
 }
 
+const AT_ONCE: Waited = Waited::ForAll(Span::ZERO);
 const SLOTS: Limit = Limit::Auto { min: 4, max: 500 };
 const SEATS: Limit = Limit::Auto {
     min: 5,
@@ -229,9 +230,34 @@ fn one_visitor_who_asks_for_much_at_once_takes_nobodys_seat() {
         for minute in 1..=5 {
             go_on(&mut run, 1);
             let seats = run.law.seats();
-            assert!(seats > 2 * begin, "minute {minute}: {begin} → {seats}");
+            assert!(seats >= begin, "minute {minute}: {begin} → {seats}");
         }
     }
+}
+
+/// For each request that says something, so many that wait for one visitor.
+#[test]
+fn while_most_wait_for_one_visitor_no_seat_is_added() {
+    let seats = |for_one: usize, at_once: usize| {
+        let rules = CapacityRules {
+            slots: SLOTS,
+            seats: SEATS,
+        };
+        let mut law = Capacity::new(&rules, Millis(0));
+        for second in 1..=60 {
+            let now = Millis(1_000 * second);
+            let waits = std::iter::repeat_n(Waited::ForOne(Span::secs(1)), for_one);
+            for waited in waits.chain(std::iter::repeat_n(AT_ONCE, at_once)) {
+                law.sent(8, Some(waited), Whose::default(), now);
+            }
+            law.tick(Span::ZERO, 1, law.seats(), now);
+        }
+        law.seats()
+    };
+    assert!(seats(0, 10) > 40);
+    assert_eq!(seats(9, 10), seats(0, 10));
+    assert_eq!((seats(11, 10), seats(60, 0)), (20, 20));
+    assert!(seats(0, 0) > 40, "nobody asks for anything");
 }
 
 /// Envoy #11579.
@@ -243,7 +269,7 @@ fn what_was_sent_before_a_change_says_nothing_about_it() {
     };
     let mut law = Capacity::new(&rules, Millis(0));
     let early: Vec<Sent> = (1..20)
-        .map(|n| law.sent(n, Some(Span::ZERO), Whose::default(), Millis(0)))
+        .map(|n| law.sent(n, Some(AT_ONCE), Whose::default(), Millis(0)))
         .collect();
     law.back(10, Millis(2_000));
     assert_eq!(law.slots(), 4);
@@ -264,9 +290,9 @@ fn a_visitor_who_leaves_is_not_the_portals_error() {
     for second in 1..60 {
         for _ in 0..20 {
             let now = Millis(second * 1_000);
-            let sent = law.sent(8, Some(Span::ZERO), Whose::default(), now);
+            let sent = law.sent(8, Some(AT_ONCE), Whose::default(), now);
             law.answered(sent, Class::OTHER, Answer::Left, now);
-            let sent = law.sent(8, Some(Span::ZERO), Whose::default(), now);
+            let sent = law.sent(8, Some(AT_ONCE), Whose::default(), now);
             law.answered(sent, Class::OTHER, Answer::Odd, now);
         }
     }
@@ -285,7 +311,7 @@ fn what_fails_at_any_load_is_not_load() {
         let now = Millis(second * 1_000);
         for request in 0..30 {
             let slots = law.slots();
-            let sent = law.sent(slots, Some(Span::ZERO), Whose::default(), now);
+            let sent = law.sent(slots, Some(AT_ONCE), Whose::default(), now);
             let failed = request % 13 == 0;
             let answer = if failed { Answer::Failed } else { Answer::Good };
             law.answered(sent, Class::OTHER, answer, now + Span(100));

@@ -222,11 +222,11 @@ impl Run {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Ask(visit) => {
-                self.asking.begins(visit);
+                self.asking.begins(Some(visit));
                 let slots = self.law.slots();
                 let waits = match self.queue.is_empty() && self.in_flight < slots {
                     true => Waits::default(),
-                    false => self.asking.waits(visit, slots),
+                    false => self.asking.waits(Some(visit), slots),
                 };
                 self.queue.push_back((visit, self.now, waits));
                 self.send();
@@ -265,7 +265,7 @@ impl Run {
         {
             let waited = self.now.since(since);
             if waited >= PATIENCE {
-                self.asking.ends(visit);
+                self.asking.ends(Some(visit));
                 self.answered(visit, false);
                 continue;
             }
@@ -281,7 +281,7 @@ impl Run {
             let holds = !(poll && self.law.is_apart(class));
             if !holds {
                 self.in_flight -= 1;
-                self.asking.ends(visit);
+                self.asking.ends(Some(visit));
             }
             self.serial += 1;
             let flight = self.serial;
@@ -323,7 +323,7 @@ impl Run {
         let class = self.law.class("GET", if poll { "/poll" } else { "/page" });
         if holds {
             self.in_flight -= 1;
-            self.asking.ends(visit);
+            self.asking.ends(Some(visit));
         }
         let took = self.now.since(sent.at);
         let good = poll || (took < PATIENCE && !self.scene.refuses);
