@@ -377,17 +377,14 @@ async fn a_part_that_fails_for_everybody_is_told_to_the_operator() {
         "{said:?}"
     );
     let failing = portal_status(&preau).await["failing"].clone();
-    assert_eq!(failing[0]["part"], "127.0.0.1/bulletins", "{failing}");
+    assert_eq!(failing[0]["part"], "/bulletins", "{failing}");
     assert_eq!(failing.as_array().map(Vec::len), Some(1), "{failing}");
     assert_eq!(preau.metric("preau_portal_failing_parts", &[]).await, 1.0);
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_preau"));
     let command = command.args(["status", "--admin", &preau.admin().to_string()]);
     let shown = command.output().expect("it runs").stdout;
     let shown = String::from_utf8_lossy(&shown);
-    assert!(
-        shown.contains("ent: 127.0.0.1/bulletins answers 500: "),
-        "{shown}"
-    );
+    assert!(shown.contains("ent: /bulletins answers 500: "), "{shown}");
     broken.store(false, Ordering::SeqCst);
     until("it is said to be well", async || {
         ask("/bulletins/").await;
@@ -400,4 +397,27 @@ async fn a_part_that_fails_for_everybody_is_told_to_the_operator() {
         portal_status(&preau).await["failing"],
         serde_json::json!([])
     );
+}
+
+/// On an open path, too, those inside are known by their passes, not by the address that they share.
+#[tokio::test]
+async fn an_open_part_that_fails_for_people_at_one_address_is_told_to_the_operator() {
+    const PEOPLE: usize = 4;
+    let portal = Scripted::start(|heard, stream| {
+        let answer: &[u8] = match heard.path().starts_with(OPEN) {
+            true => b"HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\noops",
+            false => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        };
+        stream.write_all(answer).is_ok()
+    });
+    let preau = Preau::start(&tables(&portal.url(), "")).await;
+    let mut people = people_inside(&preau, "eleve", PEOPLE).await;
+    let mut page = 0;
+    until("the part is said to fail", async || {
+        page += 1;
+        people[page % PEOPLE].get(&format!("{OPEN}{page}")).await;
+        let printed = preau.printed();
+        printed.contains("fails for nearly everybody").then_some(())
+    })
+    .await;
 }

@@ -69,7 +69,7 @@ const LANE_COUNTS: [Series<LaneStatus, u64>; 3] = [
 #[rustfmt::skip]
 const PORTAL_GAUGES: [Series<Portal, f64>; 8] = [
     ("preau_portal_up", "Whether any server of the portal is up", |p| flag(p.is_up())),
-    ("preau_portal_failing_parts", "Parts of the portal (host and first name of the path) that fail for nearly everybody, while it answers", |p| p.bearing.failing_parts().len() as f64),
+    ("preau_portal_failing_parts", "Parts of the portal (host and first name of the path) that fail for nearly everybody", |p| p.bearing.failing_parts().len() as f64),
     ("preau_portal_slots", "Requests in flight at most", |p| f64::from(p.usage().limit)),
     ("preau_portal_seats", "People inside at most, over its rooms whose seats are found; NaN if there are none", found_seats),
     ("preau_portal_in_flight", "Requests in flight", |p| f64::from(p.usage().in_flight)),

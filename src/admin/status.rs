@@ -187,7 +187,7 @@ pub struct PortalStatus {
     pub waiting: usize,
     /// Its servers.
     pub servers: Vec<ServerStatus>,
-    /// Its parts that fail for nearly everybody, while it answers.
+    /// Its parts that fail for nearly everybody.
     #[serde(default)]
     pub failing: Vec<FailingPart>,
 }
@@ -195,7 +195,7 @@ pub struct PortalStatus {
 /// A part of a portal that fails.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct FailingPart {
-    /// Its host and the first name of its paths.
+    /// Its host (none, where its room takes any) and the first name of its paths.
     pub part: String,
     /// Since when.
     pub since: String,

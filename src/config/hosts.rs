@@ -121,6 +121,11 @@ impl HostPattern {
         matches!(self.kind, HostKind::Exact).then_some(&*self.text)
     }
 
+    /// Whether every host will do.
+    pub fn is_any(&self) -> bool {
+        matches!(self.kind, HostKind::Any)
+    }
+
     /// Whether it names one host, or leaves open which there are.
     pub(super) fn is_one(&self) -> bool {
         matches!(self.kind, HostKind::Exact | HostKind::Any)

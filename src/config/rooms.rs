@@ -218,6 +218,14 @@ fn portal(table: &mut Table<'_>, portals: &[portals::Read]) -> Option<usize> {
 }
 
 impl RoomConfig {
+    /// The host by which what happens here is told apart: where a visitor may say any, none.
+    pub fn told_by<'h>(&self, host: &'h str) -> &'h str {
+        match self.hosts.iter().any(HostPattern::is_any) {
+            true => "",
+            false => host,
+        }
+    }
+
     /// The domains that all hosts of the room lie in, the narrowest first.
     pub fn domains(&self) -> Vec<String> {
         hosts::shared(&self.hosts)

@@ -92,7 +92,7 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Upload>) -> Response<B
     }
     let asked = errand.asked;
     let wants = Wants {
-        host: &asked.host,
+        host: errand.door.config.told_by(&asked.host),
         path: asked.target.split('?').next().unwrap_or(""),
         visitor: errand.origin.address,
         pass: errand.pass,

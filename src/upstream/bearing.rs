@@ -148,10 +148,15 @@ impl Bearing {
         let Some(fate) = fate(sent) else {
             return;
         };
-        if fate == PartAnswer::Page && !self.ailing.load(Ordering::Relaxed) {
+        let parts = match fate {
+            PartAnswer::Failed(_) => Some(self.parts()),
+            _ if !self.ailing.load(Ordering::Relaxed) => None,
+            // One more page is no news worth waiting for.
+            _ => self.parts.try_lock().ok(),
+        };
+        let Some(mut parts) = parts else {
             return;
-        }
-        let mut parts = self.parts();
+        };
         parts.heard(wants.host, wants.path, wants.number(), fate, host::now());
         self.ailing.store(!parts.is_empty(), Ordering::Relaxed);
     }
@@ -228,8 +233,8 @@ pub(super) fn judge(status: StatusCode) -> Answer {
     }
 }
 
-/// What an answer, or none, says of the part of the portal that was asked: a 500 is one, here. That a server
-/// cannot be reached is no part's failure.
+/// What an answer, or none, says of the part of the portal that was asked: a 500 is a failure, here. That a
+/// server cannot be reached is no part's.
 fn fate(sent: Result<StatusCode, Failure>) -> Option<PartAnswer> {
     match sent {
         Ok(status) if status.is_success() || status == StatusCode::NOT_MODIFIED => {
@@ -240,6 +245,7 @@ fn fate(sent: Result<StatusCode, Failure>) -> Option<PartAnswer> {
         }
         Err(Failure::Slow) => Some(PartAnswer::Failed(PartFailure::Late)),
         Err(Failure::Broken) => Some(PartAnswer::Failed(PartFailure::Broken)),
-        Ok(_) | Err(Failure::Down | Failure::Busy | Failure::Left) => None,
+        Ok(_) => Some(PartAnswer::Odd),
+        Err(Failure::Down | Failure::Busy | Failure::Left) => None,
     }
 }

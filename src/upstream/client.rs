@@ -30,7 +30,7 @@ pub struct Client {
 /// What a request wants beside its answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Wants<'a> {
-    /// The host that is asked for, in lower case and without a port.
+    /// The host that is asked for, in lower case and without a port; empty where any will do.
     pub host: &'a str,
     /// The path, as it came.
     pub path: &'a str,

@@ -292,7 +292,7 @@ impl Portal {
                     false => "",
                 };
                 let how = part.how;
-                tracing::warn!(%portal, %part, "a part of the portal fails for nearly everybody: it {how}. The servers answer their probes{others}");
+                tracing::warn!(%portal, %part, "a part of the portal fails for nearly everybody: it {how}{others}");
             }
             PartChange::Well(part) => {
                 let (lasted, failures) = (host::now().since(part.since).words(), part.failures);

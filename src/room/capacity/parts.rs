@@ -3,26 +3,33 @@
 //! A part is a host and the first name of a path; files that are served whatever happens (style sheets,
 //! pictures) say nothing of it. Each has a level: a failure raises it by one, a page lowers it by [`PAGE`].
 //! So it rises where more than eight in nine requests fail, and falls to nothing soon after they do not.
-//! What is neither (a redirect, a 404) may come from what stands before the part, and says nothing.
+//! What is neither (a redirect, a 404) may come from what stands before the part, or be all that it has to
+//! say (a sign-on, a logout): it lowers the level by [`ODD`], so that more than half must fail.
 //!
-//! One visitor who fails is no part that does: it takes [`VISITORS`]. How health and the laws of capacity
+//! One visitor who fails is no part that does: it takes [`VISITORS`]. And however many parts one visitor
+//! brings here, they push out none that fails for others. How health and the laws of capacity
 //! see failures is another matter ([`super::window`]): a part that fails changes nothing there, which is
 //! just why nobody would hear of it.
 
 use super::classes::{is_a_name, kind};
 use super::window::heap;
 use crate::time::{Millis, Span};
+use std::collections::VecDeque;
 use std::fmt::{self, Display};
 
 /// Parts that are looked at; those of which something has failed.
 const PARTS_MAX: usize = 32;
-/// One that does not fail, and of which nothing has for so long, makes room for another.
+/// One that does not fail, and of which nothing has for so long, is the first to make room for another.
 const OLD: Span = Span::secs(30);
 /// Parts that are said to fail, of those that do at once: a portal may be broken as a whole.
 const SAID_MAX: usize = 8;
-/// How high a level is at most, and by how much a page lowers it.
+/// Lines that a part fails, in an hour; no more than as many say that one is well again.
+const LINES_MAX: usize = 16;
+const HOUR: Span = Span::mins(60);
+/// How high a level is at most, and by how much a page lowers it, and what is neither page nor failure.
 const LEVEL_MAX: u32 = 20;
 const PAGE: u32 = 8;
+const ODD: u32 = 1;
 /// A part fails from this level on …
 const FAILING: u32 = 10;
 /// … if its first failure is so long ago …
@@ -38,6 +45,8 @@ const QUIET: Span = Span::mins(10);
 pub enum PartAnswer {
     /// A page came.
     Page,
+    /// Something else did: a redirect, a 404.
+    Odd,
     /// None did.
     Failed(PartFailure),
 }
@@ -55,11 +64,16 @@ pub enum PartFailure {
 
 /// The parts of one portal of which something has failed.
 #[derive(Debug, Default)]
-pub struct Parts(Vec<Part>);
+pub struct Parts {
+    parts: Vec<Part>,
+    /// When it was said that one fails, in the last hour.
+    lines: VecDeque<Millis>,
+}
 
 /// A part of a portal that fails, or may.
 #[derive(Clone, Debug)]
 pub struct Part {
+    /// Empty where any will do.
     host: Box<str>,
     /// The first name of its paths; empty for the portal's first page.
     first: Box<str>,
@@ -99,39 +113,56 @@ pub enum PartChange {
 impl Parts {
     /// Whether nothing has failed lately: then a page is no news.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.parts.is_empty()
     }
 
-    /// What became of a request for `path` at `host`, of the visitor with this number.
+    /// What became of a request for `path` at `host` (empty where the visitor may say any), of the visitor
+    /// with this number.
     pub fn heard(&mut self, host: &str, path: &str, visitor: u64, fate: PartAnswer, now: Millis) {
         let Some(first) = first(path) else {
             return;
         };
-        let known = (self.0.iter()).position(|it| *it.first == *first && *it.host == *host);
+        let mut parts = self.parts.iter_mut();
+        let known = parts.find(|it| *it.first == *first && *it.host == *host);
         match (fate, known) {
-            (PartAnswer::Page, None) => {}
-            (PartAnswer::Page, Some(at)) => self.0[at].page(now),
-            (PartAnswer::Failed(how), Some(at)) => self.0[at].failed(how, visitor, now),
+            (PartAnswer::Page | PartAnswer::Odd, None) => {}
+            (PartAnswer::Page, Some(part)) => part.fares(PAGE, now),
+            (PartAnswer::Odd, Some(part)) => part.fares(ODD, now),
+            (PartAnswer::Failed(how), Some(part)) => part.failed(how, visitor, now),
             (PartAnswer::Failed(how), None) => {
-                if self.0.len() == PARTS_MAX {
-                    let old = |it: &Part| !it.fails && now.since(it.last) >= OLD;
-                    let Some(old) = self.0.iter().position(old) else {
-                        return;
-                    };
-                    self.0.swap_remove(old);
-                }
                 let mut part = Part::new(host, first, how, now);
                 part.failed(how, visitor, now);
-                self.0.push(part);
+                self.make_room(&part, now);
+                self.parts.push(part);
             }
+        }
+    }
+
+    /// If there are as many as there may be, one goes for `part`: that which is the least trouble to
+    /// others than who has met this one.
+    fn make_room(&mut self, part: &Part, now: Millis) {
+        if self.parts.len() < PARTS_MAX {
+            return;
+        }
+        let trouble = |it: &Part| {
+            let others = (it.visitors & !part.visitors).count_ones();
+            (!it.is_old(now), others, it.level)
+        };
+        // What is said to fail is said to be well again.
+        let unsaid = (0..).zip(&self.parts).filter(|(_, it)| !it.said);
+        if let Some((least, _)) = unsaid.min_by_key(|(_, it)| trouble(it)) {
+            self.parts.swap_remove(least);
         }
     }
 
     /// Time passes: what has changed by now, and is to be said.
     pub fn tick(&mut self, now: Millis) -> Vec<PartChange> {
         let mut changes = Vec::new();
-        let mut said = self.0.iter().filter(|part| part.said).count();
-        for part in &mut self.0 {
+        while self.lines.front().is_some_and(|at| now.since(*at) >= HOUR) {
+            self.lines.pop_front();
+        }
+        let mut said = self.parts.iter().filter(|part| part.said).count();
+        for part in &mut self.parts {
             if part.is_over(now) {
                 let over = match part.well {
                     Some(_) => PartChange::Well(part.clone()),
@@ -140,21 +171,24 @@ impl Parts {
                 changes.extend(part.said.then_some(over));
             } else if part.begins_to_fail(now) {
                 part.fails = true;
-                part.said = said < SAID_MAX;
-                said += usize::from(part.said);
-                changes.extend(part.said.then(|| PartChange::Fails {
-                    part: part.clone(),
-                    last: said == SAID_MAX,
-                }));
+                part.said = said < SAID_MAX && self.lines.len() < LINES_MAX;
+                if part.said {
+                    said += 1;
+                    self.lines.push_back(now);
+                    changes.push(PartChange::Fails {
+                        part: part.clone(),
+                        last: said == SAID_MAX || self.lines.len() == LINES_MAX,
+                    });
+                }
             }
         }
-        self.0.retain(|part| !part.is_over(now));
+        self.parts.retain(|part| !part.is_over(now));
         changes
     }
 
     /// The parts that fail.
     pub fn failing(&self) -> impl Iterator<Item = &Part> {
-        self.0.iter().filter(|part| part.fails)
+        self.parts.iter().filter(|part| part.fails)
     }
 }
 
@@ -182,11 +216,16 @@ impl Part {
         self.visitors |= 1 << heap(visitor);
     }
 
-    fn page(&mut self, now: Millis) {
-        self.level = self.level.saturating_sub(PAGE);
+    /// An answer came that lowers the level by so much.
+    fn fares(&mut self, well: u32, now: Millis) {
+        self.level = self.level.saturating_sub(well);
         if self.level == 0 {
             self.well.get_or_insert(now);
         }
+    }
+
+    fn is_old(&self, now: Millis) -> bool {
+        !self.fails && now.since(self.last) >= OLD
     }
 
     fn begins_to_fail(&self, now: Millis) -> bool {
@@ -383,7 +422,78 @@ mod tests {
             }
             clock.passes(1);
         }
-        assert_eq!(clock.parts.0.len(), PARTS_MAX);
+        assert_eq!(clock.parts.parts.len(), PARTS_MAX);
         assert_eq!(clock.lines.len(), SAID_MAX);
+    }
+
+    /// One in a hundred sign-ons fails, and each that does not is a redirect.
+    #[test]
+    fn what_only_ever_redirects_is_well_unless_half_of_it_fails() {
+        let mut clock = Clock::new();
+        for _ in 0..50 {
+            clock.hears("/saml/acs", AWAY, 1, 5);
+            clock.hears("/saml/acs", PartAnswer::Odd, 99, 5);
+        }
+        assert!(clock.lines.is_empty() && clock.parts.is_empty());
+        for _ in 0..20 {
+            clock.hears("/saml/acs", AWAY, 4, 5);
+            clock.hears("/saml/acs", PartAnswer::Odd, 2, 5);
+        }
+        assert_eq!(clock.lines, ["ent.example.fr/saml answers 503"]);
+        clock.hears("/saml/acs", PartAnswer::Odd, 40, 5);
+        assert_eq!(clock.lines[1..], ["ent.example.fr/saml is well"]);
+    }
+
+    fn named(at: u64) -> String {
+        let letter = |at: u64| char::from(b'a' + (at % 20) as u8);
+        format!("/{}{}{}", letter(at / 400), letter(at / 20), letter(at))
+    }
+
+    /// Whoever asks for what is not there, again and again, under ever other names.
+    #[test]
+    fn one_visitor_hides_no_part_that_fails_for_others() {
+        let mut clock = Clock::new();
+        for second in 0..300 {
+            for at in 0..100 {
+                let name = named((second * 37 + at) % 200);
+                clock.parts.heard(HOST, &name, 99, AWAY, clock.now);
+            }
+            clock.hears("/bulletins", AWAY, 1, 1);
+            clock
+                .parts
+                .heard(HOST, "/notes", second % 5, AWAY, clock.now);
+            clock
+                .parts
+                .heard(HOST, "/bulletins", second % 5, AWAY, clock.now);
+        }
+        clock.lines.sort();
+        let told = ["bulletins", "notes"].map(|it| format!("{HOST}/{it} answers 503"));
+        assert_eq!(clock.lines, told);
+        assert_eq!(clock.parts.parts.len(), PARTS_MAX);
+    }
+
+    #[test]
+    fn whatever_fails_and_is_well_again_the_lines_of_an_hour_are_few() {
+        let mut clock = Clock::new();
+        let began = clock.now;
+        let mut at = 0;
+        while clock.now.since(began) < HOUR {
+            clock.hears(&named(at), AWAY, 15, 5);
+            clock.hears(&named(at), PartAnswer::Page, 20, 5);
+            at += 1;
+        }
+        assert_eq!(clock.lines.len(), 2 * LINES_MAX);
+        clock.hears(&named(at), AWAY, 15, 5);
+        assert_eq!(clock.lines.len(), 2 * LINES_MAX + 1);
+    }
+
+    #[test]
+    fn where_any_host_will_do_a_part_is_named_without() {
+        let mut clock = Clock::new();
+        for visitor in 0..15 {
+            clock.parts.heard("", "/a", visitor, AWAY, clock.now);
+            clock.passes(1);
+        }
+        assert_eq!(clock.failing(), ["/a"]);
     }
 }
