@@ -28,7 +28,15 @@ fn portal() -> Scripted {
         let after = |seconds: &str| format!("{html}Retry-After: {seconds}\r\n");
         let answer = match heard.path().as_str() {
             "/moodle/cours" => says("503 Moodle under maintenance", &after("3600"), MAINTENANCE),
-            "/notes/x" => says("503 No", &after("20"), bare),
+            "/notes/x" => says("503 No", &after("45"), bare),
+            "/varnish/x" => says("503 No", &after("5"), bare),
+            "/aussitot/x" => says("503 No", &after("0"), bare),
+            // It was to be over by then, and goes on.
+            "/moodle/notes" => says(
+                "503 No",
+                &after("Mon, 05 Jan 2026 05:00:00 GMT"),
+                MAINTENANCE,
+            ),
             "/agenda/x" => says("503 No", html, bare),
             "/vide/x" => says("503 No", "Retry-After: 3600\r\n", ""),
             "/jamais/x" => says("503 No", "Retry-After: 99999999999\r\n", ""),
@@ -90,7 +98,28 @@ async fn an_error_of_one_part_is_told_as_that() {
             503,
             "part-unavailable",
             "mais pas cette partie",
-            20,
+            45,
+        ),
+        (
+            "/varnish/x",
+            503,
+            "part-unavailable",
+            "mais pas cette partie",
+            30,
+        ),
+        (
+            "/aussitot/x",
+            503,
+            "part-unavailable",
+            "mais pas cette partie",
+            30,
+        ),
+        (
+            "/moodle/notes",
+            503,
+            "part-unavailable",
+            "mais pas cette partie",
+            30,
         ),
         (
             "/agenda/x",

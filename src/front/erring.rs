@@ -25,8 +25,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 
 /// Who is away for so long or longer has planned it, and has said so.
 const MEANT: Span = Span::secs(60);
-/// Nobody is asked to come back sooner than this, or later than that, whatever a portal says.
-const RETRY_MIN: Span = Span::secs(5);
+/// Nobody is asked to come back later than this, whatever a portal says.
 const RETRY_MAX: Span = Span::mins(24 * 60);
 
 /// Whether a visitor would see a blank page, or a machine's words where ours are better. `bodyless`: an
@@ -64,8 +63,10 @@ pub(super) fn worded(
         StatusCode::GATEWAY_TIMEOUT => RefusalKind::PartSlow,
         _ => RefusalKind::PartFailed,
     };
+    // Nor sooner than we would ask for by ourselves.
+    let least = kind.retry().unwrap_or_default();
     let retry = retry_after(headers, host::wall());
-    let retry = retry.map(|wait| wait.clamp(RETRY_MIN, RETRY_MAX).ceil_secs());
+    let retry = retry.map(|wait| wait.min(RETRY_MAX).ceil_secs().max(least));
     let names = (
         errand.door.config.name.as_str(),
         errand.asked.target.as_str(),
@@ -83,16 +84,18 @@ fn is_meant(status: StatusCode, headers: &HeaderMap) -> bool {
         && retry_after(headers, host::wall()).is_some_and(|wait| wait >= MEANT)
 }
 
-/// How long the portal wants to be left alone, if it says so (RFC 9110 §10.2.3): seconds, or a date.
+/// How long the portal wants to be left alone, if it says so (RFC 9110 §10.2.3): seconds, or a date. What
+/// has passed says nothing: a maintenance takes longer than was planned, and goes on.
 fn retry_after(headers: &HeaderMap, now: Millis) -> Option<Span> {
     let said = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !said.is_empty() && said.bytes().all(|byte| byte.is_ascii_digit()) {
         // More than a number holds is long enough.
-        return Some(said.parse().map_or(RETRY_MAX, Span::secs));
+        let wait = said.parse().map_or(RETRY_MAX, Span::secs);
+        return Some(wait).filter(|wait| *wait > Span::ZERO);
     }
     let date = DateTimeParser::new().parse_timestamp(said).ok()?;
     let date = u64::try_from(date.as_millisecond()).ok()?;
-    Some(Millis(date).since(now))
+    Some(Millis(date).since(now)).filter(|wait| *wait > Span::ZERO)
 }
 
 #[cfg(test)]
@@ -113,9 +116,15 @@ mod tests {
         let said = |text: &str| retry_after(&headers(text, "text/html"), now);
         assert_eq!(said("120"), Some(Span::secs(120)));
         assert_eq!(said("Sun, 06 Nov 1994 08:51:37 GMT"), Some(Span::secs(120)));
-        assert_eq!(said("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Span::ZERO));
         assert_eq!(said("99999999999999999999999"), Some(RETRY_MAX));
-        for nothing in ["", "-1", "1.5", "soon", "2 h", "Sun"] {
+        let overrun = [
+            "Sun, 06 Nov 1994 08:00:00 GMT",
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+        ];
+        for nothing in ["", "-1", "1.5", "soon", "2 h", "Sun", "0", "000"]
+            .iter()
+            .chain(&overrun)
+        {
             assert_eq!(said(nothing), None, "{nothing:?}");
         }
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
