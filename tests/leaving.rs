@@ -3,6 +3,7 @@
 mod support;
 
 use http::{StatusCode, header};
+use std::io::Write as _;
 use support::{Answer, From, Portal, Preau, Scripted, State, Surfer, one_room, until};
 
 fn waits(answer: &Answer) -> bool {
@@ -105,6 +106,55 @@ async fn whoever_is_sent_on_for_good_or_to_another_name_has_no_sign_on() {
             (out == 1.0).then_some(())
         })
         .await;
+    }
+}
+
+/// Two hosts of one room that share no cookie: while a password is typed at the one, nothing is seen of
+/// the pass for the other.
+#[tokio::test]
+async fn a_seat_outlasts_a_sign_on_at_another_host_of_the_room() {
+    for (presets, sign_on, other) in [
+        (
+            "{ name = \"lemonldap\", host = \"sso.example.fr\" }",
+            "sso.example.fr/?url=aHR0cHM6Ly93d3c",
+            "auth.example.fr/",
+        ),
+        (
+            "\"cas\"",
+            "ent.example.fr/cas/login?service=https://www.example.fr/ent",
+            "ent.example.fr/accueil",
+        ),
+        ("\"cas\"", "auth.example.fr/", "ent.example.fr/"),
+    ] {
+        let portal = Scripted::start(move |heard, stream| {
+            let to = match heard.path().as_str() {
+                "/ent" => sign_on,
+                _ => other,
+            };
+            let head = format!("HTTP/1.1 302 Found\r\nLocation: https://{to}\r\n");
+            let answer = format!("{head}Content-Length: 0\r\n\r\n");
+            stream.write_all(answer.as_bytes()).is_ok()
+        });
+        let preau = Preau::start(&format!(
+            "[[portal]]\nservers = \"{}\"\n[[room]]\nname = \"ent\"\nhost = \
+             [\"auth.example.fr\", \"ent.example.fr\", \"sso.example.fr\", \"www.example.fr\"]\n\
+             presets = {presets}\nseats = 9\nidle = \"1s\"\nfirst_idle = \"1s\"\nsign_on = \"1h\"\n",
+            portal.url()
+        ))
+        .await;
+        let mut anna = Surfer::new(preau.address(), "anna");
+        let mut bilal = Surfer::new(preau.address(), "bilal");
+        for (surfer, path) in [(&mut anna, "ent"), (&mut bilal, "vieux")] {
+            let sent = surfer.get(&format!("www.example.fr/{path}")).await;
+            assert_eq!(sent.status, StatusCode::FOUND, "{sent:?}");
+        }
+        until("the seat of him who came last is given back", async || {
+            let out = preau.metric("preau_room_unshown_out_total", &[]).await;
+            (out >= 1.0).then_some(())
+        })
+        .await;
+        let told = anna.get("www.example.fr/.preau/status").await;
+        assert_eq!(told.json()["state"], "inside", "{presets}, {sign_on}");
     }
 }
 

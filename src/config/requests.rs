@@ -113,6 +113,14 @@ impl RequestPattern {
         &self.hosts
     }
 
+    /// Whether it says where it holds, by host or by path, and that is there; whatever else it asks.
+    fn is_at(&self, host: &str, path: &str) -> bool {
+        match self.hosts.is_empty() {
+            true => self.path.as_ref().is_some_and(|it| it.matches(path)),
+            false => self.hosts.iter().any(|it| it.matches(host)),
+        }
+    }
+
     /// The path pattern, if nothing else is asked.
     fn path_alone(&self) -> Option<&PathPattern> {
         let alone = self.methods.is_empty() && self.query.is_empty() && self.form.is_none();
@@ -261,6 +269,11 @@ impl RequestSet {
         let placed = |one: &&RequestPattern| one.path.is_some();
         self.paths.contains(seen.path)
             || (self.narrower.iter().filter(placed)).any(|one| one.matches(seen))
+    }
+
+    /// Whether a pattern names `host`, or `path` at every host: whatever else it asks.
+    pub fn names(&self, host: &str, path: &str) -> bool {
+        self.all.iter().any(|one| one.is_at(host, path))
     }
 
     /// Whether a pattern asks for what is in a form.

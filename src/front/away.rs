@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 /// Whether `response` leads to another host, or to another room of ours: until its visitor is back,
 /// nothing is seen of their pass. Not from one host to another that the same room names: that is one
-/// portal with two names. (A room for any host names none: what it leads to may be anything.) Nor if it
-/// says that what is asked for has moved for good: nobody comes back from there.
+/// portal with two names, unless its sign-on is there. (A room for any host names none: what it leads to
+/// may be anything.) Nor if it says that what is asked for has moved for good: nobody comes back from there.
 pub(super) fn leads_away<B>(
     house: &House,
     door: &Arc<Door>,
@@ -25,9 +25,11 @@ pub(super) fn leads_away<B>(
         return false;
     };
     let named = |host: &str| (door.config.hosts.iter()).any(|it| it.exact() == Some(host));
+    // Without a domain in common, what is said to one of them is not shown to the other.
+    let signs_on = || door.config.flows.callbacks.names(&host, &path);
     let one = door.config.cookie_domain.is_some()
         || host == asked.host
-        || (named(&host) && named(&asked.host));
+        || (named(&host) && named(&asked.host) && !signs_on());
     let there = house.door(&host, &path);
     !(one && there.is_some_and(|there| Arc::ptr_eq(there, door)))
 }
