@@ -317,4 +317,6 @@ fn what_serve_warns_of_check_warns_of() {
     assert_eq!(said.code, Some(0), "{said:?}");
     let words = "warning: only 350 connections from visitors instead of 16000";
     assert!(said.err.contains(words), "{said:?}");
+    let whose = "the limit of the shell that runs this: a service has that of its unit";
+    assert!(said.err.contains(whose), "{said:?}");
 }

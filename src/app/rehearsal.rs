@@ -37,9 +37,12 @@ pub fn rehearse(config: &Config, running: impl Fn() -> bool) -> Rehearsal {
     let mut rehearsal = Rehearsal::default();
     rehearsal.state(&config.state, &running);
     rehearsal.warnings.extend(storage::doubt(&config.state));
-    rehearsal
-        .warnings
-        .extend(descriptors::few(config).map(|few| few.to_string()));
+    let of_shell = descriptors::few(config).map(|few| {
+        format!(
+            "{few}. This is the limit of the shell that runs this: a service has that of its unit"
+        )
+    });
+    rehearsal.warnings.extend(of_shell);
     for (key, error) in bind::trials(config) {
         match &error {
             StartError::Listen(_, at, why) if why.kind() == ErrorKind::AddrInUse && running() => {
