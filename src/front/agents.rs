@@ -7,7 +7,7 @@ use http::HeaderValue;
 /// What is known of a word in a user agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
-    /// It is a monitor's. Listed in `README.md`.
+    /// It is a monitor's, also where it begins a word made of several (`PingdomTMS`). Listed in `README.md`.
     Monitor,
     /// It is a crawler's, or of a preview of links.
     Reader,
@@ -103,8 +103,23 @@ pub(super) fn is_known(agent: &HeaderValue) -> bool {
 /// What is known of `word`, in any case.
 fn known(word: &[u8]) -> Option<Known> {
     let lower = |byte: &u8| byte.to_ascii_lowercase();
-    let at = WORDS.binary_search_by(|(known, _)| known.bytes().cmp(word.iter().map(lower)));
-    at.ok().map(|at| WORDS[at].1)
+    let end = WORDS.partition_point(|(known, _)| known.bytes().le(word.iter().map(lower)));
+    // What it is or begins with is not behind it, and has its first letter.
+    let near = WORDS[..end].iter().rev();
+    let mut near =
+        near.take_while(|(known, _)| known.as_bytes()[..1].eq_ignore_ascii_case(&word[..1]));
+    let meant = |(name, known): &&(&str, Known)| {
+        let (begin, rest) = word.split_at(name.len().min(word.len()));
+        begin.eq_ignore_ascii_case(name.as_bytes())
+            && (rest.is_empty() || (*known == Monitor && begins_anew(rest)))
+    };
+    near.find(meant).map(|(_, known)| *known)
+}
+
+/// Whether `rest` is another part of a word than what stands before it: who reads a `Consultation` has
+/// nothing to do with Consul.
+fn begins_anew(rest: &[u8]) -> bool {
+    rest.first().is_some_and(|byte| !byte.is_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -143,12 +158,19 @@ mod tests {
             "GoogleHC/1.0",
             "HetrixTools Uptime Monitoring Bot. https://hetrix.tools/uptime-monitoring-bot.html",
             "Mozilla/5.0 (compatible; Pingdom.com_bot_version_1.4_(http://www.pingdom.com/))",
+            "PingdomTMS/0.8.5 (http://www.pingdom.com/)",
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/61.0 PingdomPageSpeed/1.0",
             "Mozilla/5.0+(compatible; UptimeRobot/2.0; http://www.uptimerobot.com/)",
             "Prometheus/2.53.0",
             "Site24x7",
+            "Site24x7Probe/1",
+            "StatusCake_Pagespeed_Indev",
             "Mozilla/5.0 (Windows NT 6.2; WOW64) AppleWebKit/537.36 Chrome/98.0 StatusCake",
             "Uptime-Kuma/1.23.13",
             "Zabbix",
+            "ZABBIX-server",
+            "ZabbixWeb/7",
+            "blackbox-probe",
             "check_curl/v2.4.5 (monitoring-plugins 2.4.5, libcurl/7.88.1)",
             "check_http/v2.3.3 (nagios-plugins 2.3.3)",
             "kube-probe/1.29",
@@ -165,6 +187,9 @@ mod tests {
             "Mozilla/5.0 (iPhone) Mobile/15E148 Instagram 330.0.0.0 [Pinterest/iOS] WhatsApp/2.24",
             "curl/8.5.0",
             "rclone/v1.66.0",
+            "ConsultationEDT/2.1",
+            "MyZabbix/1",
+            "Robotique/1.0 Mastodonte/2 BotAnique",
             "",
         ] {
             assert!(!is(agent), "{agent}");
