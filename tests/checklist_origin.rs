@@ -260,7 +260,7 @@ async fn point_34_a_listener_that_wants_the_header_takes_nothing_else() {
     }
     assert_eq!(portal.seen().len(), 0, "the portal sees nothing of it");
     assert_eq!(preau.counted("preau_connections_unnamed_total").await, 4.0);
-    // A machine of the operator's has its whole name, whatever is done with visitors'.
+    // This machine has its whole name, whatever is done with visitors'.
     let said = preau.printed();
     let line = said
         .lines()
@@ -270,6 +270,29 @@ async fn point_34_a_listener_that_wants_the_header_takes_nothing_else() {
         line.contains(VISITOR) && line.contains("proxy_from"),
         "{line}"
     );
+}
+
+/// At a school, a private address is a pupil's.
+#[tokio::test]
+async fn the_log_has_no_whole_address_of_a_visitor_at_the_wrong_port() {
+    let portal = Portal::start().await;
+    for (addresses, written) in [
+        ("truncated", "10.3.7.0"),
+        ("hidden", "-"),
+        ("full", "10.3.7.41"),
+    ] {
+        let log = format!("[log]\naddresses = \"{addresses}\"");
+        let (preau, address) = with_proxy_protocol(&portal, "[\"127.0.0.0/8\"]", &log).await;
+        let hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+        let named = [b"PROXY TCP4 10.3.7.41 10.0.0.1 1 2\r\n", &hello[..]].concat();
+        let answer = from_visitor(address, &named).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        let said = preau.printed();
+        let line = said.lines().find(|line| line.contains("TLS came"));
+        let line = line.expect("it is said");
+        assert!(line.contains(&format!("from={written}")), "{line}");
+        assert_eq!(said.contains("10.3.7.41"), addresses == "full", "{said}");
+    }
 }
 
 #[tokio::test]

@@ -260,6 +260,15 @@ pub fn written(address: IpAddr, how: Addresses) -> Address {
     })
 }
 
+/// The address of what may be a machine of the operator's, and may be a visitor's: whole if it is this
+/// machine, or if the file names it.
+pub fn written_of_machine(address: IpAddr, named: bool, how: Addresses) -> Address {
+    match named || address.to_canonical().is_loopback() {
+        true => written(address, Addresses::Full),
+        false => written(address, how),
+    }
+}
+
 impl Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -331,6 +340,23 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::time::Span;
+
+    #[test]
+    fn a_pupil_on_the_network_of_a_school_is_a_visitor() {
+        let said = |address: &str, named, how| {
+            written_of_machine(address.parse().unwrap(), named, how).to_string()
+        };
+        let (truncated, full) = (Addresses::Truncated, Addresses::Full);
+        assert_eq!(said("10.3.7.41", false, truncated), "10.3.7.0");
+        assert_eq!(said("::ffff:192.168.1.9", false, truncated), "192.168.1.0");
+        assert_eq!(said("fd00:1:2:3::9", false, truncated), "fd00:1:2::");
+        assert_eq!(said("10.3.7.41", false, Addresses::Hidden), "-");
+        assert_eq!(said("10.3.7.41", false, full), "10.3.7.41");
+        assert_eq!(said("10.3.7.41", true, truncated), "10.3.7.41");
+        assert_eq!(said("127.0.0.9", false, Addresses::Hidden), "127.0.0.9");
+        assert_eq!(said("::ffff:127.0.0.9", false, truncated), "127.0.0.9");
+        assert_eq!(said("::1", false, truncated), "::1");
+    }
 
     fn line(format: AccessFormat) -> String {
         let (lines, _writing) = Lines::to(std::io::sink()).unwrap();

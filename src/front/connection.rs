@@ -1,8 +1,7 @@
 //! One connection of a visitor, from its first byte to its last.
 
-use super::access;
 use super::crowd::network;
-use super::door::{House, is_near};
+use super::door::House;
 use super::farewell;
 use super::guard::LINE_MAX;
 use super::handshake::{self, Session, Unshaken};
@@ -16,7 +15,7 @@ use super::serve::{Phase, Reception};
 use super::stream::Stream;
 use super::tunnel;
 use super::wire::Wire;
-use crate::config::{Addresses, Speaks, within};
+use crate::config::Speaks;
 use crate::host::Seldom;
 use crate::time::Span;
 use http::Request;
@@ -189,18 +188,12 @@ async fn named(
 /// Counts and, now and then, says that a connection names nobody: most likely one of two files is
 /// wrong, and then all of them are.
 ///
-/// Whom it is about is a machine of the operator's, if the file names it or it is near; another one may be
-/// a visitor's.
 fn unnamed(reception: &Reception, address: IpAddr, why: &proxy::Wrong) {
     static SAID: Seldom = Seldom::new(SAY_AGAIN);
     let house = &reception.thread.house;
     house.metrics.connections_unnamed.inc();
     if SAID.now() {
-        let how = match is_near(address) || within(&reception.listener.proxy_from, address) {
-            true => Addresses::Full,
-            false => house.config.log.addresses,
-        };
-        let (address, listener) = (access::written(address, how), reception.listener.address);
+        let (address, listener) = (reception.written(address), reception.listener.address);
         tracing::warn!(%address, %listener, "no connection from here: {why}");
     }
 }

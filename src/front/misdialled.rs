@@ -5,7 +5,6 @@
 //! would need TLS to be told anything. Both stand in the log now and then: behind either may be a listener,
 //! or a proxy of the operator's, that is set up wrongly, and then nobody gets through.
 
-use super::access;
 use super::canonical;
 use super::door::is_near;
 use super::farewell;
@@ -13,7 +12,6 @@ use super::origin::Peer;
 use super::page::{Outlook, RefusalKind, RefusalView};
 use super::reply::Manner;
 use super::serve::Reception;
-use crate::config::Addresses;
 use crate::host::Seldom;
 use crate::time::Span;
 use http::header::{ACCEPT_LANGUAGE, HOST};
@@ -74,16 +72,11 @@ pub(super) fn with_tls(reception: &Reception, peer: Peer) {
 }
 
 fn note(said: &[Seldom; 2], reception: &Reception, peer: Peer, words: &str) {
-    let house = &reception.thread.house;
     let near = is_near(peer.address);
     if !said[usize::from(!near)].now() {
         return;
     }
-    let how = match near {
-        true => Addresses::Full,
-        false => house.config.log.addresses,
-    };
-    let from = access::written(peer.address, how);
+    let from = reception.written(peer.address);
     let listener = reception.listener.address;
     match near {
         true => tracing::warn!(%listener, %from, "{words}"),

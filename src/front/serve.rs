@@ -1,15 +1,16 @@
 //! Connections of visitors on one thread: accepted, bounded, served, and let go gently.
 
+use super::access::{self, Address};
 use super::connection::{self, Guest};
 use super::door::{House, Thread};
 use super::farewell::Farewells;
-use crate::config::{Listener, Speaks};
+use crate::config::{Listener, Speaks, within};
 use crate::host::Seldom;
 use crate::time::Span;
 use http::HeaderValue;
 use socket2::{SockFilter, SockRef};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -45,6 +46,15 @@ pub(super) struct Reception {
     /// `Strict-Transport-Security`, if it is to be said.
     pub hsts: Option<HeaderValue>,
     connections: TaskTracker,
+}
+
+impl Reception {
+    /// The address of whoever has come here in a wrong way, as the log may say it.
+    pub(super) fn written(&self, address: IpAddr) -> Address {
+        let config = &self.thread.house.config;
+        let named = config.trust.covers(address) || within(&self.listener.proxy_from, address);
+        access::written_of_machine(address, named, config.log.addresses)
+    }
 }
 
 /// Serves visitors until the phase says otherwise, and ends when the last has gone.
