@@ -3,7 +3,7 @@
 mod support;
 
 use http::StatusCode;
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -218,6 +218,34 @@ async fn a_certificate_that_is_no_worse_is_taken() {
     preau.ask_to_reload();
     until_reloads(&preau, "taken", 1.0).await;
     assert_eq!(reloads(&preau, "kept").await, 0.0);
+}
+
+/// What stands in for the right one until that is there: one that vouches for itself, whatever host the
+/// machine's installation gave it, and one for hosts of no room.
+#[tokio::test]
+async fn what_stands_in_for_a_certificate_gives_way_to_it() {
+    let scene = Scene::new().await;
+    let by_itself = |hosts: &[&str]| {
+        let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(hosts).unwrap();
+        fs::write(&scene.files.cert, params.self_signed(&key).unwrap().pem()).unwrap();
+        fs::write(&scene.files.key, key.serialize_pem()).unwrap();
+    };
+    let taken = async |preau: &Preau| {
+        scene.authority.issue("ent", &[HOST], LATER);
+        preau.ask_to_reload();
+        until_reloads(preau, "taken", 1.0).await;
+        assert_eq!(scene.shown().await, der(&scene.files.cert));
+        assert_eq!(reloads(preau, "kept").await, 0.0, "{}", preau.printed());
+    };
+    by_itself(&["vm-17.example.org"]);
+    taken(&scene.start().await).await;
+
+    let rooms = format!("seats = 5\nopen = \"/\"\nhost = \"{HOST}\"");
+    let files = scene.authority.issue("ent", &["vide.example.org"], LATER);
+    let tables = one_room(&scene.portal.url(), &rooms) + &https(scene.address, &[&files]);
+    taken(&Preau::start(&tables).await).await;
 }
 
 #[tokio::test]

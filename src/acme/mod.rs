@@ -37,7 +37,7 @@ const PAUSE_MAX: Span = Span::mins(6 * 60);
 const ORDER_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// The certificates of the file, and that of the authority as the last: the stored one, or, if there
-/// is none that is still valid, one of our own to start with. If its disk cannot be written and no
+/// is none that is still valid and for one of the hosts, one of our own to start with. If its disk cannot be written and no
 /// expired one is there, ours is returned, too: what is shown until the last can be read.
 ///
 /// # Errors
@@ -52,7 +52,8 @@ pub fn prepare(config: &Config) -> io::Result<(TlsConfig, Option<String>)> {
     let pair = kept.pair();
     tls.certificates.push(pair.clone());
     let stored = tls::check(&pair);
-    if stored.as_ref().is_ok_and(|it| !it.has_expired()) {
+    let serves = |it: &Certificate| acme.hosts.iter().any(|host| it.covers(host));
+    if (stored.as_ref()).is_ok_and(|it| !it.has_expired() && serves(it)) {
         tracing::info!(directory, "the stored certificate is used");
         return Ok((tls, None));
     }
@@ -61,8 +62,8 @@ pub fn prepare(config: &Config) -> io::Result<(TlsConfig, Option<String>)> {
         Ok(()) => {
             tracing::warn!(
                 directory,
-                "there is no certificate of this authority yet: until it gives one, visitors are \
-                 shown one of our own, which browsers do not trust"
+                "there is no certificate of this authority for these hosts yet: until it gives one, \
+                 visitors are shown one of our own, which browsers do not trust"
             );
             Ok((tls, None))
         }
@@ -169,7 +170,7 @@ fn is_for(certificate: &Certificate, hosts: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Source, parse};
+    use crate::config::{HostPattern, Source, parse};
     use std::fs;
     use std::path::PathBuf;
 
@@ -227,11 +228,14 @@ mod tests {
     /// A key and a certificate that will be good for years, as an authority would give.
     fn given(hosts: &[&str]) -> String {
         let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
-        let key = rcgen::KeyPair::generate().unwrap();
+        let [key, its] = [(); 2].map(|()| rcgen::KeyPair::generate().unwrap());
+        let mut authority = rcgen::CertificateParams::default();
+        (authority.distinguished_name).push(rcgen::DnType::CommonName, "An authority");
+        let authority = rcgen::Issuer::new(authority, its);
         let mut params = rcgen::CertificateParams::new(hosts).unwrap();
         params.not_before = rcgen::date_time_ymd(2026, 1, 1);
         params.not_after = rcgen::date_time_ymd(2126, 1, 1);
-        key.serialize_pem() + &params.self_signed(&key).unwrap().pem()
+        key.serialize_pem() + &params.signed_by(&key, &authority).unwrap().pem()
     }
 
     #[test]
@@ -258,6 +262,34 @@ mod tests {
         let elsewhere = config(state.path(), "https://b.fr/dir", HOSTS);
         assert_eq!(due_in(&elsewhere), Span::ZERO);
         assert_ne!(prepared(&elsewhere), file);
+    }
+
+    /// As `serve` does at its start, and then at a look at the files: a host in the file was wrong, or was
+    /// another, and what the authority gives for the new one is taken.
+    #[test]
+    fn what_is_given_for_other_hosts_than_before_is_taken() {
+        let state = tempfile::tempdir().unwrap();
+        let at = |hosts: &str| config(state.path(), "https://a.fr/dir", hosts);
+        for (wrong, has_been_given) in [("etn.example.fr", false), ("old.example.fr", true)] {
+            let before = at(&format!("\"{wrong}\""));
+            let kept = Kept::new(before.acme.as_ref().unwrap(), &before.state).unwrap();
+            prepared(&before);
+            if has_been_given {
+                kept.store_certificate(&given(&[wrong]), |_| true).unwrap();
+            }
+            let (wanted, stand_in) = prepare(&at(HOSTS)).unwrap();
+            let rooms = vec![HostPattern::any()];
+            let tls = Tls::new(&wanted, stand_in, rooms).unwrap();
+            let shown = tls.shelf.certificates();
+            assert!(shown[0].covers("cas.example.fr"), "{wrong}: {shown:?}");
+            let right = given(&["ent.example.fr", "cas.example.fr"]);
+            kept.store_certificate(&right, |_| true).unwrap();
+            let changes = tls.shelf.look(false);
+            assert!(
+                matches!(&changes[..], [tls::Change::Taken(_)]),
+                "{wrong}: {changes:?}"
+            );
+        }
     }
 
     #[test]

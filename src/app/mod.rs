@@ -354,7 +354,8 @@ fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
     #[cfg(feature = "acme")]
     let (wanted, stand_in) = crate::acme::prepare(config)
         .map_err(|error| StartError::State(config.state.clone(), error))?;
-    Tls::new(&wanted, stand_in)
+    let hosts = config.rooms.iter().flat_map(|room| &room.hosts);
+    Tls::new(&wanted, stand_in, hosts.cloned().collect())
         .map(Some)
         .map_err(StartError::Tls)
 }

@@ -67,7 +67,9 @@ pub fn look(config: &Config, shown: &[String]) -> Findings {
         findings.warnings.extend(of_hosts(config, &read));
         let by_acme = config.acme.iter().flat_map(|acme| &acme.hosts);
         let by_acme: Vec<&String> = by_acme.collect();
-        let of_files = shown.iter().filter(|name| !by_acme.contains(name));
+        let hosts = || config.rooms.iter().flat_map(|room| &room.hosts);
+        let is_ours = |name: &str| hosts().any(|host| host.may_be(name));
+        let of_files = (shown.iter()).filter(|name| !by_acme.contains(name) && is_ours(name));
         findings.warnings.extend(of_shown(of_files, &read));
     }
     if let Some(acme) = &config.acme {
@@ -111,7 +113,7 @@ fn of_hosts(config: &Config, certificates: &[Certificate]) -> Vec<String> {
     warnings
 }
 
-/// What a preau shows now that the files are not for: it is kept on reload.
+/// What a preau shows now that the files are not for: it is kept on reload, if an authority vouches for it.
 fn of_shown<'a>(
     shown: impl Iterator<Item = &'a String>,
     certificates: &[Certificate],
@@ -122,7 +124,8 @@ fn of_shown<'a>(
     let warning = |name: &String| {
         format!(
             "the preau that runs shows a certificate for {name}, and none of the file is for it: it \
-             keeps that one on reload, and takes what the file names with a restart"
+             keeps that one on reload (unless it is signed by itself), and takes what the file names with \
+             a restart"
         )
     };
     lost.map(warning).collect()

@@ -131,6 +131,11 @@ impl HostPattern {
         matches!(self.kind, HostKind::Exact | HostKind::Any)
     }
 
+    /// Whether `name`, a host or `*.` and a domain, may be one that it means.
+    pub fn may_be(&self, name: &str) -> bool {
+        HostPattern::parse(name).is_ok_and(|name| name.meets(std::slice::from_ref(self)))
+    }
+
     /// Whether a host of `others` may be one that it means.
     pub(super) fn meets(&self, others: &[HostPattern]) -> bool {
         let meets = |other: &HostPattern| match (self.is_wide(), other.is_wide()) {

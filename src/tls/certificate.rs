@@ -1,8 +1,8 @@
 //! One certificate: its chain, its key, the hosts it is for, and its last day.
 
 use super::chain::{self, Parsed};
-use crate::config::Pair;
 use crate::config::pem::{self, Found};
+use crate::config::{HostPattern, Pair};
 use crate::host;
 use crate::time::Millis;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -35,6 +35,8 @@ pub struct Certificate {
     nameless: bool,
     /// It says that it is for something else than servers.
     not_for_servers: bool,
+    /// Nobody else vouches for it: it stands in for another.
+    by_itself: bool,
     /// What browsers will refuse of it, in words.
     pub doubts: Vec<String>,
     pub(super) key: Arc<CertifiedKey>,
@@ -136,12 +138,15 @@ impl Certificate {
     }
 
     /// Why it must not take the place of `old`: that one is good, and this is of no use, or of none to
-    /// those who come now.
-    pub(super) fn worse_than(&self, old: &Certificate) -> Option<Flaw> {
+    /// those who come now to `hosts`, which are those of the rooms.
+    pub(super) fn worse_than(&self, old: &Certificate, hosts: &[HostPattern]) -> Option<Flaw> {
         if old.flaw().is_some() {
             return None;
         }
-        let others = !old.hosts.is_empty() && !old.hosts.iter().any(|name| self.serves(name));
+        let is_ours = |name: &String| hosts.iter().any(|host| host.may_be(name));
+        // What browsers warn of, or nobody asks for, is no loss.
+        let in_use = !old.by_itself && old.hosts.iter().any(is_ours);
+        let others = in_use && !old.hosts.iter().any(|name| self.serves(name));
         let others = others.then(|| Flaw::OtherHosts(self.hosts.join(", ")));
         self.flaw().or(others)
     }
@@ -211,6 +216,7 @@ impl Files {
             hosts,
             nameless: chain::is_nameless(own),
             not_for_servers: chain::is_not_for_servers(own),
+            by_itself: chain::is_signed_by_itself(own),
             doubts,
             key: Arc::new(key),
             mark: self.mark(),

@@ -50,7 +50,7 @@ fn of_own(own: &X509Certificate<'_>) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if is_signed_by(own, own) {
+    if is_signed_by_itself(own) {
         doubts.push("it is signed by itself: browsers warn of it".to_owned());
     }
     if is_not_for_servers(own) {
@@ -69,6 +69,11 @@ pub(super) fn is_nameless(own: &X509Certificate<'_>) -> bool {
 pub(super) fn is_not_for_servers(own: &X509Certificate<'_>) -> bool {
     let usage = own.extended_key_usage().ok().flatten();
     usage.is_some_and(|usage| !usage.value.server_auth && !usage.value.any)
+}
+
+/// Whether nobody but itself vouches for it.
+pub(super) fn is_signed_by_itself(own: &X509Certificate<'_>) -> bool {
+    is_signed_by(own, own)
 }
 
 /// The first certificate that is not followed by the one that signed it.

@@ -14,7 +14,7 @@ pub use certificate::{Certificate, CertificateError, Flaw};
 pub use proofs::{Proofs, Shown};
 pub use shelf::{Change, Shelf};
 
-use crate::config::{Pair, TlsConfig, TlsVersion};
+use crate::config::{HostPattern, Pair, TlsConfig, TlsVersion};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::ServerSessionMemoryCache;
 use rustls::version::{TLS12, TLS13};
@@ -51,14 +51,18 @@ pub enum TlsError {
 }
 
 impl Tls {
-    /// Reads the certificates; the last one, with its key, is `stand_in` (PEM), if there is one, until
+    /// Reads the certificates, for rooms at `hosts`; the last one, with its key, is `stand_in` (PEM), if there is one, until
     /// its files can be read.
     ///
     /// # Errors
     /// When one of them cannot be used.
-    pub fn new(config: &TlsConfig, stand_in: Option<String>) -> Result<Tls, TlsError> {
+    pub fn new(
+        config: &TlsConfig,
+        stand_in: Option<String>,
+        hosts: Vec<HostPattern>,
+    ) -> Result<Tls, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let shelf = Shelf::new(&config.certificates, stand_in, provider.clone());
+        let shelf = Shelf::new(&config.certificates, stand_in, hosts, provider.clone());
         let shelf = Arc::new(shelf.map_err(TlsError::Certificate)?);
         let mut http1 = server_config(config.min_version, provider, shelf.clone())
             .map_err(TlsError::Library)?;

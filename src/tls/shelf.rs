@@ -1,7 +1,7 @@
 //! The certificates in use: chosen by the host that a visitor names, changed while visitors come.
 
 use super::certificate::{Certificate, CertificateError, Files};
-use crate::config::Pair;
+use crate::config::{HostPattern, Pair};
 use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The certificates in use.
 pub struct Shelf {
     pairs: Vec<Pair>,
+    /// Those of the rooms.
+    hosts: Vec<HostPattern>,
     provider: Arc<CryptoProvider>,
     set: ArcSwap<Set>,
     /// Why each pair was refused last, so that it is said once. Held while files are read.
@@ -37,13 +39,15 @@ struct Set {
 }
 
 impl Shelf {
-    /// Reads every pair; in place of the last one, `stand_in` is used until it can be read.
+    /// Reads every pair, for rooms at `hosts`; in place of the last one, `stand_in` is used until it can
+    /// be read.
     ///
     /// # Errors
     /// The first that cannot be used.
     pub fn new(
         pairs: &[Pair],
         mut stand_in: Option<String>,
+        hosts: Vec<HostPattern>,
         provider: Arc<CryptoProvider>,
     ) -> Result<Shelf, CertificateError> {
         let mut certificates = Vec::with_capacity(pairs.len());
@@ -59,6 +63,7 @@ impl Shelf {
             refused: Mutex::new(certificates.iter().map(|_| None).collect()),
             set: ArcSwap::from_pointee(Set::new(certificates)),
             pairs: pairs.to_vec(),
+            hosts,
             provider,
         })
     }
@@ -111,7 +116,7 @@ impl Shelf {
             return Ok(None);
         }
         let new = files.parse(pair, &self.provider)?;
-        match new.worse_than(old) {
+        match new.worse_than(old, &self.hosts) {
             Some(flaw) => Err(CertificateError::worse(pair, flaw, old)),
             None => Ok(Some(new)),
         }
