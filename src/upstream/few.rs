@@ -141,11 +141,11 @@ mod tests {
                 .map(|pass| Box::pin(portal.way(&request, wants(pass))))
                 .collect();
             let mut context = Context::from_waker(Waker::noop());
-            let mut goes = |way: &mut _| match Future::poll(Pin::as_mut(way), &mut context) {
+            let goes = |way: &mut _| match Future::poll(Pin::as_mut(way), &mut context) {
                 Poll::Ready(sent) => Some(sent),
                 Poll::Pending => None,
             };
-            let sent: Vec<_> = ways.iter_mut().filter_map(|way| goes(way)).collect();
+            let sent: Vec<_> = ways.iter_mut().filter_map(goes).collect();
             assert_eq!(sent.len(), 8);
             let (head, _) = portal.slots.pressure(host::now() + Span::secs(5));
             assert_eq!(head >= Span::secs(4), presses, "{head:?}");
