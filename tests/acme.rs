@@ -7,7 +7,7 @@ use http::{StatusCode, header};
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::pebble::{Pebble, Place};
 use support::tls::{Client, ask, shown};
@@ -80,7 +80,11 @@ impl Scene {
 
 /// What is kept of the one authority.
 fn kept(preau: &Preau) -> PathBuf {
-    let mut folders = fs::read_dir(preau.state().join("acme")).expect("a folder");
+    kept_in(&preau.state())
+}
+
+fn kept_in(state: &Path) -> PathBuf {
+    let mut folders = fs::read_dir(state.join("acme")).expect("a folder");
     folders.next().expect("one").expect("readable").path()
 }
 
@@ -196,6 +200,24 @@ async fn an_authority_that_is_away_keeps_the_old_certificate() {
     })
     .await;
     assert!(preau.printed().contains("accountDoesNotExist"));
+}
+
+/// The first installation had a name with a typo; what stood in for it is in nobody's way.
+#[tokio::test]
+async fn after_a_typo_among_the_hosts_the_right_certificate_is_taken() {
+    let scene = Scene::new().await;
+    let unstarted = scene.unstarted("");
+    let right = fs::read_to_string(unstarted.config()).expect("it is there");
+    let hosts = format!("[\"{HOST}\", \"{OTHER}\"]");
+    unstarted.configure(&right.replace(&hosts, "[\"etn.example.fr\"]"));
+    let unstarted = unstarted.start().await.stop().await;
+    assert!(kept_in(&unstarted.state()).join("certificate.pem").exists());
+    unstarted.configure(&right);
+    let pebble = scene.place.start(scene.plain, LONG).await;
+    let preau = unstarted.start().await;
+    let got = scene.until_trusted(&pebble, &preau).await;
+    assert_eq!(scene.trusted(&pebble, OTHER).await, Some(got));
+    assert_eq!(reloads(&preau, "taken").await, 1.0);
 }
 
 #[tokio::test]
