@@ -191,19 +191,10 @@ async fn try_servers(config: &Config) -> Vec<Result<String, String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, Source};
+    use crate::cli::load::valid;
     use clap::FromArgMatches;
     use std::io::Read as _;
     use std::net::{SocketAddr, TcpListener};
-
-    fn config(text: &str) -> Config {
-        config::parse(Source {
-            name: "test.toml",
-            text,
-            overrides: &[],
-        })
-        .unwrap()
-    }
 
     /// A server that gives every request this status.
     fn answering(status: &'static str) -> SocketAddr {
@@ -228,7 +219,7 @@ mod tests {
             .local_addr()
             .unwrap();
         let servers = format!("[\"http://{there}\", \"http://{gone}\", \"http://{full}\"]");
-        let config = config(&format!(
+        let config = valid(&format!(
             "portal = [{{ servers = {servers} }}]\nroom = [{{ host = \"ent.fr\" }}]"
         ));
         let tried = tried(&config);

@@ -69,23 +69,14 @@ fn endless_slots(config: &Config) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, Source};
-
-    fn config(text: &str) -> Config {
-        config::parse(Source {
-            name: "test.toml",
-            text,
-            overrides: &[],
-        })
-        .unwrap()
-    }
+    use crate::cli::load::valid;
 
     #[test]
     fn slots_without_an_end_are_a_trap_for_seats_that_are_found() {
         let warned = |slots: &str, seats: &str| {
             let portal = "{ servers = \"http://10.0.0.5\", slots = SLOTS }";
             let text = format!("portal = [{portal}]\nroom = [{{ seats = {seats} }}]");
-            endless_slots(&config(&text.replace("SLOTS", slots))).len()
+            endless_slots(&valid(&text.replace("SLOTS", slots))).len()
         };
         assert_eq!(warned("2_000", "\"auto\""), 1);
         assert_eq!(warned("2_000", "300"), 0);
@@ -97,7 +88,7 @@ mod tests {
     fn a_path_without_stars_is_one_address() {
         let doubts = |room: &str| {
             let text = format!("portal = [{{ servers = \"http://a\" }}]\nroom = [{{ {room} }}]");
-            doubts(&config(&text), Millis(0))
+            doubts(&valid(&text), Millis(0))
         };
         for (path, meant) in [
             ("\"/espace\"", "\"/espace/**\""),

@@ -126,6 +126,17 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The configuration of a text that is valid, for the tests of the commands.
+#[cfg(test)]
+pub(super) fn valid(text: &str) -> Config {
+    config::parse(Source {
+        name: "test.toml",
+        text,
+        overrides: &[],
+    })
+    .expect("the text is valid")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -86,20 +86,11 @@ fn join(patterns: &[impl Display]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Source;
-
-    fn config(text: &str) -> Config {
-        config::parse(Source {
-            name: "test.toml",
-            text,
-            overrides: &[],
-        })
-        .unwrap()
-    }
+    use crate::cli::load::valid;
 
     #[test]
     fn the_summary_says_what_guards_what() {
-        let config = config(
+        let config = valid(
             "portal = [{ name = \"ent\", servers = \"http://10.0.0.5\" }]\n\
              room = [{ host = \"x.fr\", path = \"/cours/**\", seats = 7, open = \"/a\" }]",
         );
@@ -117,7 +108,7 @@ mod tests {
         );
         let text = "portal = [{ servers = \"http://a\" }]\n\
              room = [{ lane = [{ name = \"a\", path = \"/a\", weight = 3, enters = \"mon 08:00-11:00\" }] }]";
-        let summary = self::summary(&self::config(text), Millis(0));
+        let summary = self::summary(&valid(text), Millis(0));
         assert!(
             summary.contains(" · lanes all others 1, a 3 (enters mon 08:00-11:00)"),
             "{summary}"
