@@ -18,10 +18,11 @@ type CountSeries<T> = (&'static str, &'static str, fn(&T) -> &AtomicU64);
 type RoomView = (Status, Rules);
 
 #[rustfmt::skip]
-const ROOM_GAUGES: [Series<RoomView, f64>; 28] = [
+const ROOM_GAUGES: [Series<RoomView, f64>; 29] = [
     ("preau_seat_overshoot", "Old name of preau_seat_overshoot_total, for dashboards that know it", |(s, _)| s.counts.seat_overshoot as f64),
     ("preau_room_seats", "Seats: the limit in force", |(s, _)| f64::from(s.seats)),
     ("preau_room_seats_taken", "Seats taken", |(s, _)| f64::from(s.taken)),
+    ("preau_room_people", "People there, for all that is known: the seats taken, without those of people who have gone and did not log out", |(s, _)| f64::from(s.there())),
     ("preau_room_seats_reserve", "Seats beyond the limit for forms of lapsed visits, at most", |(_, r)| f64::from(r.reserve)),
     ("preau_room_callback_seats_taken", "Seats taken of the reserve for callbacks of sign-ons", |(s, _)| f64::from(s.callbacks)),
     ("preau_room_callback_seats_reserve", "Seats beside all others for callbacks of sign-ons, at most", |(_, r)| f64::from(r.callback_reserve)),

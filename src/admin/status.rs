@@ -58,6 +58,9 @@ pub struct RoomStatus {
     pub seats: u32,
     /// Seats taken, without those of the reserve for callbacks.
     pub taken: u32,
+    /// People on these seats who are there, for all that is known: the limit is for them. The others
+    /// have gone without logging out; whoever of them comes back is still inside.
+    pub there: u32,
     /// Seats taken of the reserve for callbacks of sign-ons.
     pub callbacks: u32,
     /// Tickets called and not yet in.
@@ -271,6 +274,7 @@ pub fn rooms(desk: &Desk) -> Vec<RoomStatus> {
                 draw: status.calendar.lot.as_ref().map(|lot| draw(desk, lot)),
                 seats: status.seats,
                 taken: status.taken,
+                there: status.there(),
                 callbacks: status.callbacks,
                 called: status.called,
                 waiting: status.waiting,

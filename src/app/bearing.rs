@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::front::Door;
 use crate::host;
-use crate::room::{Limit, Wish, settle, share};
+use crate::room::{Limit, People, Wish, settle, share};
 use crate::store::{Store, StoreError};
 use crate::upstream::Portal;
 use std::sync::Arc;
@@ -49,11 +49,11 @@ pub async fn look(portal: Arc<Portal>, doors: Vec<Arc<Door>>) {
         .collect();
     let mut was_up = portal.is_up();
     loop {
-        let people: Vec<(u32, u64)> = (doors.iter()).map(|door| door.room().people()).collect();
-        let inside = people.iter().fold(0u32, |sum, it| sum.saturating_add(it.0));
+        let people: Vec<(People, u64)> = (doors.iter()).map(|door| door.room().people()).collect();
+        let inside = (people.iter()).fold(People::default(), |sum, it| sum.and(it.0));
         let up = portal.is_up();
         if up && !was_up {
-            portal.back(inside);
+            portal.back(inside.inside());
         }
         was_up = up;
         if up {
@@ -64,27 +64,28 @@ pub async fn look(portal: Arc<Portal>, doors: Vec<Arc<Door>>) {
     }
 }
 
-fn give(portal: &Portal, doors: &[Arc<Door>], people: &[(u32, u64)]) {
+fn give(portal: &Portal, doors: &[Arc<Door>], people: &[(People, u64)]) {
     let wishes: Vec<Wish> = doors.iter().zip(people).map(wish).collect();
-    let inside: Vec<u32> = people.iter().map(|(inside, _)| *inside).collect();
-    let seats = portal.bearing.seats();
+    let inside: Vec<u32> = people.iter().map(|(inside, _)| inside.inside()).collect();
+    let (seats, idle) = (portal.bearing.seats(), portal.bearing.is_idle());
     let shares = settle(seats, &share(seats, &wishes), &inside);
     for (door, seats) in doors.iter().zip(shares) {
         let mut room = door.room();
+        room.set_fast(idle, host::now());
         if room.rules().seats != seats {
             room.set_seats(seats, host::now());
         }
     }
 }
 
-fn wish((door, people): (&Arc<Door>, &(u32, u64))) -> Wish {
+fn wish((door, people): (&Arc<Door>, &(People, u64))) -> Wish {
     let (min, max) = match door.config.seats {
         Limit::Auto { min, max } => (min, max),
         Limit::Fixed(seats) => (seats, seats),
     };
     Wish {
         weight: door.config.weight,
-        people: u64::from(people.0).saturating_add(people.1),
+        people: u64::from(people.0.inside()).saturating_add(people.1),
         min,
         max,
     }

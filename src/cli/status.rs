@@ -280,7 +280,7 @@ fn room_row(room: &RoomStatus) -> Vec<Cell> {
         Cell::new(&room.name),
         Cell::new(&room.portal),
         Cell::new(room.mode.name()),
-        number(format!("{}/{}", room.taken, room.seats)),
+        number(format!("{}/{}", room.there, room.seats)),
         number(room.called),
         number(room.waiting),
         Cell::new(wait(room)),
@@ -294,7 +294,7 @@ fn room_row(room: &RoomStatus) -> Vec<Cell> {
 
 /// What somebody who came now would have to wait.
 fn wait(room: &RoomStatus) -> String {
-    let free = room.waiting == 0 && room.taken + room.called < room.seats;
+    let free = room.waiting == 0 && room.there + room.called < room.seats;
     let length = |seconds| Span::secs(seconds).words();
     match (room.mode, &room.wait_seconds) {
         (Mode::Hold | Mode::Closed, _) => nobody(room.reopens.as_deref()),

@@ -70,7 +70,7 @@ impl Room {
             return self.enter_again(number, true, ask, now);
         }
         if ask.work && self.just_lapsed(number, now) {
-            if self.committed() < self.rules.seats.saturating_add(self.rules.reserve) {
+            if self.committed() < self.limit().saturating_add(self.rules.reserve) {
                 return self.enter_again(number, true, ask, now);
             }
             if !ask.callback {

@@ -4,11 +4,13 @@
 //! what it names, so replaying one twice does no harm. Times are wall-clock.
 
 use super::Room;
+use super::absence::Returns;
 use super::lanes::LaneNumbers;
 use super::line::Bits;
 use super::lot::Lot;
 use super::promise::Estimator;
 use crate::time::Millis;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// One thing to be remembered.
@@ -28,10 +30,19 @@ pub enum Change {
     Call(u64, Millis),
     /// A call was taken or has lapsed.
     CallEnd(u64),
-    /// What the promise has learnt.
-    Learnt(Box<Estimator>),
+    /// What the room has learnt.
+    Learnt(Box<Learnt>),
     /// The openings whose draws are to come, or are still asked about: all of them.
     Lots(Vec<Lot>),
+}
+
+/// What a room has learnt of its visitors.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Learnt {
+    /// How long they wait.
+    pub waits: Estimator,
+    /// How likely it is that who is quiet asks again.
+    pub returns: Returns,
 }
 
 /// A room as it was stored.
@@ -43,8 +54,8 @@ pub struct Saved {
     pub seats: Vec<(u64, Millis)>,
     /// Calls and until when.
     pub calls: Vec<(u64, Millis)>,
-    /// What the promise had learnt.
-    pub learnt: Option<Estimator>,
+    /// What the room had learnt.
+    pub learnt: Option<Learnt>,
     /// The lanes; no number at or beyond the limit of one was ever given out in it.
     pub lanes: Vec<LaneNumbers>,
     /// Openings.

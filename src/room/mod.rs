@@ -19,6 +19,7 @@
 //! Inside, time is the room's own: it stands still while we ourselves were not running (a
 //! machine that was suspended), so that our silence is not held against anybody.
 
+mod absence;
 mod callbacks;
 mod calls;
 mod capacity;
@@ -57,15 +58,16 @@ mod tree;
 mod view;
 
 pub use capacity::{
-    Answer, Asking, Capacity, CapacityRules, Class, Limit, Move, Part, PartAnswer, PartChange,
-    PartFailure, Parts, Seen, Sent, Waited, Waits, What, Whose, Why, Wish, few, settle, share,
+    Answer, Asking, Capacity, CapacityRules, Class, Heads, Limit, Move, Part, PartAnswer,
+    PartChange, PartFailure, Parts, People, Seen, Sent, Waited, Waits, What, Whose, Why, Wish, few,
+    settle, share,
 };
 pub use counts::Counts;
 pub use given::{Doubt, Given, Promised};
 pub use habits::Habits;
 pub use histogram::Histogram;
 pub use hours::Hours;
-pub use journal::{Change, Saved};
+pub use journal::{Change, Learnt, Saved};
 pub use lanes::{LANES_MAX, LaneNumbers, LaneRules};
 pub use leaving::LEAVING;
 pub use line::{BLOCK, Bits, Line, Mark, Swept};
@@ -119,6 +121,8 @@ pub struct Room {
     calls: Calls,
     pace: Pace,
     estimator: Estimator,
+    /// People who were there, and seats that had been taken, a second ago.
+    before: (f64, u64),
     /// One for each lane to which something was promised.
     watches: Vec<Watch>,
     shadow: Option<Box<Shadow>>,
@@ -152,6 +156,7 @@ impl Room {
             calls: Calls::default(),
             pace: Pace::new(rules.seats, now),
             estimator: Estimator::new(margin(&rules, 1.0), now),
+            before: (0.0, 0),
             watches: Vec::new(),
             shadow: None,
             resumed: None,
@@ -171,40 +176,6 @@ impl Room {
             stretch: 1.0,
             changes: Vec::new(),
         }
-    }
-
-    /// A room as it was stored: everybody keeps number, place and seat, and has a fresh idle
-    /// time and a fresh time to poll.
-    pub fn restore(name: &str, rules: Rules, saved: Saved, now: Millis) -> Room {
-        let mut room = Room::new(name, rules, 0, now);
-        let due = secs(room.rules.poll_max.scale(1.25) + POLL_SLACK);
-        let keep = secs(room.rules.keep);
-        room.line = Lanes::restore(&room.rules, saved.lanes, saved.blocks, keep, due);
-        room.line.mark_all_dirty();
-        room.restore_lots(saved.lots);
-        let restart = Restart {
-            at: now,
-            committed: saved.committed,
-        };
-        for (number, entered) in saved.seats {
-            let since = restart.since(entered);
-            room.seats.take(number, since, true, &room.rules, now);
-            if since != entered {
-                room.changes.push(Change::Seat(number, since));
-            }
-        }
-        for (number, _) in saved.calls {
-            // The whole window anew: whoever was called has not seen much of the first.
-            room.calls.add(number, now + room.rules.claim);
-        }
-        if let Some(mut learnt) = saved.learnt {
-            learnt.resume(margin(&room.rules, 1.0), now);
-            learnt.refresh(room.rules.seats, room.seats.taken(), room.pace.full());
-            room.estimator = learnt;
-        }
-        room.pace.resume(now);
-        room.restart = Some(restart);
-        room
     }
 
     /// The room's name.
@@ -261,7 +232,7 @@ impl Room {
     /// The visitor leaves: logs out, or gives up the place.
     pub fn leave(&mut self, number: u64, wall: Millis) {
         let now = self.advance(wall);
-        if self.seats.free(number, now) {
+        if self.seats.leave(number, now) {
             self.counts.logouts += 1;
             self.departed(number, now);
         } else if self.calls.remove(number) || self.mark(number, now) != Mark::Over {
@@ -284,6 +255,13 @@ impl Room {
         self.call(now);
     }
 
+    /// Calls may follow each other fast, as long as the portal has slots to spare.
+    pub fn set_fast(&mut self, fast: bool, wall: Millis) {
+        let now = self.advance(wall);
+        self.pace.set_fast(fast);
+        self.call(now);
+    }
+
     /// The limit changes. Nobody inside is sent away: fewer seats come about by attrition.
     pub fn set_seats(&mut self, seats: u32, wall: Millis) {
         let now = self.advance(wall);
@@ -292,11 +270,20 @@ impl Room {
         self.call(now);
     }
 
-    /// People inside or called, with the seats that are kept free for lanes, and people in line who
-    /// are let in at this hour.
-    pub fn people(&self) -> (u32, u64) {
-        let inside = self.committed().saturating_add(self.kept_free());
+    /// Who is inside, with the seats that are kept free for lanes among the called, and people in line
+    /// who are let in at this hour.
+    pub fn people(&self) -> (People, u64) {
+        let inside = People {
+            there: self.seats.taken() - self.seats.absent(),
+            called: self.calls.len().saturating_add(self.kept_free()),
+        };
         (inside, self.waiting_to_enter())
+    }
+
+    /// Seats that may be taken now: as many as there are, and those of people who have gone without
+    /// saying so. Whoever comes back is still inside.
+    pub fn limit(&self) -> u32 {
+        self.rules.seats.saturating_add(self.seats.absent())
     }
 
     /// Hands what has changed since the last call to the store. Must be called now and then.
@@ -388,21 +375,26 @@ impl Room {
         // Whoever leaves does so halfway between two polls.
         let unnoticed = self.rules.keep + POLL_SLACK + self.rules.poll_max.scale(0.5);
         self.estimator.abandoned(swept.abandoned, unnoticed);
-        let taken = self.seats.taken();
-        self.estimator.elapse(
-            self.committed() + self.seats.apart(),
-            self.waiting_to_enter(),
-            now,
-        );
-        let seats = self.rules.seats.saturating_sub(self.kept_free());
-        self.estimator.refresh(seats, taken, self.pace.full());
+        self.count_people(now);
         self.stretch = self.poll_stretch();
         self.estimator.set_margin(margin(&self.rules, self.stretch));
         if now.since(self.learnt_saved) >= LEARNT_EVERY {
             self.learnt_saved = now;
-            let learnt = Box::new(self.estimator.clone());
-            self.changes.push(Change::Learnt(learnt));
+            self.changes.push(Change::Learnt(Box::new(self.learnt())));
         }
+    }
+
+    /// Who is there, and how many have gone.
+    fn count_people(&mut self, now: Millis) {
+        self.seats.elapse(&self.rules, now);
+        let (present, takes) = (self.seats.present(), self.seats.takes());
+        let (before, took) = std::mem::replace(&mut self.before, (present, takes));
+        let departed = (takes - took) as f64 - (present - before);
+        let called = f64::from(self.calls.len());
+        self.estimator.departed(departed);
+        (self.estimator).elapse(present + called, self.waiting_to_enter(), now);
+        let seats = self.rules.seats.saturating_sub(self.kept_free());
+        self.estimator.refresh(seats, present, self.pace.full());
     }
 
     fn seat_lapsed(&mut self, number: u64, why: Left, now: Millis) {
@@ -420,7 +412,6 @@ impl Room {
     }
 
     fn departed(&mut self, number: u64, now: Millis) {
-        self.estimator.departed();
         self.shadow_leaves(number, now);
         self.changes.push(Change::SeatFree(number));
     }
@@ -477,7 +468,7 @@ impl Room {
     }
 
     fn free(&self) -> u32 {
-        self.rules.seats.saturating_sub(self.committed())
+        self.limit().saturating_sub(self.committed())
     }
 
     fn mark(&self, number: u64, now: Millis) -> Mark {

@@ -1,21 +1,25 @@
 //! The pace of calls: a token bucket, so that freed seats are never handed out in one burst.
 //!
 //! Signing on is the dearest request a portal knows; a hundred at the same second is how
-//! portals fall. The rate is max(1, seats / 30) per second with a burst of one second
-//! (`reference`: admission laws, "S: seats"). After an outage it begins at one per second and
+//! portals fall. The rate is max(1, seats / 30) per second with a burst of one second, or seats / 10
+//! while the portal has slots to spare and nobody waits for one (`reference`: admission laws, "S: seats",
+//! "The first minutes"). After an outage it begins at one per second and
 //! grows to the full rate over [`RAMP`].
 
 use crate::time::{Millis, Span};
 
 /// Seats refill in no less than this many seconds.
 const REFILL_SECS: f64 = 30.0;
+/// The same while the portal has slots to spare.
+const REFILL_FAST_SECS: f64 = 10.0;
 /// After an outage, the time until the full rate is reached.
 const RAMP: Span = Span::secs(30);
 
 /// Answers "may one more be called now, and if not, when?".
 #[derive(Clone, Debug)]
 pub struct Pace {
-    full: f64,
+    seats: u32,
+    fast: bool,
     tokens: f64,
     filled: Millis,
     resumed: Option<Millis>,
@@ -25,7 +29,8 @@ impl Pace {
     /// A pace for `seats`, with one token to begin with.
     pub fn new(seats: u32, now: Millis) -> Pace {
         Pace {
-            full: full_rate(seats),
+            seats,
+            fast: false,
             tokens: 1.0,
             filled: now,
             resumed: None,
@@ -34,7 +39,12 @@ impl Pace {
 
     /// The limit has changed.
     pub fn set_seats(&mut self, seats: u32) {
-        self.full = full_rate(seats);
+        self.seats = seats;
+    }
+
+    /// The portal has slots to spare, or has not.
+    pub fn set_fast(&mut self, fast: bool) {
+        self.fast = fast;
     }
 
     /// Calls begin again after an outage: gently, from one per second.
@@ -64,15 +74,19 @@ impl Pace {
     /// Calls per second at this moment.
     pub fn rate(&self, now: Millis) -> f64 {
         let Some(resumed) = self.resumed else {
-            return self.full;
+            return self.full();
         };
         let part = now.since(resumed).as_secs_f64() / RAMP.as_secs_f64();
-        1.0 + (self.full - 1.0) * part.min(1.0)
+        1.0 + (self.full() - 1.0) * part.min(1.0)
     }
 
     /// Calls per second when nothing holds them back.
     pub fn full(&self) -> f64 {
-        self.full
+        let refill = match self.fast {
+            true => REFILL_FAST_SECS,
+            false => REFILL_SECS,
+        };
+        (f64::from(self.seats) / refill).max(1.0)
     }
 
     fn fill(&mut self, now: Millis) {
@@ -86,10 +100,6 @@ impl Pace {
     }
 }
 
-fn full_rate(seats: u32) -> f64 {
-    (f64::from(seats) / REFILL_SECS).max(1.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +111,17 @@ mod tests {
         assert!(
             (98..=110).contains(&taken),
             "{taken} in ten seconds at 10/s"
+        );
+    }
+
+    #[test]
+    fn three_times_as_fast_while_slots_are_to_spare() {
+        let mut pace = Pace::new(300, Millis(0));
+        pace.set_fast(true);
+        let taken = (0..10_000u64).filter(|ms| pace.take(Millis(*ms))).count();
+        assert!(
+            (295..=330).contains(&taken),
+            "{taken} in ten seconds at 30/s"
         );
     }
 

@@ -7,12 +7,15 @@
 //!   ticket-second, the part that was spent so: Little's law again), and less those who will not come
 //!   when they are called (of calls, the part that was not taken);
 //! - r, calls taken per second, is (calls + 600·min(S/D, pace)) / (T + 600): what was seen while
-//!   somebody waited during the last ten minutes (T ≤ 600 s), and 600 seconds' worth of what
+//!   somebody waited during the last ten minutes (T ≤ 600 s; no more calls than people have left: those
+//!   that fill a room which grows will not come again), and 600 seconds' worth of what
 //!   Little's law expects, at most the pace of calls. With a line for ten minutes this is the
 //!   formula of the design; with a fresh one it does not mistake "nobody had to be called" for
 //!   "nobody can be called";
 //! - D, the length of a visit, is seat-seconds ÷ departures over 30 minutes (Little's law: no
-//!   survivorship bias);
+//!   survivorship bias), of people who are there: whoever has gone without saying so holds no seat
+//!   that others could not have ([`absence`](super::absence)). Departures are what came in less what
+//!   is there more than before, so that they are known before the first pass has lapsed;
 //! - θ, the rate of giving up, is tickets abandoned ÷ ticket-seconds over 30 minutes.
 //!
 //! The range goes from ŵ to q·(ŵ + m), with m the longest time between two polls near the turn (one
@@ -29,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// Departures that must have been seen before anything is promised.
-const DEPARTURES_MIN: u64 = 10;
+const DEPARTURES_MIN: f64 = 10.0;
 /// One slice of the memory.
 const SLICE: Span = Span::mins(1);
 /// Slices of the long memory (visits, giving up): 30 minutes.
@@ -69,7 +72,7 @@ pub struct Promise {
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Slice {
     seat_secs: f64,
-    departures: u64,
+    departures: f64,
     ticket_secs: f64,
     abandoned: u64,
     /// Ticket-seconds of those who had left already.
@@ -107,7 +110,7 @@ pub struct Rates {
     /// The part of those in line who have left, and we have not noticed yet.
     pub gone: f64,
     /// Departures that this is known from.
-    pub seen: u64,
+    pub seen: f64,
     /// Seconds until more seats are free than the limit was lowered by.
     pub drain_secs: f64,
 }
@@ -134,9 +137,8 @@ impl Estimator {
         self.slice_end = now + SLICE;
     }
 
-    /// Time has passed with so many seats taken (or kept for somebody who was called) and
-    /// tickets waiting.
-    pub fn elapse(&mut self, taken: u32, waiting: u64, now: Millis) {
+    /// Time has passed with so many people there (or called) and tickets waiting.
+    pub fn elapse(&mut self, present: f64, waiting: u64, now: Millis) {
         // A longer gap was not lived through: whoever counts it would believe in idle hours.
         let secs = now.since(self.updated).min(SLICE).as_secs_f64();
         self.updated = now;
@@ -151,16 +153,16 @@ impl Estimator {
             self.slice_end = now + SLICE;
         }
         let slice = &mut self.slices[self.current];
-        slice.seat_secs += f64::from(taken) * secs;
+        slice.seat_secs += present * secs;
         slice.ticket_secs += waiting as f64 * secs;
         if waiting > 0 {
             slice.line_secs += secs;
         }
     }
 
-    /// A seat was given back.
-    pub fn departed(&mut self) {
-        self.slices[self.current].departures += 1;
+    /// So many have gone; fewer than none if some of them were not gone after all.
+    pub fn departed(&mut self, people: f64) {
+        self.slices[self.current].departures += people;
     }
 
     /// Tickets left the line before their call, and counted for so long after that.
@@ -232,7 +234,7 @@ impl Estimator {
     /// Computes the rates anew; cheap enough for once a second. `None` while too little is known.
     ///
     /// `pace`: calls per second that are made at most, however many seats are free.
-    pub fn refresh(&mut self, seats: u32, taken: u32, pace: f64) {
+    pub fn refresh(&mut self, seats: u32, present: f64, pace: f64) {
         self.z = self.learnt_z();
         let long = self.sum(0..LONG);
         if long.departures < DEPARTURES_MIN || long.seat_secs <= 0.0 {
@@ -240,13 +242,14 @@ impl Estimator {
             return;
         }
         let short = self.sum(0..SHORT);
-        let visit_secs = (long.seat_secs / long.departures as f64).max(0.001);
+        let visit_secs = (long.seat_secs / long.departures).max(0.001);
         let little = (f64::from(seats) / visit_secs).min(pace);
-        let calls = (short.calls as f64 + PRIOR_SECS * little) / (short.line_secs + PRIOR_SECS);
+        let taken = (short.calls as f64).min(short.departures.max(0.0));
+        let calls = (taken + PRIOR_SECS * little) / (short.line_secs + PRIOR_SECS);
         let (giving_up, gone) = self.giving_up(&long);
         let absent = long.lapsed as f64 / (long.lapsed + long.calls + ABSENT_PRIOR) as f64;
         let gone = (1.0 - (1.0 - gone) * (1.0 - absent)).min(GONE_MAX);
-        let over = f64::from(taken.saturating_sub(seats));
+        let over = (present - f64::from(seats)).max(0.0);
         self.slices[self.current].rate = calls;
         self.rates = Some(Rates {
             calls,
@@ -254,7 +257,7 @@ impl Estimator {
             gone,
             seen: long.departures,
             visit_secs,
-            drain_secs: over * visit_secs / f64::from(taken.max(1)),
+            drain_secs: over * visit_secs / present.max(1.0),
         });
     }
 
@@ -338,7 +341,7 @@ impl Rates {
     /// Standard deviation of the relative error of an estimate of `secs`. Source: see the module.
     pub fn sigma(&self, secs: f64) -> f64 {
         let ahead = (secs * self.calls).max(1.0);
-        (1.0 / ahead + 1.0 / self.seen.max(1) as f64 + DRIFT.powi(2)).sqrt()
+        (1.0 / ahead + 1.0 / self.seen.max(1.0) + DRIFT.powi(2)).sqrt()
     }
 }
 
@@ -353,11 +356,11 @@ mod tests {
         let mut now = 0;
         for _ in 0..departures {
             now += step;
-            estimator.elapse(seats, 100, Millis(now));
-            estimator.departed();
+            estimator.elapse(f64::from(seats), 100, Millis(now));
+            estimator.departed(1.0);
             estimator.called_in();
         }
-        estimator.refresh(seats, seats, 1e9);
+        estimator.refresh(seats, f64::from(seats), 1e9);
         estimator
     }
 
@@ -381,7 +384,7 @@ mod tests {
         let mut estimator = learnt(1_000, 600, 300);
         let before = estimator.promise(3_000).unwrap().low;
         estimator.abandoned(200, Span::ZERO);
-        estimator.refresh(300, 300, 1e9);
+        estimator.refresh(300, 300.0, 1e9);
         assert!(estimator.promise(3_000).unwrap().low < before);
     }
 
@@ -392,7 +395,7 @@ mod tests {
         for _ in 0..estimator.sum(0..LONG).calls {
             estimator.lapsed();
         }
-        estimator.refresh(300, 300, 1e9);
+        estimator.refresh(300, 300.0, 1e9);
         let after = estimator.promise(300).unwrap().low;
         let part = after.as_secs_f64() / before.as_secs_f64();
         assert!((0.49..=0.52).contains(&part), "{part}");
@@ -402,7 +405,7 @@ mod tests {
     fn draining_seats_lengthen_it() {
         let mut estimator = learnt(1_000, 600, 300);
         let before = estimator.promise(1).unwrap().low;
-        estimator.refresh(150, 300, 1e9);
+        estimator.refresh(150, 300.0, 1e9);
         let after = estimator.promise(1).unwrap().low;
         assert!(after.as_secs_f64() > before.as_secs_f64() + 299.0);
     }
@@ -414,7 +417,7 @@ mod tests {
         for _ in 0..Z_SCORES {
             estimator.score(promise, promise.low.scale(2.0), false);
         }
-        estimator.refresh(300, 300, 1e9);
+        estimator.refresh(300, 300.0, 1e9);
         let high = estimator.promise(300).unwrap().high;
         let twice = high.as_secs_f64() / promise.low.as_secs_f64();
         assert!((1.9..=2.1).contains(&twice), "{twice}");
@@ -434,9 +437,9 @@ mod tests {
     #[test]
     fn a_clock_that_leaps_forgets_instead_of_looping() {
         let mut estimator = learnt(100, 60, 10);
-        estimator.elapse(10, 0, Millis(u64::MAX / 2));
-        estimator.elapse(10, 0, Millis(u64::MAX / 2 + 60_000));
-        estimator.refresh(10, 10, 1e9);
+        estimator.elapse(10.0, 0, Millis(u64::MAX / 2));
+        estimator.elapse(10.0, 0, Millis(u64::MAX / 2 + 60_000));
+        estimator.refresh(10, 10.0, 1e9);
         assert_eq!(estimator.promise(1), None);
     }
 }

@@ -4,6 +4,11 @@
 //! right, one that woke up in 1970 learns the time. What lies between two of them is true; between
 //! one of them and now there is whatever the clock has jumped.
 
+use super::journal::{Change, Learnt, Saved};
+use super::lanes::Lanes;
+use super::polling::margin;
+use super::rules::Rules;
+use super::{POLL_SLACK, Room, secs};
 use crate::time::{Millis, Span};
 
 /// Times that have moved by less than this are left as they are written.
@@ -31,6 +36,53 @@ impl Restart {
         // If the clock was put back, nothing of now is as late as that, for a while.
         let ahead = self.at < self.committed && wall < self.committed;
         self.committed <= issued && (issued < self.at || ahead)
+    }
+}
+
+impl Room {
+    /// A room as it was stored: everybody keeps number, place and seat, and has a fresh idle
+    /// time and a fresh time to poll.
+    pub fn restore(name: &str, rules: Rules, saved: Saved, now: Millis) -> Room {
+        let mut room = Room::new(name, rules, 0, now);
+        let due = secs(room.rules.poll_max.scale(1.25) + POLL_SLACK);
+        let keep = secs(room.rules.keep);
+        room.line = Lanes::restore(&room.rules, saved.lanes, saved.blocks, keep, due);
+        room.line.mark_all_dirty();
+        room.restore_lots(saved.lots);
+        let restart = Restart {
+            at: now,
+            committed: saved.committed,
+        };
+        for (number, entered) in saved.seats {
+            let since = restart.since(entered);
+            room.seats.take(number, since, true, &room.rules, now);
+            if since != entered {
+                room.changes.push(Change::Seat(number, since));
+            }
+        }
+        for (number, _) in saved.calls {
+            // The whole window anew: whoever was called has not seen much of the first.
+            room.calls.add(number, now + room.rules.claim);
+        }
+        if let Some(mut learnt) = saved.learnt {
+            room.seats.resume(learnt.returns, &room.rules, now);
+            learnt.waits.resume(margin(&room.rules, 1.0), now);
+            let (seats, present) = (room.rules.seats, room.seats.present());
+            learnt.waits.refresh(seats, present, room.pace.full());
+            room.estimator = learnt.waits;
+        }
+        room.before = (room.seats.present(), room.seats.takes());
+        room.pace.resume(now);
+        room.restart = Some(restart);
+        room
+    }
+
+    /// What is worth keeping of what was learnt.
+    pub(super) fn learnt(&self) -> Learnt {
+        Learnt {
+            waits: self.estimator.clone(),
+            returns: self.seats.returns().clone(),
+        }
     }
 }
 

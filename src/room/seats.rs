@@ -3,6 +3,7 @@
 //! One entry per seat in a heap of times to look again; renewal only writes a time, and an
 //! entry that comes up early is put back. A seat holds while a request of its visitor runs.
 
+use super::absence::{Absence, Returns};
 use super::habits::Habits;
 use super::lanes::ByLane;
 use super::phase::phase;
@@ -21,8 +22,9 @@ const LAPSED_MAX: usize = 1_000_000;
 struct Seat {
     entered: Millis,
     renewed: Millis,
-    /// Requests of this visitor that run now.
+    /// Requests of this visitor that run now; if none does, since when.
     running: u32,
+    quiet: Millis,
     /// The pass came back at least once.
     shown: bool,
     /// Since when the visitor signs on somewhere else, where nothing is seen of the pass.
@@ -55,6 +57,9 @@ pub struct Seats {
     lapsed: HashMap<u64, Millis>,
     lapsed_order: VecDeque<(Millis, u64)>,
     habits: Habits,
+    absence: Absence,
+    /// How often a seat was taken.
+    takes: u64,
 }
 
 impl Seats {
@@ -83,6 +88,46 @@ impl Seats {
         &self.habits
     }
 
+    /// Time has passed; called once a second.
+    pub fn elapse(&mut self, rules: &Rules, now: Millis) {
+        self.absence
+            .elapse(self.inside.len(), super::secs(rules.idle), now);
+    }
+
+    /// Ordinary seats whose visitors have gone, for all that is known: others may have them.
+    pub fn absent(&self) -> u32 {
+        (self.absence.absent() as u32).min(self.taken())
+    }
+
+    /// People who are there, for all that is known, those on seats of the reserve for callbacks
+    /// included.
+    pub fn present(&self) -> f64 {
+        (self.inside.len() as f64 - self.absence.absent()).max(0.0)
+    }
+
+    /// How often a seat was taken so far.
+    pub fn takes(&self) -> u64 {
+        self.takes
+    }
+
+    /// How likely it is that who is quiet asks again.
+    pub fn returns(&self) -> &Returns {
+        self.absence.returns()
+    }
+
+    /// Goes on after a restart, with what was learnt: as large a part as before of those inside has
+    /// gone, though nobody can tell who.
+    pub fn resume(&mut self, returns: Returns, rules: &Rules, now: Millis) {
+        let quiet = now - returns.age_of_all(super::secs(rules.idle));
+        self.absence = Absence::new(returns);
+        for seat in self.inside.values_mut() {
+            seat.quiet = quiet;
+            self.absence.hush(quiet);
+        }
+        self.absence
+            .elapse(self.inside.len(), super::secs(rules.idle), now);
+    }
+
     /// Numbers inside and when they came in, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, Millis)> + '_ {
         self.inside
@@ -96,13 +141,18 @@ impl Seats {
             entered,
             renewed: now,
             running: 0,
+            quiet: now,
             shown,
             away: None,
             wake: Millis(0),
         };
-        if self.inside.insert(number, seat).is_none() {
-            self.by_lane.add(number);
+        match self.inside.insert(number, seat) {
+            None => self.by_lane.add(number),
+            Some(before) if before.running == 0 => self.absence.forget(before.quiet),
+            Some(_) => {}
         }
+        self.absence.hush(now);
+        self.takes += 1;
         self.habits.peak = self.habits.peak.max(count(self.inside.len()));
         self.lapsed.remove(&number);
         self.arm(number, rules);
@@ -133,6 +183,7 @@ impl Seats {
         };
         if seat.running == 0 {
             self.habits.pause(now.since(seat.renewed));
+            self.absence.stir(seat.quiet, now);
         }
         seat.running = seat.running.saturating_add(1);
         seat.renewed = now;
@@ -175,9 +226,26 @@ impl Seats {
     /// A request of somebody inside has ended.
     pub fn end(&mut self, number: u64, renews: bool, now: Millis) {
         if let Some(seat) = self.inside.get_mut(&number).filter(|_| renews) {
+            if seat.running == 0 {
+                self.absence.forget(seat.quiet);
+            }
             seat.running = seat.running.saturating_sub(1);
             seat.renewed = now;
+            if seat.running == 0 {
+                seat.quiet = now;
+                self.absence.hush(now);
+            }
         }
+    }
+
+    /// Whoever is inside leaves, and is there until then; returns whether there was a seat.
+    pub fn leave(&mut self, number: u64, now: Millis) -> bool {
+        if let Some(seat) = self.inside.get_mut(&number).filter(|it| it.running == 0) {
+            self.absence.stir(seat.quiet, now);
+            self.absence.hush(now);
+            seat.quiet = now;
+        }
+        self.free(number, now)
     }
 
     /// Gives a seat back; returns whether there was one.
@@ -188,6 +256,9 @@ impl Seats {
         };
         if !apart {
             self.by_lane.take(number);
+        }
+        if seat.running == 0 {
+            self.absence.forget(seat.quiet);
         }
         if seat.shown {
             self.habits.visits.add(seat.renewed.since(seat.entered));

@@ -79,7 +79,7 @@ impl Room {
     /// Whether seats were given to `lane` that it must not have: beyond the limit, or out of what is
     /// kept for others.
     pub(super) fn overshot_by(&self, lane: usize) -> bool {
-        self.committed().saturating_add(self.held_beside(lane)) > self.rules.seats
+        self.committed().saturating_add(self.held_beside(lane)) > self.limit()
     }
 
     /// The lane whose turn it is, if there is a seat for one that waits.

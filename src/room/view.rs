@@ -277,6 +277,8 @@ pub struct Status {
     pub seats: u32,
     /// Seats taken, without those of the reserve for callbacks.
     pub taken: u32,
+    /// Of these, how many have gone for all that is known: others may come in beside them.
+    pub absent: u32,
     /// Seats of the reserve for callbacks that are taken.
     pub callbacks: u32,
     /// Tickets called and not yet in.
@@ -312,6 +314,13 @@ pub struct Status {
     pub counts: Counts,
 }
 
+impl Status {
+    /// People who are there, for all that is known, on ordinary seats: what the limit is for.
+    pub fn there(&self) -> u32 {
+        self.taken.saturating_sub(self.absent)
+    }
+}
+
 impl Room {
     /// How the room stands.
     pub fn status(&mut self, wall: Millis) -> Status {
@@ -321,6 +330,7 @@ impl Room {
             mode: self.rules.mode,
             seats: self.rules.seats,
             taken: self.seats.taken(),
+            absent: self.seats.absent(),
             callbacks: self.seats.apart(),
             called: self.calls.len(),
             waiting: self.line.living(),

@@ -2,7 +2,9 @@
 
 use super::portal::Kind;
 use crate::config::scene::Scene;
-use crate::room::{Answer, Capacity, CapacityRules, Class, Limit, Sent, Waited, Whose};
+use crate::room::{
+    Answer, Capacity, CapacityRules, Class, Heads, Limit, People, Sent, Waited, Whose,
+};
 use crate::time::{Millis, Span};
 
 /// Which law moves the limits. All but the first are wrong on purpose: a test shows that what is
@@ -52,6 +54,11 @@ impl Control {
         }
     }
 
+    /// Whether the portal has slots to spare.
+    pub fn is_idle(&self) -> bool {
+        self.law.is_idle()
+    }
+
     /// Requests in flight at most.
     pub fn slots(&self) -> u32 {
         self.law.slots()
@@ -87,8 +94,8 @@ impl Control {
     }
 
     /// A second has passed, with a portal that is up.
-    pub fn tick(&mut self, head: Span, in_flight: u32, inside: u32, now: Millis) {
-        self.law.tick(head, in_flight, inside, now);
+    pub fn tick(&mut self, heads: Heads, in_flight: u32, people: People, now: Millis) {
+        self.law.tick(heads, in_flight, people, now);
         self.law.take_moves();
     }
 

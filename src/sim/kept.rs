@@ -1,6 +1,6 @@
 //! What a store would hold: the changes of a room put together, as `store` does on disk.
 
-use crate::room::{Bits, Change, Estimator, LaneNumbers, Lot, Room, Saved};
+use crate::room::{Bits, Change, LaneNumbers, Learnt, Lot, Room, Saved};
 use crate::store;
 use crate::time::Millis;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ pub struct Kept {
     blocks: BTreeMap<u64, (Bits, Bits)>,
     seats: BTreeMap<u64, Millis>,
     calls: BTreeMap<u64, Millis>,
-    learnt: Option<Estimator>,
+    learnt: Option<Learnt>,
     lanes: Vec<LaneNumbers>,
     lots: Vec<Lot>,
     committed: Millis,

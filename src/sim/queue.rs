@@ -135,6 +135,11 @@ impl Queue {
         self.waiting[0].iter().copied().find(|it| waits(*it))
     }
 
+    /// The first of those outside that still waits.
+    pub fn door(&self, waits: impl Fn(u32) -> bool) -> Option<u32> {
+        self.waiting[1].iter().copied().find(|it| waits(*it))
+    }
+
     /// Empties the queue.
     pub fn drain(&mut self) -> Vec<u32> {
         self.gone = 0;

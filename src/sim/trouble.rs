@@ -87,7 +87,7 @@ impl World<'_> {
             (true, true) => {
                 self.room.set_portal(true, now);
                 let (inside, _) = self.room.people();
-                self.control.back(inside, now);
+                self.control.back(inside.inside(), now);
             }
             (true, false) => {
                 self.falls(now);

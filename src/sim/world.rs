@@ -11,7 +11,7 @@ use super::queue::Queue;
 use super::requests::Requests;
 use super::tally::Tally;
 use crate::config::scene::{Happening, Model, Rate, Scene};
-use crate::room::{LANES_MAX, Plan, Room};
+use crate::room::{Heads, LANES_MAX, Plan, Room};
 use crate::time::{Millis, Span};
 use crate::upstream::Health;
 use jiff::tz::TimeZone;
@@ -69,8 +69,9 @@ pub(super) struct World<'s> {
     room_wake: u64,
     /// Entries until memory is fetched again.
     looked_ahead: usize,
-    /// Seats taken or kept for the called, a second ago.
+    /// Seats taken or kept for the called, a second ago, and the limit of then.
     committed: u32,
+    limit: u32,
 }
 
 impl<'s> World<'s> {
@@ -116,6 +117,7 @@ impl<'s> World<'s> {
             room_wake: 0,
             looked_ahead: 0,
             committed: 0,
+            limit: 0,
             scene,
         }
     }
@@ -287,7 +289,9 @@ impl<'s> World<'s> {
         let now = self.millis();
         self.probe();
         if self.killed.is_none() {
+            let limit = self.limit.max(self.room.limit());
             let status = self.room.status(now);
+            let limit = limit.max(self.room.limit());
             self.look(now);
             match &mut self.kept {
                 Some(kept) => kept.commit(&mut self.room, now),
@@ -297,10 +301,10 @@ impl<'s> World<'s> {
                 }
             }
             let committed = status.taken + status.called;
-            let limit = status.seats + self.room.rules().reserve;
-            let over = committed > limit.max(self.committed);
-            self.tally.overshoot += u64::from(over);
-            self.committed = committed;
+            // Whoever was let in within this second was so by one of the limits that it has seen.
+            let most = (limit + self.room.rules().reserve).max(self.committed);
+            self.tally.overshoot += u64::from(committed > most);
+            (self.committed, self.limit) = (committed, self.room.limit());
             self.tally.standing(&status);
         } else {
             self.tally.stood_still();
@@ -326,18 +330,27 @@ impl<'s> World<'s> {
     /// The laws look, as once a second in the server.
     fn look(&mut self, now: Millis) {
         if self.health.is_up() {
-            let head = self.queue.head(|id| self.requests.waits(id));
-            let head = head.map_or(0, |id| self.now - self.requests.asked(id));
-            let (inside, _) = self.room.people();
+            let since = |first: Option<u32>| {
+                let asked = first.map_or(self.now, |id| self.requests.asked(id));
+                Span((self.now - asked) / 1_000)
+            };
+            let heads = Heads {
+                inside: since(self.queue.head(|id| self.requests.waits(id))),
+                outside: since(self.queue.door(|id| self.requests.waits(id))),
+            };
+            let (people, _) = self.room.people();
             let in_flight = self.queue.in_flight();
-            self.control
-                .tick(Span(head / 1_000), in_flight, inside, now);
+            self.control.tick(heads, in_flight, people, now);
         }
         self.limits();
         self.pump();
     }
 
     fn limits(&mut self) {
+        if !self.scene.seats.is_fixed() {
+            let now = self.millis();
+            self.room.set_fast(self.control.is_idle(), now);
+        }
         if self.control.seats() != self.room.rules().seats {
             let now = self.millis();
             self.room.set_seats(self.control.seats(), now);

@@ -1,7 +1,7 @@
 //! The tables of one room, and how its changes are written into them.
 
 use super::Group;
-use crate::room::{Bits, Capacity, Change, Estimator, LaneNumbers, Saved};
+use crate::room::{Bits, Capacity, Change, LaneNumbers, Learnt, Saved};
 use crate::time::Millis;
 use redb::{ReadTransaction, ReadableTable as _, TableDefinition, TableError, WriteTransaction};
 
@@ -158,12 +158,12 @@ impl Tables {
 }
 
 /// The form of what was learnt of a room; another is learnt anew.
-const LEARNT_VERSION: u8 = 2;
+const LEARNT_VERSION: u8 = 3;
 
-fn read_learnt(bytes: &[u8]) -> Option<Estimator> {
+fn read_learnt(bytes: &[u8]) -> Option<Learnt> {
     let (version, rest) = bytes.split_first()?;
-    let learnt = postcard::from_bytes(rest).ok()?;
-    (*version == LEARNT_VERSION).then_some(learnt)
+    let learnt: Learnt = postcard::from_bytes(rest).ok()?;
+    (*version == LEARNT_VERSION && learnt.returns.is_sound()).then_some(learnt)
 }
 
 /// What was found of portals, by name.

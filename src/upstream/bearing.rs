@@ -5,9 +5,11 @@ use super::Failure;
 use super::client::Wants;
 use super::slots::Slot;
 use crate::host;
-use crate::room::{Answer, Capacity, CapacityRules, Class, Load, Move, Sent, Waited, Whose, Why};
+use crate::room::{
+    Answer, Capacity, CapacityRules, Class, Heads, Load, Move, People, Sent, Waited, Whose, Why,
+};
 use crate::room::{Part, PartAnswer, PartChange, PartFailure, Parts};
-use crate::time::{Millis, Span};
+use crate::time::Millis;
 use http::header::HOST;
 use http::{HeaderValue, Request, StatusCode};
 use std::collections::VecDeque;
@@ -65,6 +67,11 @@ impl Bearing {
     /// Requests in flight at most.
     pub fn slots(&self) -> u32 {
         self.law().slots()
+    }
+
+    /// Whether the portal has slots to spare, so that calls may follow each other fast.
+    pub fn is_idle(&self) -> bool {
+        self.law().is_idle()
     }
 
     /// People inside at most, over all rooms whose seats are found.
@@ -175,10 +182,10 @@ impl Bearing {
     }
 
     /// Once a second: what [`Slots::pressure`](super::slots::Slots::pressure) says, and how many people
-    /// are `inside`. Gives what was decided.
-    pub(super) fn tick(&self, head: Span, in_flight: u32, inside: u32) -> Vec<Move> {
+    /// are inside. Gives what was decided.
+    pub(super) fn tick(&self, heads: Heads, in_flight: u32, people: People) -> Vec<Move> {
         let mut law = self.law();
-        law.tick(head, in_flight, inside, host::now());
+        law.tick(heads, in_flight, people, host::now());
         let moves = law.take_moves();
         drop(law);
         let mut shown = self.shown();

@@ -148,7 +148,7 @@ mod tests {
             let sent: Vec<_> = ways.iter_mut().filter_map(goes).collect();
             assert_eq!(sent.len(), 8);
             let (head, _) = portal.slots.pressure(host::now() + Span::secs(5));
-            assert_eq!(head >= Span::secs(4), presses, "{head:?}");
+            assert_eq!(head.inside >= Span::secs(4), presses, "{head:?}");
         }
     }
 }

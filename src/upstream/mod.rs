@@ -34,7 +34,7 @@ pub use via::{add as add_via, came_back};
 
 use crate::config;
 use crate::host::{self, Seldom};
-use crate::room::{Capacity, CapacityRules, Limit, PartChange, What};
+use crate::room::{Capacity, CapacityRules, Limit, PartChange, People, What};
 use crate::time::Span;
 use addresses::Addresses;
 use connect::Connector;
@@ -192,9 +192,9 @@ impl Portal {
 
     /// Once a second: moves the limits by what was seen, and says so. `inside`: people in the rooms
     /// whose seats are found. Their seats are [`Bearing::seats`].
-    pub fn tick(&self, inside: u32) {
-        let (head, in_flight) = self.slots.pressure(host::now());
-        for moved in self.bearing.tick(head, in_flight, inside) {
+    pub fn tick(&self, inside: People) {
+        let (heads, in_flight) = self.slots.pressure(host::now());
+        for moved in self.bearing.tick(heads, in_flight, inside) {
             if moved.what == What::Slots {
                 self.set_slots(moved.to);
             }

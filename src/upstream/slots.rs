@@ -29,7 +29,7 @@ pub use claim::Claim;
 pub use slot::{Place, Slot};
 
 use crate::host;
-use crate::room::{Asking, Waits};
+use crate::room::{Asking, Heads, Waits};
 use crate::time::{Millis, Span};
 use claim::CLAIMS;
 use std::cmp::Reverse;
@@ -295,15 +295,26 @@ impl Slots {
         }
     }
 
-    /// How long the first of those inside who wait has waited, and how many requests are in flight; as
+    /// How long the first who wait have waited, and how many requests are in flight; of those inside as
     /// if whoever asks for most asked for one thing at a time.
-    pub fn pressure(&self, now: Millis) -> (Span, u32) {
+    pub fn pressure(&self, now: Millis) -> (Heads, u32) {
         let state = self.lock();
         let counted = state.asking.counted();
-        let first = state.waiting[Claim::Inside as usize].front();
-        let first = first.filter(|_| counted > state.most());
-        let head = first.map_or(Span::ZERO, |waiter| now.since(waiter.since));
-        (head, state.in_flight.min(counted))
+        let first = |claim: Claim| {
+            let waiter = state.waiting[claim as usize].front();
+            waiter.map_or(Span::ZERO, |waiter| now.since(waiter.since))
+        };
+        let heads = Heads {
+            inside: match counted > state.most() {
+                true => first(Claim::Inside),
+                false => Span::ZERO,
+            },
+            outside: match counted >= Claim::Outside.of(state.most()) {
+                true => first(Claim::Outside),
+                false => Span::ZERO,
+            },
+        };
+        (heads, state.in_flight.min(counted))
     }
 
     fn slot(

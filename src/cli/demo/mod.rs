@@ -272,7 +272,7 @@ fn look(running: &Running, portal: &SamplePortal, tally: &Tally) -> Look {
     let room = room.expect("the settings name this room");
     Look {
         seats: room.seats,
-        taken: room.taken,
+        taken: room.there(),
         called: room.called,
         waiting: room.waiting,
         promise: room.promise,

@@ -16,6 +16,7 @@ mod asking;
 mod classes;
 mod curve;
 mod fnv;
+mod forecast;
 mod parts;
 mod seats;
 mod share;
@@ -152,6 +153,8 @@ pub enum Why {
     Queue,
     /// All seats were taken, and few requests waited for a slot.
     Taken,
+    /// All seats were taken, and slots stood idle.
+    Idle,
     /// The portal is back after it was down.
     Back,
 }
@@ -186,7 +189,7 @@ impl Seen {
 
 impl Why {
     /// Every reason, with its name and what is said of it.
-    pub const NAMES: [(&str, Why, &str); 8] = [
+    pub const NAMES: [(&str, Why, &str); 9] = [
         ("errors", Why::Errors, "requests failed"),
         (
             "not_faster",
@@ -214,6 +217,11 @@ impl Why {
             Why::Taken,
             "all seats were taken and few requests waited",
         ),
+        (
+            "idle",
+            Why::Idle,
+            "all seats were taken and slots stood idle",
+        ),
         ("back", Why::Back, "the portal is back"),
     ];
 
@@ -232,11 +240,45 @@ impl Why {
     }
 }
 
+/// How long the first in each queue for a slot has waited: nothing if nobody waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heads {
+    /// Of those inside; nothing for one visitor alone.
+    pub inside: Span,
+    /// Of those who are not, yet.
+    pub outside: Span,
+}
+
+/// Who is inside, over all rooms whose seats are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct People {
+    /// Who is there.
+    pub there: u32,
+    /// Who is called and has not come yet, and seats that are kept free.
+    pub called: u32,
+}
+
+impl People {
+    /// Seats that they take.
+    pub fn inside(self) -> u32 {
+        self.there.saturating_add(self.called)
+    }
+
+    /// Both together.
+    pub fn and(self, other: People) -> People {
+        People {
+            there: self.there.saturating_add(other.there),
+            called: self.called.saturating_add(other.called),
+        }
+    }
+}
+
 /// How a portal does, as the law of seats sees it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Portal {
-    /// All slots are in use.
-    busy: bool,
+    /// Requests that it has, and how many at most.
+    in_flight: u32,
+    slots: u32,
     /// Too many requests fail.
     failing: bool,
 }
@@ -284,6 +326,11 @@ impl Capacity {
         self.seats.limit()
     }
 
+    /// Whether slots stand idle, so that calls may follow each other fast.
+    pub fn is_idle(&self) -> bool {
+        self.seats.is_idle()
+    }
+
     /// A request goes to the portal, with so many `in_flight` (itself included), after one who is
     /// inside has `waited` for a slot, as far as that [counts](Waits::counts); nothing for others, whose
     /// waiting says nothing.
@@ -295,9 +342,7 @@ impl Capacity {
         now: Millis,
     ) -> Sent {
         self.slots.sent(in_flight);
-        if let Some(waited) = waited {
-            self.seats.sent(waited);
-        }
+        self.seats.sent(in_flight, waited);
         Sent {
             at: now,
             in_flight,
@@ -317,16 +362,16 @@ impl Capacity {
         self.decide_slots(now);
     }
 
-    /// Time passes: `head` is how long the first in the queue for a slot has waited (zero if
-    /// nobody waits, or for one visitor alone), `in_flight` how many requests the portal has (of whom
-    /// has most, one: [`Asking::counted`]), `inside` how many people are inside.
-    pub fn tick(&mut self, head: Span, in_flight: u32, inside: u32, now: Millis) {
+    /// Time passes: `heads` wait for slots, `in_flight` is how many requests the portal has (of whom has
+    /// most, one: [`Asking::counted`]), and `people` who is inside.
+    pub fn tick(&mut self, heads: Heads, in_flight: u32, people: People, now: Millis) {
         self.decide_slots(now);
         let portal = Portal {
-            busy: in_flight >= self.slots(),
+            in_flight,
+            slots: self.slots(),
             failing: self.slots.is_failing(),
         };
-        if let Some(moved) = self.seats.tick(head, portal, inside, now) {
+        if let Some(moved) = self.seats.tick(heads, portal, people, now) {
             self.note(moved);
         }
     }

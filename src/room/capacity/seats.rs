@@ -1,46 +1,60 @@
 //! The law of seats: how many people may be inside (`reference`: admission laws, "S: seats").
 //!
-//! Every five seconds, over the last ten: *pw*, the share of requests that waited for a slot for
-//! more than a millisecond, and *h*, the smoothed age of the head of that queue. Both are absolute:
-//! no baseline can be wrong. Both leave out what one visitor alone is the cause of
-//! ([`asking`](super::asking)), and *pw* whoever is inside and asks for what [never comes](super::few).
-//! It is one that is left out: two who ask for much count as what they are.
+//! Every second, over the last three, and every five seconds, over the last ten: *pw*, the share of
+//! requests that waited for a slot for more than a millisecond, and *h*, the smoothed age of the head
+//! of that queue. Both are absolute: no baseline can be wrong. Both leave out what one visitor alone is
+//! the cause of ([`asking`](super::asking)), and *pw* whoever is inside and asks for what
+//! [never comes](super::few). It is one that is left out: two who ask for much count as what they are.
+//! With A the people there or called, and *d* the smoothed age of the first
+//! who waits at the door: those outside wait behind all who are inside, so they are the first to feel
+//! that slots are short, and are better told to wait in line:
 //!
 //! ```text
-//! h > 1 s or pw > 0.95       S = max(0.95·S, 0.9·A); head > 3 s: S ≤ 0.95·A; slow start ends
-//! pw > 0.75                  S = max(0.985·S, 0.9·A); slow start ends
-//! pw < 0.5 and A ≥ 0.9·S     S = 1.12·S in slow start, else (1 + 0.03·((0.5 − pw)/0.5)²)·S
+//! each second, h < 0.3 s and pw < 0.3 and A ≥ 0.9·S     S = min(1.1·S, what L slots are enough for)
+//! each 5 s     h > 1 s or pw > 0.95       S = max(0.95·S, 0.9·A); head > 3 s: S ≤ 0.95·A
+//!              pw > 0.75                  S = max(0.985·S, 0.9·A)
+//!              d > 1 s                    S = min(S, A)
+//!              pw < 0.5 and A ≥ 0.9·S     S = (1 + 0.03·((0.5 − pw)/0.5)²)·S
 //! ```
 //!
-//! with A the people inside; the last not while too many requests fail, or more than half whatever
-//! explains it (refusals that come at once make no queue), and not while more requests wait for one
-//! visitor than say anything: what is left to be seen is not how those inside fare. It is bolder than the
-//! reference. With its growth (1.08, and 0.02 without the square) a portal that was restored after its capacity was halved took 3 minutes to be used again; this takes
-//! 2. With its shares (0.9, 0.6, 0.4) slots that must all be busy stood idle now and then; a queue of
-//! some tens of milliseconds is what it costs to use one hundredth more. Nobody inside is ever sent
-//! away: fewer seats come about by attrition.
+//! As long as slots stand idle and somebody waits, the gate itself is the bottleneck, and idle slots are
+//! seen within seconds: the first line grows by the second, up to what is foretold
+//! ([`forecast`](super::forecast)), from cold as well as after a calm, when a portal is back or its
+//! capacity is restored. The last line finds the rest. Neither grows while too many requests fail, or
+//! more than half whatever explains it (refusals that come at once make no queue), nor while more requests
+//! wait for one visitor than say anything: what is left to be seen is not how those inside fare. The shares are
+//! bolder than the reference (0.9, 0.6, 0.4): with those, slots that must all be busy stood idle now and
+//! then; a queue of some tens of milliseconds is what it costs to use one hundredth more. Nobody inside
+//! is ever sent away: fewer seats come about by attrition.
 
-use super::{Limit, Move, Portal, Seen, Waited, What, Why};
+use super::forecast::Forecast;
+use super::{Heads, Limit, Move, People, Portal, Seen, Waited, What, Why};
 use crate::time::{Millis, Span};
 use serde::{Deserialize, Serialize};
 
 /// Seats to begin with, if nothing is known.
 pub const START: f64 = 20.0;
-/// A decision is made this often …
+/// The law looks this often …
+const SLICE: Span = Span::secs(1);
+/// … over so many slices of this length, and decides this often over so many.
+const LATELY: usize = 3;
 const EVERY: Span = Span::secs(5);
-/// … over so many slices of this length.
-const SLICES: usize = 2;
+const SLICES: usize = 10;
 /// A request that got its slot within this much time did not wait.
 const WAITED: Span = Span(1);
 /// Requests in ten seconds below which their share says nothing.
 const REQUESTS_MIN: u32 = 5;
 /// Shares of requests that waited: nearly all, many, few.
 const NEARLY_ALL: f64 = 0.95;
-const MANY: f64 = 0.75;
-const FEW: f64 = 0.5;
+const MANY: f64 = 0.65;
+const FEW: f64 = 0.4;
 /// The age of the queue's head: too long, and far too long.
 const HEAD_LONG: f64 = 1.0;
 const HEAD_FAR_TOO_LONG: f64 = 3.0;
+/// Growth in a second while slots stand idle, and what has to be idle: few requests wait, for a moment.
+const GROWTH: f64 = 0.1;
+const IDLE_WAITED: f64 = 0.3;
+const IDLE_HEAD: f64 = 0.3;
 /// Weight of the newest second in the smoothed age.
 const SMOOTHING: f64 = 0.3;
 
@@ -48,7 +62,6 @@ const SMOOTHING: f64 = 0.3;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SeatLaw {
     seats: f64,
-    slow_start: bool,
     #[serde(skip, default = "Limit::unbounded")]
     limit: Limit,
     #[serde(skip)]
@@ -56,7 +69,19 @@ pub struct SeatLaw {
     #[serde(skip)]
     head_secs: f64,
     #[serde(skip)]
+    door_secs: f64,
+    #[serde(skip)]
+    forecast: Forecast,
+    /// Few requests have waited lately.
+    #[serde(skip)]
+    idle: bool,
+    #[serde(skip)]
+    looked: Millis,
+    #[serde(skip)]
     decided: Millis,
+    /// Seats when it was last decided.
+    #[serde(skip)]
+    before: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,11 +98,15 @@ impl SeatLaw {
     pub fn new(limit: Limit, now: Millis) -> SeatLaw {
         SeatLaw {
             seats: limit.hold(START),
-            slow_start: true,
             limit,
             slices: Default::default(),
             head_secs: 0.0,
+            door_secs: 0.0,
+            forecast: Forecast::default(),
+            idle: false,
+            looked: now,
             decided: now,
+            before: limit.hold(START) as u32,
         }
     }
 
@@ -87,7 +116,7 @@ impl SeatLaw {
         // Fewer than there may be is what is left of a number that was written before.
         let found = self.seats >= FLOOR;
         self.seats = limit.hold(if found { self.seats } else { START });
-        self.decided = now;
+        (self.looked, self.decided, self.before) = (now, now, self.limit());
     }
 
     /// Whether it can be what was found.
@@ -100,8 +129,13 @@ impl SeatLaw {
         self.seats as u32
     }
 
-    /// A request goes to the portal after it has `waited`.
-    pub fn sent(&mut self, waited: Waited) {
+    /// A request goes to the portal, one of so many in flight, after it has `waited`; nothing is said of
+    /// the waiting of some.
+    pub fn sent(&mut self, in_flight: u32, waited: Option<Waited>) {
+        self.forecast.sent(in_flight);
+        let Some(waited) = waited else {
+            return;
+        };
         let slice = &mut self.slices[0];
         let waited = match waited {
             Waited::ForOne(waited) if waited > WAITED => {
@@ -114,35 +148,49 @@ impl SeatLaw {
         slice.waited = slice.waited.saturating_add(u32::from(waited > WAITED));
     }
 
-    /// Once a second: how old the queue's head is, how the portal does, and how many people are
-    /// inside.
-    pub fn tick(&mut self, head: Span, portal: Portal, inside: u32, now: Millis) -> Option<Move> {
-        let head = head.as_secs_f64();
+    /// Once a second: how old the queue's head is, how the portal does, and who is inside.
+    pub fn tick(
+        &mut self,
+        heads: Heads,
+        portal: Portal,
+        people: People,
+        now: Millis,
+    ) -> Option<Move> {
+        if now.since(self.looked) < SLICE {
+            return None;
+        }
+        self.looked = now;
+        let [head, door] = [heads.inside, heads.outside].map(Span::as_secs_f64);
         self.head_secs += SMOOTHING * (head - self.head_secs);
-        if now.since(self.decided) < EVERY {
+        self.door_secs += SMOOTHING * (door - self.door_secs);
+        self.forecast.elapse(portal.in_flight, people.there);
+        let lately = self.waited(LATELY, portal);
+        let unseen = self.is_unseen();
+        let spare = self.forecast.seats(portal.slots) > self.seats;
+        let head = self.head_secs.max(self.door_secs);
+        let calm = lately < IDLE_WAITED && head < IDLE_HEAD;
+        self.idle = spare && calm && !portal.failing && !unseen;
+        self.grow(portal, people);
+        let seen = Seen {
+            waited: self.waited(SLICES, portal),
+            head_secs: self.head_secs,
+            inside: people.inside(),
+            ..Seen::NOTHING
+        };
+        let no_more = portal.failing || unseen;
+        self.slices.rotate_right(1);
+        self.slices[0] = Slice::default();
+        if now.since(self.decided) < EVERY || self.limit.is_fixed() {
             return None;
         }
         self.decided = now;
-        let [newer, older] = self.slices;
-        self.slices = [Slice::default(), newer];
-        let sent = newer.sent.saturating_add(older.sent);
-        if self.limit.is_fixed() {
-            return None;
-        }
-        let waited = match sent < REQUESTS_MIN {
-            // A portal that has all it may have and takes no more is not one without work.
-            true => f64::from(u8::from(portal.busy)),
-            false => f64::from(newer.waited + older.waited) / f64::from(sent),
+        let from = self.before;
+        let why = self.decide(heads.inside.as_secs_f64(), no_more, &seen);
+        let why = match why {
+            None if self.limit() > from => Why::Idle,
+            why => why?,
         };
-        let seen = Seen {
-            waited,
-            head_secs: self.head_secs,
-            inside,
-            ..Seen::NOTHING
-        };
-        let from = self.limit();
-        let unseen = newer.for_one.saturating_add(older.for_one) > sent;
-        let why = self.decide(head, portal.failing || unseen, &seen)?;
+        self.before = self.limit();
         Some(Move {
             at: now,
             what: What::Seats,
@@ -153,6 +201,46 @@ impl SeatLaw {
         })
     }
 
+    /// Whether calls may follow each other as fast as seats grow: few requests wait.
+    pub fn is_idle(&self) -> bool {
+        self.idle
+    }
+
+    /// While slots stand idle and all seats are taken, more people may come, up to what is foretold.
+    fn grow(&mut self, portal: Portal, people: People) {
+        let full = f64::from(people.inside()) >= 0.9 * f64::from(self.limit());
+        if self.limit.is_fixed() || !self.idle || !full {
+            return;
+        }
+        let seats = ((1.0 + GROWTH) * self.seats).min(self.forecast.seats(portal.slots));
+        self.seats = self.limit.hold(seats.max(self.seats));
+    }
+
+    /// Whether more requests waited for one visitor than say anything.
+    fn is_unseen(&self) -> bool {
+        let add = |(one, all): (u32, u32), it: &Slice| {
+            (one.saturating_add(it.for_one), all.saturating_add(it.sent))
+        };
+        let (for_one, sent) = self.slices.iter().fold((0, 0), add);
+        for_one > sent
+    }
+
+    /// The share of requests that waited, over so many seconds.
+    fn waited(&self, slices: usize, portal: Portal) -> f64 {
+        let slices = self.slices.iter().take(slices);
+        let (sent, waited) = slices.fold((0u32, 0u32), |(sent, waited), it| {
+            (
+                sent.saturating_add(it.sent),
+                waited.saturating_add(it.waited),
+            )
+        });
+        match sent < REQUESTS_MIN {
+            // A portal that has all it may have and takes no more is not one without work.
+            true => f64::from(u8::from(portal.in_flight >= portal.slots)),
+            false => f64::from(waited) / f64::from(sent),
+        }
+    }
+
     /// The portal is back: not more than are inside come to it at first.
     pub fn back(&mut self, inside: u32, now: Millis) -> Option<Move> {
         if self.limit.is_fixed() {
@@ -160,10 +248,11 @@ impl SeatLaw {
         }
         let from = self.limit();
         self.seats = self.limit.hold(f64::from(inside).max(FLOOR));
-        self.slow_start = true;
         self.slices = Default::default();
-        self.head_secs = 0.0;
-        self.decided = now;
+        (self.head_secs, self.door_secs) = (0.0, 0.0);
+        self.forecast = Forecast::default();
+        self.idle = false;
+        (self.looked, self.decided, self.before) = (now, now, self.limit());
         Some(Move {
             at: now,
             what: What::Seats,
@@ -189,16 +278,14 @@ impl SeatLaw {
             (less, Why::LongQueue)
         } else if seen.waited > MANY {
             ((0.985 * self.seats).max(0.9 * inside), Why::Queue)
+        } else if self.door_secs > HEAD_LONG && self.seats > inside {
+            (inside, Why::LongQueue)
         } else if !no_more && seen.waited < FEW && inside >= 0.9 * f64::from(self.limit()) {
-            let more = match self.slow_start {
-                true => 0.12,
-                false => 0.03 * ((FEW - seen.waited) / FEW).powi(2),
-            };
+            let more = 0.03 * ((FEW - seen.waited) / FEW).powi(2);
             (self.seats * (1.0 + more), Why::Taken)
         } else {
             return None;
         };
-        self.slow_start &= why == Why::Taken;
         let seats = match why {
             Why::Taken => seats,
             _ => seats.min(self.seats),

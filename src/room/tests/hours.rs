@@ -199,7 +199,7 @@ fn seats_that_are_kept_for_a_lane_are_free_for_others_while_it_is_shut() {
     let other = waits(&mut room, 0, 2);
     tell(&mut room, BEGINS);
     // What is kept from now on is taken by others yet: no more people than seats.
-    assert_eq!((room.idle_reserve(), room.people().0), (2, 4));
+    assert_eq!((room.idle_reserve(), room.people().0.inside()), (2, 4));
     room.poll(Visitor::Ticket(first), at(BEGINS));
     room.poll(Visitor::Ticket(other), at(BEGINS));
     // From now on they are kept: the first two to fall free are the lane's.

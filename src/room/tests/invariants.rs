@@ -106,9 +106,10 @@ impl World {
         let next = self.people.iter().filter(|it| !it.gone).map(|it| it.next);
         let pause = Span(self.dice.u64(100..4_000));
         self.now = next.fold(self.now + pause, Millis::min).max(self.now);
-        let (mut before, seats) = (self.room.committed(), self.room.rules.seats);
+        let (mut before, seats) = (self.room.committed(), self.room.limit());
         let (mut called, shut) = (self.called(), self.shut.clone());
         self.room.tick(self.now);
+        let seats = seats.max(self.room.limit());
         let due = self
             .people
             .iter()
@@ -299,7 +300,7 @@ impl World {
     }
 
     fn look(&self, before: u32, seats: u32) -> Checked {
-        let (after, seats) = (self.room.committed(), self.room.rules.seats.max(seats));
+        let (after, seats) = (self.room.committed(), self.room.limit().max(seats));
         if after > before && after > seats {
             return Err(format!("{after} seats of {seats} are taken or called"));
         }

@@ -149,7 +149,11 @@ impl Sim {
             Event::GiveUp(number) => {
                 self.tickets.remove(&number);
             }
-            Event::Leave(number) => self.room.leave(number, now),
+            Event::Leave(number) => {
+                // They were asking for something all the time.
+                self.room.finish(number, true, now);
+                self.room.leave(number, now);
+            }
             Event::Slow if self.scene.seats_slow == 0 => self.room.set_portal(false, now),
             Event::Slow => self.room.set_seats(self.scene.seats_slow, now),
             Event::Recover => {
@@ -162,7 +166,6 @@ impl Sim {
     fn decided(&mut self, decision: Decision) {
         match decision {
             Decision::Forward { number, .. } => {
-                self.room.finish(number, true, Millis(self.now));
                 self.tickets.remove(&number);
                 let secs = self.now as f64 / 1_000.0;
                 let slow = (self.scene.slow_from..self.scene.slow_to).contains(&secs);

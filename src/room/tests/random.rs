@@ -91,6 +91,10 @@ fn crowd(seed: u64, seats: u32) {
     let mut tickets: Vec<Ticket> = Vec::new();
     let mut passes: Vec<Pass> = Vec::new();
     let mut now = Millis(0);
+    let mut before = Before {
+        committed: 0,
+        limit: seats,
+    };
     for _ in 0..2_000 {
         now = now + Span(dice.u64(0..1_500));
         let ask = Ask {
@@ -145,11 +149,16 @@ fn crowd(seed: u64, seats: u32) {
             },
         }
         let status = room.status(now);
-        let limit = seats + room.rules().reserve;
+        let committed = status.taken + status.called;
+        let limit = before.limit.max(room.limit()) + room.rules().reserve;
         assert!(
-            status.taken + status.called <= limit,
+            committed <= limit.max(before.committed),
             "seed {seed}: {status:?}"
         );
+        before = Before {
+            committed,
+            limit: room.limit(),
+        };
         assert!(
             status.callbacks <= room.rules().callback_reserve,
             "seed {seed}: {status:?}"
@@ -162,4 +171,10 @@ fn crowd(seed: u64, seats: u32) {
         assert_eq!(status.counts.seat_overshoot, 0, "seed {seed}");
         assert!(room.next_wake(now) >= now);
     }
+}
+
+/// A moment ago: seats taken or kept for the called, and how many might be.
+struct Before {
+    committed: u32,
+    limit: u32,
 }

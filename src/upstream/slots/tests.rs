@@ -191,9 +191,9 @@ fn how_long_the_first_has_waited_is_not_how_long_the_dead_would_have() {
     };
     let old = ask(now - Span::secs(60));
     let _fresh = ask(now - Span::secs(1));
-    assert_eq!(slots.pressure(now).0, Span::secs(60));
+    assert_eq!(slots.pressure(now).0.inside, Span::secs(60));
     drop(old);
-    assert_eq!(slots.pressure(now).0, Span::secs(1));
+    assert_eq!(slots.pressure(now).0.inside, Span::secs(1));
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn the_least_loaded_server_that_is_up() {
     let mut waiting = later(&slots);
     let (head, in_flight) = slots.pressure(host::now() + Span::secs(1));
     assert!(
-        head > Span::ZERO && in_flight == 4,
+        head.inside > Span::ZERO && in_flight == 4,
         "there are four for now"
     );
     slots.set_up(1, true);
@@ -272,13 +272,13 @@ fn a_limit_that_moves_takes_nothing_away() {
     let held = [now(&slots), now(&slots)];
     let mut waiting = later(&slots);
     slots.set_limit(1);
-    assert!(slots.pressure(host::now() + Span(50)).0 >= Span(50));
+    assert!(slots.pressure(host::now() + Span(50)).0.inside >= Span(50));
     let [one, other] = held;
     drop(one);
     assert!(waiting.try_recv().is_err());
     slots.set_limit(2);
     assert_eq!(waiting.try_recv().unwrap().in_flight(), 2);
-    assert_eq!(slots.pressure(host::now() + Span(50)).0, Span::ZERO);
+    assert_eq!(slots.pressure(host::now() + Span(50)).0.inside, Span::ZERO);
     drop(other);
 }
 
@@ -340,10 +340,12 @@ fn who_waits_for_one_visitor_alone_does_not_press() {
             .all(|turn| matches!(turn, Ok(Turn::Later(_))))
     );
     let (now, asked) = (host::now() + Span::secs(5), host::now());
-    assert_eq!(slots.pressure(now), (Span::ZERO, 2));
+    let (heads, in_flight) = slots.pressure(now);
+    assert_eq!((heads.inside, in_flight), (Span::ZERO, 2));
+    assert!(heads.outside >= Span::secs(4), "two have both slots");
     let mut third = later(3);
     let (head, in_flight) = slots.pressure(now);
-    assert!(head >= Span::secs(4) && in_flight == 2, "{head:?}");
+    assert!(head.inside >= Span::secs(4) && in_flight == 2, "{head:?}");
     let gone = outside.split_off(5);
     drop((held, more, gone));
     let own = own.try_recv().unwrap();
@@ -370,7 +372,7 @@ fn who_has_no_pass_is_not_one_with_all_others() {
     let held = [ask(Claim::Inside), ask(Claim::Inside)];
     let waiting = [ask(Claim::Inside), ask(Claim::BackChannel)];
     let (head, in_flight) = slots.pressure(host::now() + Span::secs(5));
-    assert!(head >= Span::secs(4) && in_flight == 3, "{head:?}");
+    assert!(head.inside >= Span::secs(4) && in_flight == 3, "{head:?}");
     drop((held, waiting));
     assert_eq!(slots.lock().asking.counted(), 0);
 }

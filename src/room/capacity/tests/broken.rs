@@ -2,7 +2,7 @@
 
 use super::super::super::phase;
 use super::super::*;
-use super::SLOTS;
+use super::{SLOTS, there};
 
 /// Slots to begin with.
 const START: u32 = 8;
@@ -93,7 +93,7 @@ impl Portal {
             }
             self.now = self.now + Span(10);
             let inside = self.law.seats();
-            self.law.tick(Span::ZERO, 0, inside, self.now);
+            self.law.tick(Heads::default(), 0, there(inside), self.now);
         }
         self
     }

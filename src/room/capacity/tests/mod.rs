@@ -248,9 +248,9 @@ fn while_most_wait_for_one_visitor_no_seat_is_added() {
             let now = Millis(1_000 * second);
             let waits = std::iter::repeat_n(Waited::ForOne(Span::secs(1)), for_one);
             for waited in waits.chain(std::iter::repeat_n(AT_ONCE, at_once)) {
-                law.sent(8, Some(waited), Whose::default(), now);
+                law.sent(1, Some(waited), Whose::default(), now);
             }
-            law.tick(Span::ZERO, 1, law.seats(), now);
+            law.tick(Heads::default(), 1, there(law.seats()), now);
         }
         law.seats()
     };
@@ -276,7 +276,7 @@ fn what_was_sent_before_a_change_says_nothing_about_it() {
     for sent in early {
         law.answered(sent, Class::OTHER, Answer::Failed, Millis(9_000));
     }
-    law.tick(Span::ZERO, 0, 10, Millis(30_000));
+    law.tick(Heads::default(), 0, there(10), Millis(30_000));
     assert_eq!((law.slots(), law.seats()), (4, 10));
 }
 
@@ -378,4 +378,9 @@ fn reasons_are_named_in_their_order() {
         assert_eq!(*why as usize, at);
         assert!(!words.is_empty());
     }
+}
+
+/// So many people, all of them there.
+fn there(there: u32) -> People {
+    People { there, called: 0 }
 }

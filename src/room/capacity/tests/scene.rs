@@ -5,7 +5,8 @@
 //! Its time is that of work done for each (processor sharing): requests end in the order of the
 //! work that they need, counted from when they began.
 
-use super::super::{Answer, Asking, Capacity, CapacityRules, Limit, Sent, Waits, Whose};
+use super::super::{Answer, Asking, Capacity, CapacityRules, Heads, Limit, Sent, Waits, Whose};
+use super::there;
 use crate::time::{Millis, Span};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -244,7 +245,12 @@ impl Run {
             let head = self.queue.front().filter(|_| counted > self.law.slots());
             let head = head.map_or(Span::ZERO, |(_, since, _)| self.now.since(*since));
             let in_flight = self.in_flight.min(counted);
-            self.law.tick(head, in_flight, self.inside(), self.now);
+            let heads = Heads {
+                inside: head,
+                ..Heads::default()
+            };
+            self.law
+                .tick(heads, in_flight, there(self.inside()), self.now);
         }
         let pace = (f64::from(seats) / 30.0).max(1.0);
         let coming = self.scene.crowd * self.scene.capacity();
