@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use support::{Portal, Preau, Process, Unstarted, free_port, get, one_room, until};
+use support::{Portal, Preau, Process, Turns, Unstarted, free_port, get, one_room, until};
 
 fn preau(arguments: &[&str]) -> std::process::Output {
     Command::new(env!("CARGO_BIN_EXE_preau"))
@@ -21,7 +21,7 @@ fn words(output: &std::process::Output) -> String {
 }
 
 /// Each bound and each thing that must never happen has a series, also before it happens.
-const SERIES: [&str; 40] = [
+const SERIES: [&str; 41] = [
     "preau_queue_jumps_total",
     "preau_seat_overshoot_total",
     // Its name until 0.1.0; dashboards know it.
@@ -36,6 +36,7 @@ const SERIES: [&str; 40] = [
     "preau_room_callbacks_only_total",
     "preau_room_waiting",
     "preau_room_line_max",
+    "preau_room_per_minute",
     "preau_room_promises_scored_total",
     "preau_room_promises_kept_total",
     "preau_room_promises_raised_total",
@@ -87,6 +88,37 @@ async fn the_desk_shows_the_room_as_table_json_and_series() {
     assert_eq!(json["portals"][0]["servers"][0]["up"], true);
     let nothing = get(running.admin(), "/").await.expect("an answer");
     assert!(nothing.text().contains("/metrics"));
+}
+
+/// People wait although seats are free, because so few may go in a minute: the one page says it, and so
+/// does the desk.
+#[tokio::test]
+async fn a_bound_on_newcomers_is_what_people_wait_for() {
+    let portal = Portal::start().await;
+    let running = Preau::start(&one_room(&portal.url(), "seats = 9\nper_minute = 20")).await;
+    running.visitor("anna", "ent").walk_in("/").await;
+    let mut bilal = running.visitor("bilal", "ent");
+    bilal.line_up("/").await;
+    let mut chloe = running.visitor("chloe", "ent");
+    let told = chloe.line_up("/").await;
+    assert_eq!(told.position, Some(2), "{told:?}");
+    let promised = told
+        .wait_seconds
+        .expect("nobody has left, and yet it is known");
+    assert!((2.5..=6.0).contains(&promised.low), "{promised:?}");
+    let admin = running.admin().to_string();
+    let table = words(&preau(&["status", "--admin", &admin]));
+    let line = "ent: at most 20 newcomers a minute: people wait for that, though seats are free";
+    assert!(table.contains(line), "{table}");
+    assert_eq!(running.room("ent").await["per_minute"], 20);
+    let bound = running.metric("preau_room_per_minute", &[]).await;
+    assert!((bound - 20.0).abs() < f64::EPSILON);
+    let turns = Turns::default();
+    for (order, visitor) in (1..).zip([&mut bilal, &mut chloe]) {
+        visitor.wait_for_turn(&turns, order, |_| ()).await;
+        visitor.walk_in("/").await;
+    }
+    running.assert_nothing_forbidden().await;
 }
 
 /// Prometheus' own reading of what the desk says.

@@ -18,7 +18,7 @@ type CountSeries<T> = (&'static str, &'static str, fn(&T) -> &AtomicU64);
 type RoomView = (Status, Rules);
 
 #[rustfmt::skip]
-const ROOM_GAUGES: [Series<RoomView, f64>; 29] = [
+const ROOM_GAUGES: [Series<RoomView, f64>; 30] = [
     ("preau_seat_overshoot", "Old name of preau_seat_overshoot_total, for dashboards that know it", |(s, _)| s.counts.seat_overshoot as f64),
     ("preau_room_seats", "Seats: the limit in force", |(s, _)| f64::from(s.seats)),
     ("preau_room_seats_taken", "Seats taken", |(s, _)| f64::from(s.taken)),
@@ -28,6 +28,7 @@ const ROOM_GAUGES: [Series<RoomView, f64>; 29] = [
     ("preau_room_callback_seats_reserve", "Seats beside all others for callbacks of sign-ons, at most", |(_, r)| f64::from(r.callback_reserve)),
     ("preau_room_called", "Tickets called and not yet in", |(s, _)| f64::from(s.called)),
     ("preau_room_waiting", "Tickets waiting", |(s, _)| s.waiting as f64),
+    ("preau_room_per_minute", "Newcomers that go in within a minute at most, straight and called together; NaN if that is not bounded", |(_, r)| r.per_minute.map_or(f64::NAN, f64::from)),
     ("preau_room_line_max", "Tickets that may wait at most", |(_, r)| f64::from(r.line_max)),
     ("preau_room_promise_low_seconds", "What somebody who came now would be promised; NaN while unknown", |(s, _)| s.promise.map_or(f64::NAN, |p| p.low.as_secs_f64())),
     ("preau_room_promise_high_seconds", "Upper bound of what somebody who came now would be promised; NaN while unknown", |(s, _)| s.promise.map_or(f64::NAN, |p| p.high.as_secs_f64())),

@@ -56,6 +56,10 @@ pub struct RoomStatus {
     pub draw: Option<DrawStatus>,
     /// The limit in force.
     pub seats: u32,
+    /// Newcomers who go in within a minute at most, straight and called together; null if that is not
+    /// bounded.
+    #[serde(default)]
+    pub per_minute: Option<u32>,
     /// Seats taken, without those of the reserve for callbacks.
     pub taken: u32,
     /// People on these seats who are there, for all that is known: the limit is for them. The others
@@ -273,6 +277,7 @@ pub fn rooms(desk: &Desk) -> Vec<RoomStatus> {
                 opens: status.calendar.opens.map(moment),
                 draw: status.calendar.lot.as_ref().map(|lot| draw(desk, lot)),
                 seats: status.seats,
+                per_minute: status.per_minute,
                 taken: status.taken,
                 there: status.there(),
                 callbacks: status.callbacks,

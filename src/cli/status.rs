@@ -193,6 +193,7 @@ fn tables(house: &HouseStatus) -> String {
     for said in house.rooms.iter().filter_map(schedules::of_status) {
         let _ = writeln!(text, "{said}");
     }
+    house.rooms.iter().for_each(|room| text += &bounded(room));
     text += &lanes(house);
     let minutes = house.uptime_seconds / 60;
     let _ = writeln!(
@@ -231,6 +232,21 @@ fn failing(house: &HouseStatus) -> String {
         }
     }
     text
+}
+
+/// The bound on newcomers of a room that has one, and whether it is what people wait for.
+fn bounded(room: &RoomStatus) -> String {
+    let Some(per_minute) = room.per_minute else {
+        return String::new();
+    };
+    let waited_for = match room.waiting > 0 && room.there + room.called < room.seats {
+        true => ": people wait for that, though seats are free",
+        false => "",
+    };
+    format!(
+        "{}: at most {per_minute} newcomers a minute{waited_for}\n",
+        room.name
+    )
 }
 
 /// A line for each lane of rooms that have several.

@@ -20,12 +20,13 @@ pub(super) fn summary(config: &Config, clock: Millis) -> String {
         let RoomConfig { name, rules, .. } = room;
         let _ = writeln!(
             out,
-            "room {name}: guards {} on {} in front of portal {portal} · {} · {} seats · \
+            "room {name}: guards {} on {} in front of portal {portal} · {} · {} seats{} · \
              idle {}{}",
             join(&room.paths),
             join(&room.hosts),
             rules.mode.name(),
             limit(room.seats),
+            per_minute(rules.per_minute),
             config::show(rules.idle),
             flows_of(&room.flows) + &lanes_of(room),
         );
@@ -42,6 +43,13 @@ fn limit(limit: Limit) -> String {
         Limit::Fixed(number) => number.to_string(),
         Limit::Auto { min, max } => format!("auto ({min} to {max})"),
     }
+}
+
+/// A bound on newcomers, if there is one.
+fn per_minute(bound: Option<u32>) -> String {
+    bound.map_or_else(String::new, |bound| {
+        format!(" · {bound} newcomers a minute")
+    })
 }
 
 /// What is special in a room, as far as there is something.
@@ -92,7 +100,7 @@ mod tests {
     fn the_summary_says_what_guards_what() {
         let config = valid(
             "portal = [{ name = \"ent\", servers = \"http://10.0.0.5\" }]\n\
-             room = [{ host = \"x.fr\", path = \"/cours/**\", seats = 7, open = \"/a\" }]",
+             room = [{ host = \"x.fr\", path = \"/cours/**\", seats = 7, per_minute = 200, open = \"/a\" }]",
         );
         let summary = summary(&config, Millis(0));
         assert!(
@@ -102,7 +110,7 @@ mod tests {
         assert!(
             summary.contains(
                 "room ent: guards /cours/** on x.fr in front of portal ent · queue · 7 seats · \
-                 idle 10m · open 1"
+                 200 newcomers a minute · idle 10m · open 1"
             ),
             "{summary}"
         );

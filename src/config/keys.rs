@@ -22,7 +22,7 @@ const EVERY_TABLE: &str = "\
     [[room.lane]]\n";
 
 /// French and other words for ours: the first is what an operator may write, in lower case.
-const WORDS: [(&str, &str); 71] = [
+const WORDS: [(&str, &str); 74] = [
     ("portail", "portal"),
     ("portails", "portal"),
     ("portals", "portal"),
@@ -65,6 +65,9 @@ const WORDS: [(&str, &str); 71] = [
     ("inactivité", "idle"),
     ("session", "idle"),
     ("timeout", "idle"),
+    ("par_minute", "per_minute"),
+    ("debit", "per_minute"),
+    ("débit", "per_minute"),
     ("poids", "weight"),
     ("horaires", "schedule"),
     ("horaire", "schedule"),
@@ -101,7 +104,7 @@ pub(super) const AUTO: [&str; 2] = ["seats", "slots"];
 /// The table in which they want a number.
 pub(super) const NEVER_AUTO: &str = "lane";
 /// Keys that want a whole number.
-pub(super) const NUMBERS: [&str; 25] = [
+pub(super) const NUMBERS: [&str; 26] = [
     "block",
     "body_rate",
     "budget",
@@ -112,6 +115,7 @@ pub(super) const NUMBERS: [&str; 25] = [
     "connections_per_address",
     "fall",
     "line_max",
+    "per_minute",
     "reserve",
     "seats_max",
     "seats_min",

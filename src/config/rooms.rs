@@ -18,6 +18,8 @@ use toml::de::DeTable;
 const WEIGHT: RangeInclusive<u32> = 1..=1_000;
 /// Seats beyond the limit: for forms sent just after a pass has lapsed, and for callbacks.
 const RESERVE: RangeInclusive<u32> = 0..=100_000;
+/// Newcomers who go in within a minute.
+const PER_MINUTE: RangeInclusive<u32> = 1..=10_000_000;
 /// A seat without a renewing request.
 const IDLE: RangeInclusive<Span> = Span::secs(1)..=Span::mins(24 * 60);
 /// A visit in all.
@@ -252,6 +254,7 @@ pub(super) fn rules(table: &mut Table<'_>, seats: Limit) -> Rules {
     let mut rules = Rules::default();
     rules.seats = seats.start();
     rules.mode = table.read_or("mode", choice(&Mode::NAMES), rules.mode);
+    rules.per_minute = table.read("per_minute", number(PER_MINUTE));
     rules.idle = table.read_or("idle", span(IDLE), rules.idle);
     let first_idle = rules.first_idle.min(rules.idle);
     rules.first_idle = table.read_or("first_idle", span(IDLE), first_idle);

@@ -20,6 +20,7 @@ impl Room {
         if self.seats.free(number, now) {
             self.shadow_leaves(number, now);
             self.counts.callbacks_known += 1;
+            self.newcomers.give_back(now);
             self.changes.push(Change::SeatFree(number));
         }
         self.line.end(number);
@@ -42,9 +43,10 @@ impl Room {
             return self.unseated(Entry::Unseated);
         }
         self.counts.callbacks += 1;
-        if let Some(number) = number.filter(|number| self.calls.remove(*number)) {
+        match number.filter(|number| self.calls.remove(*number)) {
             // They need no second seat.
-            self.changes.push(Change::CallEnd(number));
+            Some(number) => self.changes.push(Change::CallEnd(number)),
+            None => self.newcomers.owe(now),
         }
         let shown = number.is_some();
         let number = number.unwrap_or_else(|| self.line.push_over(lane));

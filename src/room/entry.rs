@@ -150,8 +150,9 @@ impl Room {
     ) -> Decision {
         let number = ticket.number;
         let call = self.calls.end(number);
-        if self.calls.remove(number) {
-            self.changes.push(Change::CallEnd(number));
+        match self.calls.remove(number) {
+            true => self.changes.push(Change::CallEnd(number)),
+            false => self.newcomers.take(now),
         }
         self.score_entry(&ticket, call, wall);
         self.counts.called_in += 1;
@@ -163,9 +164,9 @@ impl Room {
 
     pub(super) fn newcomer(&mut self, ask: Ask, now: Millis, wall: Millis) -> Decision {
         let lane = self.line.ruled(ask.lane);
-        let goes_in = self.unsaturated(lane);
+        let goes_in = self.lets_in(lane, now);
         if ask.takes_nothing() {
-            if goes_in && (ask.passing || self.open()) {
+            if self.unsaturated(lane) && (ask.passing || self.open()) {
                 self.counts.passed_by += 1;
                 return self.unseated(Entry::Passing);
             }
@@ -175,10 +176,10 @@ impl Room {
         if let Some(decision) = self.once_more(ask, now, wall) {
             return decision;
         }
-        if ask.callback && (!goes_in || self.refusal(lane).is_some()) {
+        if ask.callback && (!goes_in || self.refusal(lane, now).is_some()) {
             return self.called_back(None, ask, now);
         }
-        if let Some(refusal) = self.refusal(lane) {
+        if let Some(refusal) = self.refusal(lane, now) {
             self.counts.refused += 1;
             return Decision::Refuse(refusal);
         }
@@ -186,6 +187,7 @@ impl Room {
             let number = self.line.push_over(lane);
             self.counts.straight += 1;
             self.line.count_straight(lane);
+            self.newcomers.take(now);
             self.take_seat(number, false, now);
             self.note_given(ask.client, number, now);
             if !self.open() {
@@ -313,19 +315,17 @@ impl Room {
     /// The promise for `place` in `lane`, if calls go on at all.
     pub(super) fn promise_in(&self, lane: usize, place: u64) -> Option<Promise> {
         let calls = || self.calls_until(lane, place);
-        let promise = (self.moving())
-            .then(|| self.estimator.promise(calls()))
-            .flatten()?;
+        let promise = (self.moving()).then(|| self.estimate(calls())).flatten()?;
         self.within_hours(lane, promise)
     }
 
     /// Why a newcomer to `lane` cannot even wait.
-    pub(super) fn refusal(&self, lane: usize) -> Option<Refusal> {
+    pub(super) fn refusal(&self, lane: usize, now: Millis) -> Option<Refusal> {
         if self.rules.mode == Mode::Closed {
             Some(Refusal::Closed)
         } else if !self.line.may_number(lane) {
             Some(Refusal::NoNumber)
-        } else if self.line.living() >= u64::from(self.rules.line_max) && !self.unsaturated(lane) {
+        } else if self.line.living() >= u64::from(self.rules.line_max) && !self.lets_in(lane, now) {
             Some(Refusal::LineFull)
         } else {
             None
@@ -337,7 +337,7 @@ impl Room {
         matches!(self.rules.mode, Mode::Open | Mode::Observe)
     }
 
-    /// Whether whoever comes into `lane` goes straight in.
+    /// Whether there is a seat for whoever comes into `lane`.
     pub(super) fn unsaturated(&self, lane: usize) -> bool {
         let queues = self.rules.mode == Mode::Queue && !self.calendar.lots.is_due();
         self.open() || (queues && self.portal_up && self.has_room(lane))

@@ -149,7 +149,8 @@ impl Room {
         }
         let decision = if self.seats.holds(held) {
             self.forward(held, Entry::Again, ask, now)
-        } else if self.unsaturated(self.lane_of(held)) {
+        } else if self.lets_in(self.lane_of(held), now) {
+            self.newcomers.take(now);
             self.enter_again(held, false, ask, now)
         } else if self.live(held, now) && self.calls.has(held) {
             let ticket = Ticket {
@@ -162,7 +163,7 @@ impl Room {
             let place = self.line.place(held);
             let due = now + self.poll_after(held, place, None) + POLL_SLACK;
             self.line.expect(held, self.second(due));
-            if self.refusal(lane).is_some() {
+            if self.refusal(lane, now).is_some() {
                 return None;
             }
             self.counts.faceless += 1;

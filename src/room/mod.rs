@@ -21,6 +21,7 @@
 
 mod absence;
 mod callbacks;
+mod calling;
 mod calls;
 mod capacity;
 mod counts;
@@ -36,6 +37,7 @@ mod leaving;
 mod line;
 mod load;
 mod lot;
+mod newcomers;
 mod observing;
 mod opening;
 mod pace;
@@ -91,6 +93,7 @@ use faceless::Faceless;
 use hours::Clock;
 use lanes::{Lane, Lanes};
 use leaving::Leaving;
+use newcomers::Newcomers;
 use opening::Calendar;
 use pace::Pace;
 use phase::phase;
@@ -120,6 +123,7 @@ pub struct Room {
     seats: Seats,
     calls: Calls,
     pace: Pace,
+    newcomers: Newcomers,
     estimator: Estimator,
     /// People who were there, and seats that had been taken, a second ago.
     before: (f64, u64),
@@ -155,6 +159,7 @@ impl Room {
             seats: Seats::default(),
             calls: Calls::default(),
             pace: Pace::new(rules.seats, now),
+            newcomers: Newcomers::new(rules.per_minute, now),
             estimator: Estimator::new(margin(&rules, 1.0), now),
             before: (0.0, 0),
             watches: Vec::new(),
@@ -235,12 +240,14 @@ impl Room {
         if self.seats.leave(number, now) {
             self.counts.logouts += 1;
             self.departed(number, now);
-        } else if self.calls.remove(number) || self.mark(number, now) != Mark::Over {
+        } else if self.calls.has(number) || self.mark(number, now) != Mark::Over {
             self.counts.left_line += 1;
             if !self.shut(self.lane_of(number)) {
                 self.estimator.abandoned(1, Span::ZERO);
             }
-            self.changes.push(Change::CallEnd(number));
+            if self.calls.remove(number) {
+                self.uncalled(number, now);
+            }
         }
         self.line.end(number);
         self.call(now);
@@ -271,13 +278,13 @@ impl Room {
     }
 
     /// Who is inside, with the seats that are kept free for lanes among the called, and people in line
-    /// who are let in at this hour.
+    /// who are let in at this hour, and within a minute.
     pub fn people(&self) -> (People, u64) {
         let inside = People {
             there: self.seats.taken() - self.seats.absent(),
             called: self.calls.len().saturating_add(self.kept_free()),
         };
-        (inside, self.waiting_to_enter())
+        (inside, self.could_enter_soon())
     }
 
     /// Seats that may be taken now: as many as there are, and those of people who have gone without
@@ -327,7 +334,7 @@ impl Room {
             wake = wake.min(at);
         }
         if self.calling() && self.next_lane().is_some() {
-            wake = wake.min(self.pace.next(now));
+            wake = wake.min(self.next_call(now));
         }
         wake.max(now) + self.silent
     }
@@ -349,7 +356,7 @@ impl Room {
             self.seat_lapsed(number, why, now);
         }
         while let Some((number, end)) = self.calls.lapse(now) {
-            self.changes.push(Change::CallEnd(number));
+            self.uncalled(number, now);
             self.counts.no_shows += 1;
             self.score_lapse(number, end);
             self.estimator.lapsed();
@@ -364,8 +371,9 @@ impl Room {
     }
 
     fn refresh(&mut self, now: Millis) {
-        self.line
-            .reckon_arrivals(now.since(self.refreshed).as_secs_f64());
+        let passed = now.since(self.refreshed);
+        self.line.reckon_arrivals(passed.as_secs_f64());
+        self.reckon_newcomers(passed);
         self.refreshed = now;
         self.shadow_ticks(now);
         let [swept, shut] = self.line.sweep(self.second(now));
@@ -414,52 +422,6 @@ impl Room {
     fn departed(&mut self, number: u64, now: Millis) {
         self.shadow_leaves(number, now);
         self.changes.push(Change::SeatFree(number));
-    }
-
-    /// Calls the lowest living numbers of the lanes whose turn it is, for the seats that are free, as
-    /// fast as the pace allows.
-    fn call(&mut self, now: Millis) {
-        if !self.calling() {
-            return;
-        }
-        if self.waiting_to_enter() == 0 && self.watches_pass() && self.free() > 0 {
-            self.score_passed(None, now);
-        }
-        let mut passed_over = 0;
-        while self.free() > 0
-            && passed_over < PASSED_OVER_MAX
-            && let Some(lane) = self.next_lane()
-            && let Some(number) = self.line.first(lane)
-        {
-            let second = self.second(now);
-            if let Some(secs) = self.line.overdue(number, second) {
-                // Most likely gone: nobody waits for it, and if it comes back, it goes first.
-                self.line.pass_over(number);
-                self.counts.passed_over += 1;
-                passed_over += 1;
-                let unnoticed = Span::secs(secs) + POLL_SLACK + self.rules.poll_min;
-                self.estimator.abandoned(1, unnoticed);
-                continue;
-            }
-            if !self.pace.take(now) {
-                return;
-            }
-            let end = now + self.rules.claim;
-            self.counts.queue_jumps += u64::from(self.line.place(number) != 1);
-            self.line.call(number, self.second(end));
-            self.line.move_on(lane);
-            self.calls.add(number, end);
-            self.changes.push(Change::Call(number, end + self.silent));
-            self.counts.calls += 1;
-            self.score_passed(Some(number), now);
-            self.counts.seat_overshoot += u64::from(self.overshot_by(lane));
-        }
-    }
-
-    /// Whether tickets are called at all.
-    fn calling(&self) -> bool {
-        let calls = matches!(self.rules.mode, Mode::Queue | Mode::Open | Mode::Observe);
-        calls && self.portal_up && !self.calendar.lots.is_due()
     }
 
     /// Ordinary seats taken or reserved by a call.

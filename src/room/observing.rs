@@ -21,7 +21,7 @@ impl Room {
             return;
         }
         let seats = self.rules.seats;
-        let inside = || Box::new(Shadow::new(self.seats.iter(), seats, now));
+        let inside = || Box::new(Shadow::new(self.seats.iter(), &self.rules, now));
         let shadow = self.shadow.get_or_insert_with(inside);
         self.counts.would_wait += u64::from(shadow.come(number, seats, now));
     }

@@ -49,10 +49,11 @@ impl Room {
         let lane = self.lane_of(number);
         let ahead = self.until_let_in(lane);
         // Where hours come to an end nothing is promised, but what is expected is known.
-        let rates = self.estimator.rates().filter(|_| self.moving());
-        let expected = |rates: Rates| rates.wait(self.calls_until(lane, place));
-        let expected = || Some(ahead + Span::from_secs_f64(expected(rates?)));
-        let wait = promise.map(|it| it.low).or_else(expected);
+        let expected = || self.expected(self.calls_until(lane, place));
+        let expected = || Some(ahead + Span::from_secs_f64(expected()?));
+        let moving = self.moving();
+        let wait = promise.map(|it| it.low);
+        let wait = wait.or_else(|| moving.then(expected).flatten());
         let (base, most) = self.interval(place, wait, ahead);
         let spread = 1.0 - POLL_JITTER + 2.0 * POLL_JITTER * phase(number);
         base.scale(self.stretch * spread)
@@ -73,12 +74,13 @@ impl Room {
 
     /// Adds a line of `living` that is let in after `ahead`, part by part.
     fn ask_from(&self, living: u64, ahead: Span, askers: &mut Vec<Askers>) {
-        let rates = self.estimator.rates().filter(|_| self.moving());
+        let moving = self.moving();
         let mut first = 0;
         while first < living {
             let end = (first + 1).max((first as f64 * PARTS) as u64).min(living);
             let middle = (first + end) / 2;
-            let wait = rates.map(|rates| ahead + Span::from_secs_f64(rates.wait(middle)));
+            let wait = moving.then(|| self.expected(middle)).flatten();
+            let wait = wait.map(|secs| ahead + Span::from_secs_f64(secs));
             let (base, most) = self.interval(middle, wait, ahead);
             askers.push(Askers {
                 people: (end - first) as f64,

@@ -68,6 +68,16 @@ pub struct Promise {
     pub high: Span,
 }
 
+impl Promise {
+    /// Of two things that somebody waits for, whichever is later.
+    pub fn or_later(self, other: Promise) -> Promise {
+        Promise {
+            low: self.low.max(other.low),
+            high: self.high.max(other.high),
+        }
+    }
+}
+
 /// What happened within one slice of time.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Slice {
@@ -270,6 +280,16 @@ impl Estimator {
             low: Span::from_secs_f64(low),
             high: Span::from_secs_f64(high),
         })
+    }
+
+    /// The promise for a wait that is all but certain, by a bound on newcomers: what is left to chance
+    /// is when one hears of one's turn, and comes.
+    pub fn nearly(&self, secs: f64) -> Promise {
+        let high = (secs + 2.0 * self.margin.as_secs_f64()) * (1.0 + self.z * DRIFT);
+        Promise {
+            low: Span::from_secs_f64(secs),
+            high: Span::from_secs_f64(high),
+        }
     }
 
     /// The rates in force, if known.

@@ -73,6 +73,7 @@ impl Room {
         }
         room.before = (room.seats.present(), room.seats.takes());
         room.pace.resume(now);
+        room.newcomers.resume(now);
         room.restart = Some(restart);
         room
     }

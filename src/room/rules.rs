@@ -44,6 +44,9 @@ pub struct Rules {
     pub mode: Mode,
     /// Seats: how many visits may be inside at once; at least 1.
     pub seats: u32,
+    /// Newcomers who go in within a minute, straight and called together: at least 1; `None`: as many
+    /// as there are seats for.
+    pub per_minute: Option<u32>,
     /// A seat is given back after this long without a renewing request.
     pub idle: Span,
     /// The same for a visitor who never showed the pass again: a client that keeps no cookies.
@@ -79,6 +82,7 @@ impl Default for Rules {
         Rules {
             mode: Mode::Queue,
             seats: 100,
+            per_minute: None,
             idle: Span::mins(10),
             first_idle: Span::secs(90),
             sign_on: Span::mins(10),

@@ -7,7 +7,9 @@
 //! patiently as it takes. That is the longest that the line would have been.
 
 use super::histogram::Histogram;
+use super::newcomers::Newcomers;
 use super::pace::Pace;
+use super::rules::Rules;
 use crate::time::{Millis, Span};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -27,6 +29,7 @@ pub struct Shadow {
     /// When those leave who have left the room before.
     leaving: BinaryHeap<Reverse<Millis>>,
     pace: Pace,
+    newcomers: Newcomers,
     /// What those who are in have waited.
     waits: Histogram,
     longest: usize,
@@ -60,7 +63,7 @@ pub struct Observed {
 
 impl Shadow {
     /// A line beside a room in which `inside` are inside already, of whom it is known since when.
-    pub fn new(inside: impl Iterator<Item = (u64, Millis)>, seats: u32, now: Millis) -> Shadow {
+    pub fn new(inside: impl Iterator<Item = (u64, Millis)>, rules: &Rules, now: Millis) -> Shadow {
         let people: HashMap<u64, Person> = inside
             .take(FOLLOWED_MAX)
             .map(|(number, came)| {
@@ -77,7 +80,8 @@ impl Shadow {
             line: VecDeque::new(),
             people,
             leaving: BinaryHeap::new(),
-            pace: Pace::new(seats, now),
+            pace: Pace::new(rules.seats, now),
+            newcomers: Newcomers::new(rules.per_minute, now),
             waits: Histogram::default(),
             longest: 0,
             lost: 0,
@@ -91,7 +95,8 @@ impl Shadow {
             self.lost += 1;
             return false;
         }
-        let waits = self.taken >= seats || !self.line.is_empty();
+        let free = self.taken < seats && self.line.is_empty();
+        let waits = !free || !self.newcomers.may(now);
         let person = Person {
             came: now,
             entered: (!waits).then_some(now),
@@ -103,6 +108,7 @@ impl Shadow {
             self.longest = self.longest.max(self.line.len());
         } else {
             self.taken += 1;
+            self.newcomers.take(now);
             self.waits.add(Span::ZERO);
         }
         waits
@@ -133,9 +139,11 @@ impl Shadow {
                 self.leaving.pop();
                 self.taken = self.taken.saturating_sub(1);
             }
-            if self.taken >= seats || self.line.is_empty() || !self.pace.take(now) {
+            let free = self.taken < seats && !self.line.is_empty();
+            if !free || !self.newcomers.may(now) || !self.pace.take(now) {
                 return;
             }
+            self.newcomers.take(now);
             if let Some(number) = self.line.pop_front() {
                 self.enter(number, now);
             }
@@ -177,8 +185,15 @@ mod tests {
         Millis(secs * 1_000)
     }
 
+    fn seats(seats: u32) -> Rules {
+        Rules {
+            seats,
+            ..Rules::default()
+        }
+    }
+
     fn shadow() -> Shadow {
-        Shadow::new(std::iter::empty(), 1, at(0))
+        Shadow::new(std::iter::empty(), &seats(1), at(0))
     }
 
     #[test]
@@ -214,7 +229,7 @@ mod tests {
     #[test]
     fn whoever_was_inside_before_holds_a_seat() {
         let inside = [(7, at(0)), (8, at(0))];
-        let mut shadow = Shadow::new(inside.into_iter(), 2, at(100));
+        let mut shadow = Shadow::new(inside.into_iter(), &seats(2), at(100));
         assert!(shadow.come(9, 2, at(100)));
         shadow.leave(7, 2, at(110));
         shadow.tick(2, at(112));

@@ -92,7 +92,8 @@ impl Room {
         if self.shut(lane) || self.lane(lane).living() > 0 || self.free_for(lane) == 0 {
             return false;
         }
-        let own = self.held(lane) > 0;
+        // Where newcomers are bounded, a seat of one's own is not all that others wait for.
+        let own = self.held(lane) > 0 && !self.newcomers.bounded();
         own || !(0..self.line.len()).any(|other| self.wants(other))
     }
 
@@ -105,7 +106,8 @@ impl Room {
     /// lanes that are called in between, whether they wait already or will have come by then; of a lane
     /// that is shut, from when it is let in.
     pub(super) fn calls_until(&self, lane: usize, place: u64) -> u64 {
-        let Some(rates) = self.estimator.rates().filter(|_| self.line.len() > 1) else {
+        let per_second = self.calls_per_second().filter(|_| self.line.len() > 1);
+        let Some(per_second) = per_second else {
             return place;
         };
         let own = place as f64;
@@ -113,9 +115,9 @@ impl Room {
         let ahead = self.until_let_in(lane).as_secs_f64();
         let mut calls = own;
         for _ in 0..ROUNDS {
-            let secs = calls / rates.calls.max(f64::MIN_POSITIVE);
+            let secs = calls / per_second.max(f64::MIN_POSITIVE);
             let between = |other: usize| {
-                let waiting = self.living_after(other, ahead, rates.calls);
+                let waiting = self.living_after(other, ahead, per_second);
                 let coming = self.lane(other).arrivals * secs;
                 let part = self.part_let_in(other, ahead, secs);
                 (waiting + coming).min(own * part * weight(other) / weight(lane))
@@ -125,9 +127,12 @@ impl Room {
         }
         // Its own seats alone turn over so fast.
         let reserved = f64::from(self.reserve_of(lane));
-        if reserved > 0.0 {
+        if let Some(rates) = self.estimator.rates()
+            && reserved > 0.0
+            && !self.newcomers.bounded()
+        {
             let turnover = reserved / rates.visit_secs;
-            calls = calls.min((own * rates.calls / turnover).max(own));
+            calls = calls.min((own * per_second / turnover).max(own));
         }
         calls.round() as u64
     }

@@ -21,7 +21,7 @@ impl Room {
             let due = self.second(now + self.rules.poll_max.scale(1.25) + POLL_SLACK);
             for number in called {
                 self.line.show(number, due);
-                self.changes.push(Change::CallEnd(number));
+                self.uncalled(number, now);
             }
         }
     }

@@ -275,6 +275,8 @@ pub struct Status {
     pub mode: Mode,
     /// The limit in force.
     pub seats: u32,
+    /// Newcomers who go in within a minute at most, if that is bounded.
+    pub per_minute: Option<u32>,
     /// Seats taken, without those of the reserve for callbacks.
     pub taken: u32,
     /// Of these, how many have gone for all that is known: others may come in beside them.
@@ -329,6 +331,7 @@ impl Room {
             name: self.name.clone(),
             mode: self.rules.mode,
             seats: self.rules.seats,
+            per_minute: self.rules.per_minute,
             taken: self.seats.taken(),
             absent: self.seats.absent(),
             callbacks: self.seats.apart(),

@@ -84,6 +84,35 @@ fn a_portal_that_is_dead_stops_calls_and_keeps_the_line() {
     );
 }
 
+#[test]
+fn a_bound_on_newcomers_holds_in_every_minute_and_is_promised_from_the_first_on() {
+    // Before seats are found, nobody knows how soon they will be.
+    for (seats, known_after, near) in [("1000", 1, 0.99), ("\"auto\"", 180, 0.7)] {
+        let bounded = scene(&format!(
+            "length = \"20m\"\n[room]\nseats = {seats}\nper_minute = 120\n\
+             [portal]\nmodel = \"cores\"\n[visit]\nlogout = 0.5\n\
+             [crowd]\nno_show = 0.0\n[[arrivals]]\nper_minute = 200\nuntil = \"12m\"\n"
+        ));
+        let outcome = run(&bounded, 4);
+        let figures = &outcome.figures;
+        assert_eq!((figures.queue_jumps, figures.seat_overshoot), (0, 0));
+        let calls = |window: &[Second]| window.iter().map(|it| it.calls).sum::<u32>();
+        let minutes: Vec<u32> = outcome.seconds.windows(60).map(calls).collect();
+        let most = minutes.iter().max();
+        assert!(most <= Some(&122), "{seats}: {most:?} in a minute");
+        // Nothing but the bound holds them up, once the seats are found.
+        let least = minutes[5 * 60..11 * 60].iter().min();
+        assert!(least >= Some(&119), "{seats}: {least:?} in a minute");
+        let known = &outcome.seconds[known_after..12 * 60];
+        assert!(known.iter().all(|it| it.promised >= 0), "{seats}");
+        let promises = figures.promises;
+        assert!(
+            promises.kept >= 0.88 && promises.near >= near,
+            "{promises:?}"
+        );
+    }
+}
+
 /// What is wrong with a rush, before limits that are found and before limits that are given.
 fn complaints(twist: Twist) -> Vec<String> {
     let mut found = Vec::new();

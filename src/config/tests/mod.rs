@@ -145,6 +145,7 @@ portal = "mail"
 host = "MAIL.fr.example"
 path = ["/in/**", "/x"]
 seats = 1_000
+per_minute = 200
 mode = "hold"
 idle = "1h30m"
 first_idle = "10s"
@@ -315,6 +316,7 @@ fn every_key_of_a_room_is_read() {
     let rules = Rules {
         mode: Mode::Hold,
         seats: 1000,
+        per_minute: Some(200),
         idle: Span::mins(90),
         first_idle: Span::secs(10),
         sign_on: Span::mins(5),

@@ -70,6 +70,41 @@ fn each_problem_of_a_room_stands_at_its_place() {
             ["a number with a fraction", "whole number"],
         ),
         (
+            "per_minute = 0",
+            "4:14",
+            ["from 1 to 10000000", "whole number"],
+        ),
+        (
+            "per_minute = -200",
+            "4:14",
+            ["from 1 to 10000000", "whole number"],
+        ),
+        (
+            "per_minute = 10000001",
+            "4:14",
+            ["from 1 to 10000000", "whole number"],
+        ),
+        (
+            "per_minute = 3.3",
+            "4:14",
+            ["a number with a fraction", "whole number"],
+        ),
+        (
+            "per_minute = \"200\"",
+            "4:14",
+            ["found a string", "`per_minute = 200`"],
+        ),
+        (
+            "mode = \"open\"\nseats = 7\nper_minute = \"auto\"",
+            "6:14",
+            ["found a string", "from 1 to 10000000"],
+        ),
+        (
+            "par_minute = 200",
+            "4:1",
+            ["not known here", "did you mean `per_minute`"],
+        ),
+        (
             "seats = \"automatic\"",
             "4:9",
             ["neither `\"auto\"` nor a number", "write \"auto\""],

@@ -5,6 +5,7 @@ mod faceless;
 mod hours;
 mod invariants;
 mod lanes;
+mod newcomers;
 mod observing;
 mod opening;
 mod promises;

@@ -77,17 +77,25 @@ proptest! {
     fn nobody_jumps_and_no_seat_is_given_twice(
         seed in any::<u64>(),
         seats in 1..20u32,
+        per_minute in prop::option::of(1..200u32),
     ) {
-        crowd(seed, seats);
+        crowd(seed, seats, per_minute);
     }
 }
 
 /// A crowd that comes, polls, gives up, comes late, leaves, sends forms and signs on at random,
 /// with a portal that fails: the invariants of "What must never happen" hold throughout.
-fn crowd(seed: u64, seats: u32) {
+fn crowd(seed: u64, seats: u32, per_minute: Option<u32>) {
     let mut dice = fastrand::Rng::with_seed(seed);
-    let mut room = room(seats);
-    room.rules.callback_reserve = dice.u32(0..5);
+    let rules = Rules {
+        per_minute,
+        ..rules(seats)
+    };
+    let mut room = Room::new("test", rules, 0, Millis(0));
+    room.reserve(u64::MAX);
+    let mut bound = per_minute.map(Bound::new);
+    // Callbacks that take a seat of their reserve cannot be held, whatever the bound.
+    room.rules.callback_reserve = dice.u32(0..5) * u32::from(per_minute.is_none());
     let mut tickets: Vec<Ticket> = Vec::new();
     let mut passes: Vec<Pass> = Vec::new();
     let mut now = Millis(0);
@@ -170,6 +178,40 @@ fn crowd(seed: u64, seats: u32) {
         assert_eq!(status.counts.queue_jumps, 0, "seed {seed}");
         assert_eq!(status.counts.seat_overshoot, 0, "seed {seed}");
         assert!(room.next_wake(now) >= now);
+        if let Some(bound) = &mut bound {
+            bound.check(&status, now);
+        }
+    }
+}
+
+/// Newcomers so far, less what may have come in: wherever one begins to count, there are no more than a
+/// bucket holds above.
+struct Bound {
+    per_second: f64,
+    least: f64,
+}
+
+impl Bound {
+    fn new(per_minute: u32) -> Bound {
+        Bound {
+            per_second: f64::from(per_minute) / 60.0,
+            least: 0.0,
+        }
+    }
+
+    fn check(&mut self, status: &Status, now: Millis) {
+        let counts = &status.counts;
+        let came = counts.straight + counts.called_in + u64::from(status.called);
+        let newcomers = came as f64 - counts.callbacks_known as f64;
+        let due = now.since(Millis(0)).as_secs_f64() * self.per_second;
+        let above = newcomers - due;
+        let most = self.per_second.max(1.0) + 0.01;
+        assert!(
+            above - self.least <= most,
+            "{} since: {status:?}",
+            above - self.least
+        );
+        self.least = self.least.min(above);
     }
 }
 
