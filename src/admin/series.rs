@@ -69,19 +69,20 @@ const LANE_COUNTS: [Series<LaneStatus, u64>; 3] = [
 ];
 
 #[rustfmt::skip]
-const PORTAL_GAUGES: [Series<Portal, f64>; 8] = [
+const PORTAL_GAUGES: [Series<Portal, f64>; 9] = [
     ("preau_portal_up", "Whether any server of the portal is up", |p| flag(p.is_up())),
     ("preau_portal_failing_parts", "Parts of the portal (host and first name of the path) that fail for nearly everybody", |p| p.bearing.failing_parts().len() as f64),
     ("preau_portal_slots", "Requests in flight at most", |p| f64::from(p.usage().limit)),
     ("preau_portal_seats", "People inside at most, over its rooms whose seats are found; NaN if there are none", found_seats),
     ("preau_portal_in_flight", "Requests in flight", |p| f64::from(p.usage().in_flight)),
+    ("preau_portal_heavy", "Requests in flight of kinds that take far longer than others", |p| f64::from(p.usage().heavy)),
     ("preau_portal_lent", "Answers that the portal has begun and that are taken slowly, while others use their slot", |p| f64::from(p.usage().lent)),
     ("preau_portal_slot_queue", "Requests that wait for a slot", |p| p.usage().waiting as f64),
     ("preau_portal_slot_queue_max", "Requests that may wait for a slot at most", |p| f64::from(p.config().slot_queue)),
 ];
 
 #[rustfmt::skip]
-const PORTAL_COUNTS: [CountSeries<upstream::Counts>; 8] = [
+const PORTAL_COUNTS: [CountSeries<upstream::Counts>; 9] = [
     ("preau_portal_answered_total", "Requests that the portal answered", |c| &c.answered),
     ("preau_portal_errors_total", "Answers of 500 and above", |c| &c.errors),
     ("preau_portal_unreachable_total", "Requests for which no connection could be made", |c| &c.unreachable),
@@ -89,6 +90,7 @@ const PORTAL_COUNTS: [CountSeries<upstream::Counts>; 8] = [
     ("preau_portal_broken_total", "Requests that broke before an answer", |c| &c.broken),
     ("preau_portal_retries_total", "Requests sent again", |c| &c.retries),
     ("preau_portal_no_slot_total", "Requests that found no slot in time", |c| &c.no_slot),
+    ("preau_portal_held_back_total", "Requests that waited for a slot because their visitor, or others as heavy, had their share", |c| &c.held_back),
     ("preau_portal_server_falls_total", "Times that a server went down", |c| &c.falls),
 ];
 

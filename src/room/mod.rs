@@ -60,9 +60,9 @@ mod tree;
 mod view;
 
 pub use capacity::{
-    Answer, Asking, Capacity, CapacityRules, Class, Heads, Limit, Move, Part, PartAnswer,
-    PartChange, PartFailure, Parts, People, Seen, Sent, Waited, Waits, What, Whose, Why, Wish, few,
-    settle, share,
+    Answer, Asker, Asking, Capacity, CapacityRules, Claim, Class, Heads, LONG_WAIT, Limit, Move,
+    Part, PartAnswer, PartChange, PartFailure, Parts, People, Seen, Sent, Served, Spot, Turn,
+    Turns, Waited, Waits, Weight, What, Whose, Why, Wish, few, settle, share,
 };
 pub use counts::Counts;
 pub use given::{Doubt, Given, Promised};

@@ -6,7 +6,8 @@ use super::client::Wants;
 use super::slots::Slot;
 use crate::host;
 use crate::room::{
-    Answer, Capacity, CapacityRules, Class, Heads, Load, Move, People, Sent, Waited, Whose, Why,
+    Answer, Capacity, CapacityRules, Class, Heads, Load, Move, People, Sent, Waited, Weight, Whose,
+    Why,
 };
 use crate::room::{Part, PartAnswer, PartChange, PartFailure, Parts};
 use crate::time::Millis;
@@ -110,23 +111,30 @@ impl Bearing {
         counts.map(|((_, why, _), count)| (*why, count.load(Ordering::Relaxed)))
     }
 
-    /// A request of the visitor with this number goes to the portal with this slot, after one who is
+    /// What is known of such requests as this is.
+    pub(super) fn class<B>(&self, request: &Request<B>) -> (Class, Weight) {
+        let (method, path) = (request.method().as_str(), request.uri().path());
+        let mut law = self.law();
+        let class = law.class(method, path);
+        (class, law.weight(class))
+    }
+
+    /// A request of this class and of the visitor with this number goes to the portal with this slot, after one who is
     /// inside has `waited`, as far as that counts. Not so if the slot is to be one of the
     /// [few](Slot::is_of_few).
     pub(super) fn sent<B>(
         &self,
         slot: &Slot,
         waited: Option<Waited>,
+        class: Class,
         visitor: u64,
         request: &Request<B>,
     ) -> Option<OnItsWay> {
-        let (method, path) = (request.method().as_str(), request.uri().path());
         let host = request.headers().get(HOST);
         let host = host.map_or(&b""[..], HeaderValue::as_bytes);
         let whose = Whose::new(visitor, host);
         let now = host::now();
         let mut law = self.law();
-        let class = law.class(method, path);
         if !slot.is_of_few() && law.is_stuck(class, now) {
             return None;
         }

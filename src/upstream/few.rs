@@ -8,7 +8,7 @@
 
 use super::bearing::OnItsWay;
 use super::client::Wants;
-use super::slots::{Claim, NoSlot, Slot, Slots, Turn};
+use super::slots::{Asker, Claim, NoSlot, Slot, Slots, Turn};
 use super::upload::RequestBody;
 use super::{Failure, Portal};
 use crate::host;
@@ -17,9 +17,6 @@ use crate::time::Millis;
 use http::Request;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-/// Who asks: by which claim, and the number of the pass.
-type Asker = (Claim, Option<u64>);
 
 /// The few of so many slots: one queue of its own, beside that for the slots.
 pub(super) fn of(slots: u32, queue_max: u32) -> Arc<Slots> {
@@ -35,14 +32,22 @@ impl Portal {
     ) -> Result<(Slot, OnItsWay), Failure> {
         let asked = host::now();
         let until = asked + self.config.slot_wait;
-        let asker = (wants.claim, wants.pass);
+        let (class, weight) = self.bearing.class(request);
+        let asker = Asker {
+            claim: wants.claim,
+            visitor: wants.pass,
+            weight,
+        };
         let mut slot = self.slot(asker, until).await?;
+        if slot.was_held_back() {
+            self.counts.held_back.fetch_add(1, Ordering::Relaxed);
+        }
         let bearing = &self.bearing;
         let on_its_way = loop {
             // Others wait so that those inside need not, and what is stuck waits for its like.
             let counts = wants.claim == Claim::Inside && !slot.is_of_few();
             let waited = counts.then(|| slot.waited(asked, host::now())).flatten();
-            if let Some(on_its_way) = bearing.sent(&slot, waited, wants.number(), request) {
+            if let Some(on_its_way) = bearing.sent(&slot, waited, class, wants.number(), request) {
                 break on_its_way;
             }
             // A box: it is rare.
@@ -56,8 +61,8 @@ impl Portal {
     }
 
     /// A slot, waited for in order.
-    async fn slot(&self, (claim, visitor): Asker, until: Millis) -> Result<Slot, Failure> {
-        let turn = self.slots.ask(claim, visitor, host::now());
+    async fn slot(&self, asker: Asker, until: Millis) -> Result<Slot, Failure> {
+        let turn = self.slots.ask(asker, host::now());
         self.turn(turn, until).await
     }
 
@@ -68,7 +73,7 @@ impl Portal {
         asker: Asker,
         until: Millis,
     ) -> Result<Slot, Failure> {
-        let few = match self.few.ask(asker.0, asker.1, host::now()) {
+        let few = match self.few.ask(asker, host::now()) {
             Ok(Turn::Now(few)) => few,
             later => {
                 drop(slot);

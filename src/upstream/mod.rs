@@ -104,6 +104,8 @@ pub struct Counts {
     pub retries: AtomicU64,
     /// Requests that found no slot in time.
     pub no_slot: AtomicU64,
+    /// Requests that waited for others of their visitor, or for what is as heavy.
+    pub held_back: AtomicU64,
     /// Times that a server went down.
     pub falls: AtomicU64,
 }
@@ -204,6 +206,9 @@ impl Portal {
                 "a limit is moved: {}", moved.why.words()
             );
         }
+        // What is kept for others is so only for a while.
+        self.slots.hand_on();
+        self.few.hand_on();
         self.bearing
             .parts_changed()
             .into_iter()

@@ -1,18 +1,14 @@
 //! Slots: how many requests run against a portal at once, and in what order the others wait.
 //!
-//! One queue per portal, first come first served over all threads. A slot names the server it
-//! is for: the one with the fewest requests in flight among those that are up. Dropping a slot
-//! gives it back, and the next in the queue gets it.
+//! One line per portal, over all threads, in turns between visitors ([`Turns`]). A slot names the server
+//! it is for: the one with the fewest requests in flight among those that are up. Dropping a slot
+//! gives it back, and whoever's turn it is gets it.
 //!
-//! Whoever asks has a [`Claim`], and each claim its queue. Calls of other servers come first, and
+//! Whoever asks has a [`Claim`], and each claim its line. Calls of other servers come first, and
 //! have slots of their own beside the others: the portal makes such a call (to validate a ticket,
 //! say) in the middle of a request that holds a slot. If it waited for one, all would wait for
 //! each other. Then come those inside, then those who are not yet: of a rush or a flood at the
 //! gate, those inside feel nothing as long as the last quarter of the slots is enough for them.
-//!
-//! *In order*, unless the first of those inside has waited for longer than [`LONG_WAIT`]: then the
-//! last comes first. Whoever has waited for so long is about to give up; to begin with them would be
-//! work for nobody, and a queue that never gets shorter (adaptive LIFO: Maurer, "Fail at Scale", 2015).
 //!
 //! *Who leaves the queue* is out of it at once: there is nobody in it who does not wait.
 //!
@@ -22,18 +18,16 @@
 //! A slot whose visitor takes the answer slowly can be [lent](Slot::lend): the portal has done its
 //! work, and only its connection is still held.
 
-mod claim;
 mod slot;
 
-pub use claim::Claim;
+pub use crate::room::{Asker, Claim, LONG_WAIT};
 pub use slot::{Place, Slot};
 
 use crate::host;
-use crate::room::{Asking, Heads, Waits};
+use crate::room::{Heads, Served, Turns, Waits};
 use crate::time::{Millis, Span};
-use claim::CLAIMS;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
 
@@ -48,37 +42,25 @@ struct State {
     limit: u32,
     /// Nothing: as many as in all.
     server_limit: Option<u32>,
-    queue_max: usize,
+    queue_max: u32,
     in_flight: u32,
     lent: u32,
-    /// Whose requests these are, and those that wait before somebody inside.
-    asking: Asking,
+    /// Who has the slots, and who waits for them.
+    turns: Turns<oneshot::Sender<Slot>>,
     servers: Vec<ServerState>,
-    /// In the order in which they are served (see [`Claim`]); each by number.
-    waiting: [VecDeque<Waiter>; CLAIMS.len()],
-    /// How many have ever waited.
-    numbers: u64,
     /// Slots of those who left: until when the server works on, which, and for whom.
-    left: BinaryHeap<Reverse<(Millis, usize, Option<u64>)>>,
+    left: BinaryHeap<Reverse<(Millis, usize, Asker)>>,
     /// Where the search for a server begins, so that equals take turns.
     turn: usize,
 }
 
-/// See the module.
-pub const LONG_WAIT: Span = Span::secs(8);
 /// For each slot, so many more may be lent at a time.
 pub const LENT_PER_SLOT: u32 = 4;
 /// Connections to the portal at most, for each slot: those of back-channels and lent ones, too.
 pub const CONNECTIONS_PER_SLOT: u64 = 2 + LENT_PER_SLOT as u64;
 
-/// Somebody in the queue, and since when.
-struct Waiter {
-    number: u64,
-    visitor: Option<u64>,
-    waits: Waits,
-    slot: oneshot::Sender<Slot>,
-    since: Millis,
-}
+/// One visitor may wait with this part of the requests that may wait.
+const QUEUE_PART: u32 = 4;
 
 struct ServerState {
     up: bool,
@@ -90,7 +72,7 @@ struct ServerState {
 pub enum NoSlot {
     /// No server is up.
     Down,
-    /// Too many requests wait already.
+    /// Too many requests wait already, or too many of this visitor.
     QueueFull,
 }
 
@@ -105,6 +87,8 @@ pub struct Usage {
     pub lent: u32,
     /// Requests that wait for a slot.
     pub waiting: usize,
+    /// Of those in flight, the heavy ones.
+    pub heavy: u32,
     /// For each server: up, and its requests in flight.
     pub servers: Vec<(bool, u32)>,
 }
@@ -135,13 +119,11 @@ impl Slots {
             state: Mutex::new(State {
                 limit,
                 server_limit,
-                queue_max: queue_max as usize,
+                queue_max,
                 in_flight: 0,
                 lent: 0,
-                asking: Asking::new(),
+                turns: Turns::new(),
                 servers,
-                waiting: Default::default(),
-                numbers: 0,
                 left: BinaryHeap::new(),
                 turn: 0,
             }),
@@ -155,58 +137,46 @@ impl Slots {
         self.hand_on();
     }
 
-    /// A slot for the visitor with the pass of this number, or a place in the queue.
+    /// A slot for whoever asks, or a place in the line.
     ///
     /// # Errors
-    /// When no server is up or the queue is full.
-    pub fn ask(
-        self: &Arc<Slots>,
-        claim: Claim,
-        visitor: Option<u64>,
-        now: Millis,
-    ) -> Result<Turn, NoSlot> {
+    /// When no server is up or too many wait.
+    pub fn ask(self: &Arc<Slots>, asker: Asker, now: Millis) -> Result<Turn, NoSlot> {
         let mut state = self.lock();
-        if state.settle(now) && !state.nobody_waits() {
+        if state.settle(now) && !state.turns.nobody_waits() {
             // What has become free is theirs who have waited for it.
             drop(state);
             self.hand_on();
             state = self.lock();
         }
-        if state.servers.iter().all(|server| !server.up) {
+        let most = state.most();
+        if most == 0 {
             return Err(NoSlot::Down);
         }
-        let before = &mut state.waiting[..=claim as usize];
-        if before.iter().all(VecDeque::is_empty)
-            && let Some(server) = state.take(claim)
+        if state.turns.is_free(asker, most, now)
+            && let Some(server) = state.take(asker.claim)
         {
-            state.asking.begins(visitor);
-            let asker = (visitor, Waits::default());
-            return Ok(Turn::Now(self.slot(asker, server, state.in_flight)));
+            state.turns.goes(asker, most, now);
+            return Ok(Turn::Now(self.slot(
+                (asker, Waits::default()),
+                server,
+                state.in_flight,
+            )));
         }
-        if state.waiting[claim as usize].len() >= state.queue_max {
+        if state.is_full_for(asker) {
             return Err(NoSlot::QueueFull);
         }
-        state.numbers += 1;
-        let number = state.numbers;
         let (sender, receiver) = oneshot::channel();
-        let waits = match claim.is_before_those_inside() {
-            true => {
-                state.asking.begins(visitor);
-                state.asking.waits(visitor, state.most())
-            }
-            false => Waits::default(),
-        };
-        state.waiting[claim as usize].push_back(Waiter {
-            number,
-            visitor,
-            waits,
-            slot: sender,
-            since: now,
-        });
+        let spot = state.turns.waits(asker, most, now, sender);
+        let has_slot = state.has_slot(asker.claim);
+        drop(state);
+        if has_slot {
+            // Whoever is before them holds all they may.
+            self.hand_on();
+        }
         Ok(Turn::Later(Place {
             slots: self.clone(),
-            claim,
-            number,
+            spot,
             slot: receiver,
             waits: true,
         }))
@@ -216,10 +186,11 @@ impl Slots {
     pub fn set_up(self: &Arc<Slots>, server: usize, up: bool) {
         let mut state = self.lock();
         state.servers[server].up = up;
-        if state.servers.iter().all(|server| !server.up) {
-            state.dismiss();
-        }
-        drop(state);
+        let dismissed = match state.servers.iter().any(|server| server.up) {
+            true => Vec::new(),
+            false => state.turns.dismiss(),
+        };
+        drop((state, dismissed));
         self.hand_on();
     }
 
@@ -230,23 +201,25 @@ impl Slots {
             limit: state.limit,
             in_flight: state.in_flight,
             lent: state.lent,
-            waiting: state.waiting.iter().map(VecDeque::len).sum(),
+            waiting: Claim::ALL.map(|it| state.turns.waiting(it)).iter().sum(),
+            heavy: state.turns.heavy(),
             servers: (state.servers.iter())
                 .map(|server| (server.up, server.in_flight))
                 .collect(),
         }
     }
 
-    /// Gives free slots to those who have waited longest.
+    /// Gives free slots to those whose turn it is: to be called once a second, too, as what is kept for
+    /// others is so only for a while.
     pub fn hand_on(self: &Arc<Slots>) {
         let now = host::now();
         loop {
-            let Some((waiter, server, in_flight)) = self.lock().next(now) else {
+            let Some((served, server, in_flight)) = self.lock().next(now) else {
                 return;
             };
             // If the visitor went in this very moment, the slot comes back by being dropped.
-            let slot = self.slot((waiter.visitor, waiter.waits), server, in_flight);
-            drop(waiter.slot.send(slot));
+            let slot = self.slot((served.asker, served.waits), server, in_flight);
+            drop(served.what.send(slot));
         }
     }
 
@@ -269,7 +242,7 @@ impl Slots {
 
     /// Whether anybody waits.
     pub fn is_short(&self) -> bool {
-        !self.lock().nobody_waits()
+        !self.lock().turns.nobody_waits()
     }
 
     fn give_back(self: &Arc<Slots>, slot: &Slot) {
@@ -283,51 +256,45 @@ impl Slots {
             if first.is_none_or(|first| slot.expected < first) {
                 self.sooner.notify_one();
             }
-            let left = (slot.expected, slot.server, slot.visitor);
+            let left = (slot.expected, slot.server, slot.asker);
             state.left.push(Reverse(left));
             return;
         }
-        state.free(slot.server, slot.visitor);
-        let nobody = state.nobody_waits();
+        state.free(slot.server, slot.asker);
+        let nobody = state.turns.nobody_waits();
         drop(state);
         if !nobody {
             self.hand_on();
         }
     }
 
-    /// How long the first who wait have waited, and how many requests are in flight; of those inside as
-    /// if whoever asks for most asked for one thing at a time.
+    /// For how long the first whose turn it is have waited, and how many requests are in flight; of those
+    /// inside as if whoever asks for most asked for one thing at a time.
     pub fn pressure(&self, now: Millis) -> (Heads, u32) {
         let state = self.lock();
-        let counted = state.asking.counted();
-        let first = |claim: Claim| {
-            let waiter = state.waiting[claim as usize].front();
-            waiter.map_or(Span::ZERO, |waiter| now.since(waiter.since))
+        let (counted, most) = (state.turns.counted(), state.most());
+        let first = |claim: Claim, presses| match presses {
+            true => state.turns.head(claim, most, now),
+            false => Span::ZERO,
         };
         let heads = Heads {
-            inside: match counted > state.most() {
-                true => first(Claim::Inside),
-                false => Span::ZERO,
-            },
-            outside: match counted >= Claim::Outside.of(state.most()) {
-                true => first(Claim::Outside),
-                false => Span::ZERO,
-            },
+            inside: first(Claim::Inside, counted > most),
+            outside: first(Claim::Outside, counted >= Claim::Outside.of(most)),
         };
         (heads, state.in_flight.min(counted))
     }
 
     fn slot(
         self: &Arc<Slots>,
-        (visitor, waited): (Option<u64>, Waits),
+        (asker, waits): (Asker, Waits),
         server: usize,
         in_flight: u32,
     ) -> Slot {
         Slot {
             slots: self.clone(),
             server,
-            visitor,
-            waited,
+            asker,
+            waits,
             in_flight,
             expected: Millis::default(),
             working: false,
@@ -344,25 +311,32 @@ impl Slots {
 
 impl State {
     /// Whoever is next, with a slot that was taken for them.
-    fn next(&mut self, now: Millis) -> Option<(Waiter, usize, u32)> {
+    fn next(&mut self, now: Millis) -> Option<(Served<oneshot::Sender<Slot>>, usize, u32)> {
         self.settle(now);
-        for claim in CLAIMS {
-            if !self.waiting[claim as usize].is_empty()
+        let most = self.most();
+        for claim in Claim::ALL {
+            if self.turns.waiting(claim) > 0
+                && self.has_slot(claim)
+                && let Some(turn) = self.turns.next(claim, most, now)
                 && let Some(server) = self.take(claim)
             {
-                let queue = &mut self.waiting[claim as usize];
-                let long = (queue.front()).is_some_and(|it| now.since(it.since) > LONG_WAIT);
-                let waiter = match long && claim == Claim::Inside {
-                    true => queue.pop_back()?,
-                    false => queue.pop_front()?,
-                };
-                if !claim.is_before_those_inside() {
-                    self.asking.begins(waiter.visitor);
-                }
-                return Some((waiter, server, self.in_flight));
+                let served = self.turns.serve(turn, now)?;
+                return Some((served, server, self.in_flight));
             }
         }
         None
+    }
+
+    /// Whether there is a slot for this claim, if a server has room for it.
+    fn has_slot(&self, claim: Claim) -> bool {
+        self.in_flight < claim.of(self.limit)
+    }
+
+    /// Whether nobody more may wait by this claim, or this visitor with no more.
+    fn is_full_for(&self, asker: Asker) -> bool {
+        let own = asker.visitor.map_or(0, |it| self.turns.waiting_of(it));
+        self.turns.waiting(asker.claim) >= self.queue_max as usize
+            || own >= self.queue_max.div_ceil(QUEUE_PART)
     }
 
     /// Requests that can be in flight for those inside, with the servers that are up.
@@ -372,54 +346,27 @@ impl State {
         self.limit.min(of_each.saturating_mul(up))
     }
 
-    fn nobody_waits(&self) -> bool {
-        self.waiting.iter().all(VecDeque::is_empty)
-    }
-
-    /// Whoever has this number waits no more.
-    fn leave(&mut self, claim: Claim, number: u64) {
-        let queue = &mut self.waiting[claim as usize];
-        if let Ok(at) = queue.binary_search_by_key(&number, |waiter| waiter.number) {
-            let gone = queue.remove(at);
-            gone.into_iter().for_each(|it| self.gone(claim, &it));
-        }
-    }
-
-    /// Whoever waits is told that there is nothing to wait for.
-    fn dismiss(&mut self) {
-        for (claim, queue) in CLAIMS.into_iter().zip(std::mem::take(&mut self.waiting)) {
-            queue.iter().for_each(|it| self.gone(claim, it));
-        }
-    }
-
-    /// Somebody waits no more, and has had no slot.
-    fn gone(&mut self, claim: Claim, waiter: &Waiter) {
-        if claim.is_before_those_inside() {
-            self.asking.ends(waiter.visitor);
-        }
-    }
-
     /// Frees what need not be kept any longer. Returns whether there was anything.
     fn settle(&mut self, now: Millis) -> bool {
         let before = self.in_flight;
-        while let Some(&Reverse((until, server, visitor))) = self.left.peek()
+        while let Some(&Reverse((until, server, asker))) = self.left.peek()
             && until <= now
         {
             self.left.pop();
-            self.free(server, visitor);
+            self.free(server, asker);
         }
         self.in_flight < before
     }
 
-    fn free(&mut self, server: usize, visitor: Option<u64>) {
-        self.asking.ends(visitor);
+    fn free(&mut self, server: usize, asker: Asker) {
+        self.turns.ends(asker);
         self.in_flight -= 1;
         self.servers[server].in_flight -= 1;
     }
 
     /// Takes a slot on the least loaded server that is up.
     fn take(&mut self, claim: Claim) -> Option<usize> {
-        if self.in_flight >= claim.of(self.limit) {
+        if !self.has_slot(claim) {
             return None;
         }
         let server_limit = self.server_limit.unwrap_or(self.limit);

@@ -13,24 +13,33 @@
 //! explained ([`Move`]).
 
 mod asking;
+mod claim;
 mod classes;
 mod curve;
 mod fnv;
 mod forecast;
+mod holding;
 mod parts;
 mod seats;
 mod share;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod turns;
+mod weights;
 mod window;
 
 pub use asking::{Asking, Waited, Waits};
+pub use claim::Claim;
 pub use classes::Class;
+pub use holding::few;
 pub use parts::{Part, PartAnswer, PartChange, PartFailure, Parts};
 use seats::SeatLaw;
 pub use share::{Wish, settle, share};
 use slots::SlotLaw;
+pub use turns::{Asker, LONG_WAIT, Served, Spot, Turn, Turns};
+pub use weights::Weight;
+use weights::Weights;
 use window::Heaps;
 pub use window::Whose;
 
@@ -42,12 +51,6 @@ use std::collections::VecDeque;
 const WORKS_ON_MAX: Span = Span::secs(10);
 /// Moves that are kept to be told; beyond, the oldest is forgotten.
 const MOVES_MAX: usize = 64;
-
-/// Of so many slots, those that requests may hold that the portal works on in vain: it has to be seen
-/// when they come again.
-pub fn few(slots: u32) -> u32 {
-    (slots / 4).max(1)
-}
 
 /// Whether a limit is found, and within what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -289,6 +292,8 @@ pub struct Capacity {
     slots: SlotLaw,
     seats: SeatLaw,
     #[serde(skip)]
+    weights: Weights,
+    #[serde(skip)]
     epoch: u32,
     #[serde(skip)]
     moves: VecDeque<Move>,
@@ -300,6 +305,7 @@ impl Capacity {
         Capacity {
             slots: SlotLaw::new(rules.slots, now),
             seats: SeatLaw::new(rules.seats, now),
+            weights: Weights::default(),
             epoch: 0,
             moves: VecDeque::new(),
         }
@@ -354,6 +360,10 @@ impl Capacity {
 
     /// The head of its answer came, or will not come.
     pub fn answered(&mut self, sent: Sent, class: Class, answer: Answer, now: Millis) {
+        if answer == Answer::Good && !self.is_apart(class) {
+            let secs = now.since(sent.at).as_secs_f64();
+            self.weights.heard(class, secs);
+        }
         if sent.epoch != self.epoch {
             // Sent before something changed: it tells how things were.
             return;
@@ -395,6 +405,11 @@ impl Capacity {
     /// (long polls) that they are none of the portal's load.
     pub fn is_apart(&self, class: Class) -> bool {
         self.slots.is_apart(class)
+    }
+
+    /// What a request of this class is to hold a slot for.
+    pub fn weight(&self, class: Class) -> Weight {
+        self.weights.of(class)
     }
 
     /// Whether requests of this class are to hold no more than a [`few`] slots: none of their answers

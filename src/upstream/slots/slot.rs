@@ -1,7 +1,7 @@
 //! A slot, and a place in the queue for one.
 
-use super::{Claim, LENT_PER_SLOT, Slots};
-use crate::room::{Waited, Waits};
+use super::{Asker, LENT_PER_SLOT, Slots};
+use crate::room::{Spot, Waited, Waits};
 use crate::time::Millis;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 pub struct Slot {
     pub(super) slots: Arc<Slots>,
     pub(super) server: usize,
-    pub(super) visitor: Option<u64>,
-    pub(super) waited: Waits,
+    pub(super) asker: Asker,
+    pub(super) waits: Waits,
     pub(super) lent: bool,
     pub(super) in_flight: u32,
     /// When the answer is expected.
@@ -28,8 +28,7 @@ pub struct Slot {
 /// leaves the queue.
 pub struct Place {
     pub(super) slots: Arc<Slots>,
-    pub(super) claim: Claim,
-    pub(super) number: u64,
+    pub(super) spot: Spot,
     pub(super) slot: oneshot::Receiver<Slot>,
     /// It is in the queue, as far as it knows.
     pub(super) waits: bool,
@@ -43,7 +42,12 @@ impl Slot {
 
     /// For how long it was waited for, if it was asked for at that time: as far as that counts.
     pub fn waited(&self, asked: Millis, now: Millis) -> Option<Waited> {
-        self.waited.counts(now.since(asked))
+        self.waits.counts(now.since(asked))
+    }
+
+    /// Whether it was waited for because its visitor, or what is as heavy, had others.
+    pub fn was_held_back(&self) -> bool {
+        self.waits == Waits::ForItsOwn
     }
 
     /// Requests in flight when it was taken, its own included.
@@ -88,7 +92,7 @@ impl Slot {
         self.lent = true;
         self.few = None;
         state.lent += 1;
-        state.free(self.server, self.visitor);
+        state.free(self.server, self.asker);
         drop(state);
         self.slots.hand_on();
     }
@@ -114,7 +118,8 @@ impl Future for Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if self.waits {
-            self.slots.lock().leave(self.claim, self.number);
+            let left = self.slots.lock().turns.leave(self.spot);
+            drop(left);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Who gets a slot, and when.
 
 use super::*;
-use crate::room::Waited;
+use crate::room::{Waited, Weight};
 use oneshot::error::TryRecvError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,15 +18,23 @@ fn somebody() -> Option<u64> {
     Some(NUMBERS.fetch_add(1, Ordering::Relaxed))
 }
 
+fn asker(claim: Claim, visitor: Option<u64>) -> Asker {
+    Asker {
+        claim,
+        visitor,
+        weight: Weight::default(),
+    }
+}
+
 fn now(slots: &Arc<Slots>) -> Slot {
-    match slots.ask(Claim::Inside, somebody(), host::now()) {
+    match slots.ask(asker(Claim::Inside, somebody()), host::now()) {
         Ok(Turn::Now(slot)) => slot,
         _ => panic!("a slot was free"),
     }
 }
 
 fn later(slots: &Arc<Slots>) -> Place {
-    match slots.ask(Claim::Inside, somebody(), host::now()) {
+    match slots.ask(asker(Claim::Inside, somebody()), host::now()) {
         Ok(Turn::Later(place)) => place,
         _ => panic!("no slot was free"),
     }
@@ -50,11 +58,12 @@ fn a_back_channel_does_not_wait_for_the_requests_that_wait_for_it() {
     let slots = Slots::new(1, Some(1), 10, 1);
     let page = now(&slots);
     let mut next_page = later(&slots);
-    let call = slots.ask(Claim::BackChannel, somebody(), host::now());
+    let call = slots.ask(asker(Claim::BackChannel, somebody()), host::now());
     let Ok(Turn::Now(call)) = call else {
         panic!("it has a slot of its own");
     };
-    let Ok(Turn::Later(mut second_call)) = slots.ask(Claim::BackChannel, somebody(), host::now())
+    let Ok(Turn::Later(mut second_call)) =
+        slots.ask(asker(Claim::BackChannel, somebody()), host::now())
     else {
         panic!("there is one");
     };
@@ -71,7 +80,7 @@ fn a_back_channel_does_not_wait_for_the_requests_that_wait_for_it() {
 #[test]
 fn those_inside_come_before_those_who_are_not() {
     let slots = Slots::new(4, Some(4), 10, 1);
-    let outside = || slots.ask(Claim::Outside, somebody(), host::now());
+    let outside = || slots.ask(asker(Claim::Outside, somebody()), host::now());
     let held: Vec<_> = (0..3).map(|_| outside()).collect();
     assert!(held.iter().all(|turn| matches!(turn, Ok(Turn::Now(_)))));
     let Ok(Turn::Later(mut outside)) = outside() else {
@@ -133,7 +142,7 @@ fn who_leaves_before_the_answer_is_worked_for_until_then() {
     assert!(waiting.try_recv().is_err());
     let later = host::now() + Span::mins(61);
     assert!(matches!(
-        slots.ask(Claim::BackChannel, somebody(), later),
+        slots.ask(asker(Claim::BackChannel, somebody()), later),
         Ok(Turn::Now(_))
     ));
     slots.hand_on();
@@ -147,7 +156,7 @@ fn who_leaves_before_the_answer_is_worked_for_until_then() {
 fn a_long_queue_is_served_from_its_end() {
     let slots = Slots::new(1, None, 10, 1);
     let first = now(&slots);
-    let ask = |at: Millis| match slots.ask(Claim::Inside, somebody(), at) {
+    let ask = |at: Millis| match slots.ask(asker(Claim::Inside, somebody()), at) {
         Ok(Turn::Later(place)) => place,
         _ => panic!("no slot was free"),
     };
@@ -171,7 +180,7 @@ fn whoever_left_the_queue_is_not_in_it() {
     // Their places are others' now.
     let others: Vec<_> = (0..5).map(|_| later(&slots)).collect();
     assert!(matches!(
-        slots.ask(Claim::Inside, somebody(), host::now()),
+        slots.ask(asker(Claim::Inside, somebody()), host::now()),
         Err(NoSlot::QueueFull)
     ));
     drop(others);
@@ -185,7 +194,7 @@ fn how_long_the_first_has_waited_is_not_how_long_the_dead_would_have() {
     let slots = Slots::new(1, None, 10, 1);
     let _held = now(&slots);
     let now = host::now();
-    let ask = |at: Millis| match slots.ask(Claim::Inside, somebody(), at) {
+    let ask = |at: Millis| match slots.ask(asker(Claim::Inside, somebody()), at) {
         Ok(Turn::Later(place)) => place,
         _ => panic!("no slot was free"),
     };
@@ -288,12 +297,12 @@ fn a_full_queue_and_a_dead_portal_say_so() {
     let _held = now(&slots);
     let mut waiting = later(&slots);
     assert!(matches!(
-        slots.ask(Claim::Inside, somebody(), host::now()),
+        slots.ask(asker(Claim::Inside, somebody()), host::now()),
         Err(NoSlot::QueueFull)
     ));
     slots.set_up(0, false);
     assert!(matches!(
-        slots.ask(Claim::Inside, somebody(), host::now()),
+        slots.ask(asker(Claim::Inside, somebody()), host::now()),
         Err(NoSlot::Down)
     ));
     assert_eq!(waiting.try_recv().err(), Some(TryRecvError::Closed));
@@ -322,8 +331,8 @@ fn elsewhere_is_another_server_or_nothing() {
 /// all of them.
 #[test]
 fn who_waits_for_one_visitor_alone_does_not_press() {
-    let slots = Slots::new(2, None, 100, 1);
-    let ask = |visitor| slots.ask(Claim::Inside, Some(visitor), host::now());
+    let slots = Slots::new(2, None, 400, 1);
+    let ask = |visitor| slots.ask(asker(Claim::Inside, Some(visitor)), host::now());
     let later = |visitor| match ask(visitor) {
         Ok(Turn::Later(place)) => place,
         _ => panic!("no slot was free"),
@@ -332,7 +341,7 @@ fn who_waits_for_one_visitor_alone_does_not_press() {
     let mut own = later(1);
     let mut other = later(2);
     let more: Vec<Place> = (0..60).map(|_| later(1)).collect();
-    let outside = || slots.ask(Claim::Outside, None, host::now());
+    let outside = || slots.ask(asker(Claim::Outside, None), host::now());
     let mut outside: Vec<_> = (0..10).map(|_| outside()).collect();
     assert!(
         outside
@@ -358,21 +367,21 @@ fn who_waits_for_one_visitor_alone_does_not_press() {
     assert_eq!(third.waited(asked, now), Some(Waited::ForAll(waited)));
     drop(third);
     // By now two of those who are not inside have the slots, and the others wait.
-    assert_eq!(slots.lock().asking.counted(), 2);
+    assert_eq!(slots.lock().turns.counted(), 2);
     slots.set_up(0, false);
     drop(outside);
-    assert_eq!(slots.lock().asking.counted(), 0);
+    assert_eq!(slots.lock().turns.counted(), 0);
 }
 
 /// A school behind one address, or a server that asks for everybody, is no one visitor.
 #[test]
 fn who_has_no_pass_is_not_one_with_all_others() {
     let slots = Slots::new(2, None, 100, 1);
-    let ask = |claim| slots.ask(claim, None, host::now());
+    let ask = |claim| slots.ask(asker(claim, None), host::now());
     let held = [ask(Claim::Inside), ask(Claim::Inside)];
     let waiting = [ask(Claim::Inside), ask(Claim::BackChannel)];
     let (head, in_flight) = slots.pressure(host::now() + Span::secs(5));
     assert!(head.inside >= Span::secs(4) && in_flight == 3, "{head:?}");
     drop((held, waiting));
-    assert_eq!(slots.lock().asking.counted(), 0);
+    assert_eq!(slots.lock().turns.counted(), 0);
 }

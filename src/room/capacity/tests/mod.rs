@@ -2,6 +2,7 @@
 
 mod broken;
 mod scene;
+mod turns;
 
 use super::*;
 use scene::{Run, Scene};
@@ -233,6 +234,34 @@ fn one_visitor_who_asks_for_much_at_once_takes_nobodys_seat() {
             assert!(seats >= begin, "minute {minute}: {begin} → {seats}");
         }
     }
+}
+
+/// A portal that is full, and one visitor who takes a hundred exports at once, each as much work as forty
+/// pages.
+#[test]
+fn in_a_full_portal_one_visitor_with_a_hundred_exports_costs_the_others_little() {
+    let mut slow = [0.0; 2];
+    for seed in 0..4 {
+        let full = |greedy| {
+            let scene = Scene {
+                greedy,
+                greedy_work: 40.0,
+                ..Scene::reference()
+            };
+            let mut run = Run::auto(scene, seed);
+            go_on(&mut run, 10);
+            run.took.clear();
+            let used = go_on(&mut run, 20);
+            assert_eq!(run.broken, 0, "nobody is broken off");
+            (used, f64::from(run.law.seats()), run.quantile(0.99))
+        };
+        let [alone, beside] = [0, 100].map(full);
+        // What is left by a quarter of the slots, and a little less.
+        assert!(beside.0 > 0.68 * alone.0, "{alone:?} {beside:?}");
+        assert!(beside.1 > 0.7 * alone.1, "{alone:?} {beside:?}");
+        slow = [slow[0] + alone.2, slow[1] + beside.2];
+    }
+    assert!(slow[1] < 1.2 * slow[0], "{slow:?}");
 }
 
 /// For each request that says something, so many that wait for one visitor.

@@ -5,11 +5,13 @@
 //! Its time is that of work done for each (processor sharing): requests end in the order of the
 //! work that they need, counted from when they began.
 
-use super::super::{Answer, Asking, Capacity, CapacityRules, Heads, Limit, Sent, Waits, Whose};
+use super::super::{
+    Answer, Asker, Capacity, CapacityRules, Claim, Heads, Limit, Sent, Turns, Waits, Whose,
+};
 use super::there;
 use crate::time::{Millis, Span};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap};
 
 /// Who waits longer for an answer gives up.
 const PATIENCE: Span = Span::secs(10);
@@ -39,6 +41,8 @@ pub struct Scene {
     pub crowd: f64,
     /// Connections of one visitor who asks again as soon as there is an answer.
     pub greedy: u32,
+    /// What each of these works for, in pages.
+    pub greedy_work: f64,
 }
 
 impl Scene {
@@ -56,6 +60,7 @@ impl Scene {
             think: 8.0,
             crowd: 2.0,
             greedy: 0,
+            greedy_work: 1.0,
         }
     }
 
@@ -73,12 +78,13 @@ pub struct Run {
     pub completed: u64,
     pub broken: u64,
     pub answers: u64,
+    /// Seconds from each question to its answer; of whoever asks for much, none.
+    pub took: Vec<f64>,
     seed: u64,
     events: BinaryHeap<Reverse<(Millis, u64, Event)>>,
     serial: u64,
     visits: HashMap<u64, Visit>,
-    queue: VecDeque<(u64, Millis, Waits)>,
-    asking: Asking,
+    turns: Turns<Millis>,
     /// In flight: by the work at which they end.
     working: BinaryHeap<Reverse<(u64, u64)>>,
     flights: HashMap<u64, Flight>,
@@ -96,7 +102,8 @@ enum Event {
 }
 
 struct Flight {
-    visit: u64,
+    asker: Asker,
+    asked: Millis,
     sent: Sent,
     poll: bool,
     /// It holds a slot.
@@ -118,12 +125,12 @@ impl Run {
             completed: 0,
             broken: 0,
             answers: 0,
+            took: Vec::new(),
             seed,
             events: BinaryHeap::new(),
             serial: 0,
             visits: HashMap::new(),
-            queue: VecDeque::new(),
-            asking: Asking::new(),
+            turns: Turns::new(),
             working: BinaryHeap::new(),
             flights: HashMap::new(),
             in_flight: 0,
@@ -165,6 +172,12 @@ impl Run {
     /// Share of what the portal can complete, over `span` from `completed` on.
     pub fn share(&self, completed: u64, span: Span) -> f64 {
         (self.completed - completed) as f64 / (self.scene.capacity() * span.as_secs_f64())
+    }
+
+    /// The time below which so many of the answers came.
+    pub fn quantile(&mut self, part: f64) -> f64 {
+        self.took.sort_unstable_by(f64::total_cmp);
+        self.took[(part * self.took.len() as f64) as usize]
     }
 
     pub fn inside(&self) -> u32 {
@@ -222,28 +235,47 @@ impl Run {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Ask(visit) => {
-                self.asking.begins(Some(visit));
-                let slots = self.law.slots();
-                let waits = match self.queue.is_empty() && self.in_flight < slots {
-                    true => Waits::default(),
-                    false => self.asking.waits(Some(visit), slots),
-                };
-                self.queue.push_back((visit, self.now, waits));
-                self.send();
-            }
+            Event::Ask(visit) => self.ask(visit),
             Event::End(flight) => self.end(flight),
             Event::Tick => self.tick(),
         }
     }
 
+    /// The class of what somebody asks for.
+    fn path(&self, visit: u64, poll: bool) -> &'static str {
+        match (poll, visit == GREEDY && self.scene.greedy_work > 1.0) {
+            (true, _) => "/poll",
+            (_, true) => "/export",
+            _ => "/page",
+        }
+    }
+
+    fn ask(&mut self, visit: u64) {
+        let (slots, now) = (self.law.slots(), self.now);
+        let class = self.law.class("GET", self.path(visit, false));
+        let asker = Asker {
+            claim: Claim::Inside,
+            visitor: Some(visit),
+            weight: self.law.weight(class),
+        };
+        if self.in_flight < slots && self.turns.is_free(asker, slots, now) {
+            self.turns.goes(asker, slots, now);
+            return self.go(asker, now, Waits::default());
+        }
+        self.turns.waits(asker, slots, now, now);
+        self.send();
+    }
+
     fn tick(&mut self) {
         self.plan(Span(100), Event::Tick);
+        self.send();
         let seats = self.law.seats();
         if self.now.0.is_multiple_of(1_000) {
-            let counted = self.asking.counted();
-            let head = self.queue.front().filter(|_| counted > self.law.slots());
-            let head = head.map_or(Span::ZERO, |(_, since, _)| self.now.since(*since));
+            let (counted, slots) = (self.turns.counted(), self.law.slots());
+            let head = match counted > slots {
+                true => self.turns.head(Claim::Inside, slots, self.now),
+                false => Span::ZERO,
+            };
             let in_flight = self.in_flight.min(counted);
             let heads = Heads {
                 inside: head,
@@ -266,59 +298,67 @@ impl Run {
     }
 
     fn send(&mut self) {
-        while self.in_flight < self.law.slots()
-            && let Some((visit, since, waits)) = self.queue.pop_front()
+        let slots = self.law.slots();
+        while self.in_flight < slots
+            && let Some(turn) = self.turns.next(Claim::Inside, slots, self.now)
+            && let Some(served) = self.turns.serve(turn, self.now)
         {
-            let waited = self.now.since(since);
-            if waited >= PATIENCE {
-                self.asking.ends(Some(visit));
-                self.answered(visit, false);
-                continue;
-            }
-            self.in_flight += 1;
-            let poll = self.chance() < self.scene.polls.0;
-            let sent = (self.law).sent(
-                self.in_flight,
-                waits.counts(waited),
-                Whose::new(visit, b""),
-                self.now,
-            );
-            let class = self.law.class("GET", if poll { "/poll" } else { "/page" });
-            let holds = !(poll && self.law.is_apart(class));
-            if !holds {
-                self.in_flight -= 1;
-                self.asking.ends(Some(visit));
-            }
-            self.serial += 1;
-            let flight = self.serial;
-            self.flights.insert(
-                flight,
-                Flight {
-                    visit,
-                    sent,
-                    poll,
-                    holds,
-                },
-            );
-            let exactly = self.scene.always.or(poll.then_some(self.scene.polls.1));
-            let exactly = if self.scene.refuses {
-                Some(0.0)
-            } else {
-                exactly
-            };
-            match exactly {
-                Some(secs) => self.plan(Span::from_secs_f64(secs), Event::End(flight)),
-                None => {
-                    let work = self.work + self.exponential(self.scene.work);
-                    self.working.push(Reverse(((work * 1e6) as u64, flight)));
-                }
+            self.go(served.asker, served.what, served.waits);
+        }
+    }
+
+    /// Who asked then goes to the portal, unless they have given up.
+    fn go(&mut self, asker: Asker, since: Millis, waits: Waits) {
+        let (visit, waited) = (asker.visitor.unwrap_or_default(), self.now.since(since));
+        if waited >= PATIENCE {
+            self.turns.ends(asker);
+            return self.answered(visit, false);
+        }
+        self.in_flight += 1;
+        let poll = self.chance() < self.scene.polls.0;
+        let whose = Whose::new(visit, b"");
+        let waited = waits.counts(waited);
+        let sent = self.law.sent(self.in_flight, waited, whose, self.now);
+        let class = self.law.class("GET", self.path(visit, poll));
+        let holds = !(poll && self.law.is_apart(class));
+        if !holds {
+            self.in_flight -= 1;
+            self.turns.ends(asker);
+        }
+        self.serial += 1;
+        let flight = self.serial;
+        self.flights.insert(
+            flight,
+            Flight {
+                asker,
+                asked: since,
+                sent,
+                poll,
+                holds,
+            },
+        );
+        let exactly = self.scene.always.or(poll.then_some(self.scene.polls.1));
+        let exactly = match self.scene.refuses {
+            true => Some(0.0),
+            false => exactly,
+        };
+        match exactly {
+            Some(secs) => self.plan(Span::from_secs_f64(secs), Event::End(flight)),
+            None => {
+                let pages = match visit == GREEDY {
+                    true => self.scene.greedy_work,
+                    false => 1.0,
+                };
+                let work = self.work + self.exponential(self.scene.work * pages);
+                self.working.push(Reverse(((work * 1e6) as u64, flight)));
             }
         }
     }
 
     fn end(&mut self, flight: u64) {
         let Some(Flight {
-            visit,
+            asker,
+            asked,
             sent,
             poll,
             holds,
@@ -326,10 +366,11 @@ impl Run {
         else {
             return;
         };
-        let class = self.law.class("GET", if poll { "/poll" } else { "/page" });
+        let visit = asker.visitor.unwrap_or_default();
+        let class = self.law.class("GET", self.path(visit, poll));
         if holds {
             self.in_flight -= 1;
-            self.asking.ends(Some(visit));
+            self.turns.ends(asker);
         }
         let took = self.now.since(sent.at);
         let good = poll || (took < PATIENCE && !self.scene.refuses);
@@ -340,6 +381,9 @@ impl Run {
         };
         self.law.answered(sent, class, answer, self.now);
         self.answers += 1;
+        if visit != GREEDY {
+            self.took.push(self.now.since(asked).as_secs_f64());
+        }
         self.answered(visit, good);
         self.send();
     }

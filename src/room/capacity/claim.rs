@@ -1,7 +1,7 @@
 //! Who comes first, and for whom how many of the slots are.
 
 /// Who asks for a slot: those further up come first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Claim {
     /// Another server, on a back-channel: a quarter more slots are for these alone.
     BackChannel,
@@ -11,8 +11,10 @@ pub enum Claim {
     Outside,
 }
 
-pub(super) const CLAIMS: [Claim; 3] = [Claim::BackChannel, Claim::Inside, Claim::Outside];
 impl Claim {
+    /// All of them, in the order in which they are served.
+    pub const ALL: [Claim; 3] = [Claim::BackChannel, Claim::Inside, Claim::Outside];
+
     /// How many of `slots` there are for this one.
     pub fn of(self, slots: u32) -> u32 {
         match self {
