@@ -32,7 +32,7 @@ const ROWS: usize = 45;
 const PRIOR_SECS: f64 = 20.0;
 /// See the module.
 const PRIOR_AT_ONCE: f64 = 0.98;
-const PRIOR_HALF_SECS: f64 = 300.0;
+const PRIOR_HALF_SECS: f64 = 90.0;
 /// After this many seconds, what was seen counts half.
 const MEMORY_SECS: f64 = 1_800.0;
 
@@ -120,8 +120,11 @@ pub struct Absence {
     first: u32,
     /// Those who are quiet for longer.
     longer: u32,
-    /// How many have gone, for all that is known.
+    /// How many have gone, for all that was known when last looked, of those who are quiet still.
     absent: f64,
+    /// When that was, and what each counts for.
+    looked: u32,
+    gone: Vec<f64>,
 }
 
 impl Absence {
@@ -149,6 +152,10 @@ impl Absence {
     pub fn forget(&mut self, since: Millis) {
         let people = self.of(since);
         *people = people.saturating_sub(1);
+        if let Some(age) = self.looked.checked_sub(second(since)) {
+            let gone = self.gone.get(row(age)).unwrap_or(&0.0);
+            self.absent = (self.absent - gone).max(0.0);
+        }
     }
 
     /// Time has passed; called once a second, with so many `inside`, whose passes end after
@@ -166,8 +173,10 @@ impl Absence {
         };
         self.returns.elapse(quiet());
         let returns = self.returns.by_row(idle_secs);
-        let absent = quiet().map(|(age, people)| f64::from(people) * (1.0 - returns[row(age)]));
+        let gone: Vec<f64> = returns.iter().map(|returns| 1.0 - returns).collect();
+        let absent = quiet().map(|(age, people)| f64::from(people) * gone[row(age)]);
         self.absent = absent.sum();
+        (self.looked, self.gone) = (now, gone);
         self.returns.absent = (self.absent / inside.max(1) as f64).min(1.0);
     }
 
@@ -326,6 +335,23 @@ mod tests {
         absence.elapse(0, IDLE_SECS, at(1_000_001));
         assert_eq!(absence.absent(), 0.0);
         absence.elapse(0, u32::MAX, Millis(u64::MAX));
+    }
+
+    #[test]
+    fn whoever_gives_a_seat_back_has_not_gone_any_more() {
+        let mut absence = Absence::default();
+        for _ in 0..3 {
+            absence.hush(at(0));
+        }
+        absence.hush(at(595));
+        absence.elapse(4, IDLE_SECS, at(595));
+        let before = absence.absent();
+        assert!((2.5..3.5).contains(&before), "{before}");
+        absence.forget(at(0));
+        assert!((absence.absent() - before * 2.0 / 3.0).abs() < 0.1);
+        absence.stir(at(0), at(596));
+        absence.forget(at(0));
+        assert!(absence.absent() < 0.1, "before the next second");
     }
 
     #[test]

@@ -30,6 +30,8 @@ const LONG_SECS: f64 = 5.0;
 /// So many of its answers must take long; then half of that, to stay one.
 const LONG_SHARE: f64 = 0.8;
 const LONG_STILL: f64 = 0.4;
+/// Or the first so many, all of them: until they are known for what they are, they hold slots.
+const LONG_AT_ONCE: u32 = 5;
 /// A class of which so many answers in a row have failed is dead until one comes.
 const DEAD: u32 = 3;
 /// What is dead is stuck if it fails only after this, and others have come within this.
@@ -332,7 +334,8 @@ impl Baseline {
             true => self.quick += 1,
             false => self.slow += 1,
         }
-        if self.quick + self.slow < SAMPLES_MIN as u32 {
+        let none_soon = self.quick == 0 && self.slow >= LONG_AT_ONCE;
+        if self.quick + self.slow < SAMPLES_MIN as u32 && !none_soon {
             return;
         }
         let share = f64::from(self.slow) / f64::from(self.quick + self.slow);

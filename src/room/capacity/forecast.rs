@@ -8,8 +8,10 @@
 
 /// After so many seconds, what was seen counts little (1 ÷ e): of the two, the more careful is believed.
 const MEMORIES_SECS: [f64; 2] = [12.0, 60.0];
-/// The part of the slots that is counted on: what is left is found slowly.
+/// The part of the slots that is counted on: what is left is found slowly. All of them while nothing has
+/// slowed the portal down: only slots that are all in use grow.
 const SAFE: f64 = 0.85;
+const SAFE_SWIFT: f64 = 1.0;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,10 +44,12 @@ impl Forecast {
         (self.sent, self.before) = (0, 0);
     }
 
-    /// People for whom so many slots are enough; without end while next to none are in use.
-    pub fn seats(&self, slots: u32) -> f64 {
+    /// People for whom so many slots are enough; without end while next to none are in use. `swift`: nothing
+    /// has slowed the portal down yet.
+    pub fn seats(&self, slots: u32, swift: bool) -> f64 {
+        let safe = if swift { SAFE_SWIFT } else { SAFE };
         let enough = |(busy, people): &(f64, f64)| people / busy.max(f64::MIN_POSITIVE);
-        SAFE * f64::from(slots) * self.sums.iter().map(enough).fold(f64::INFINITY, f64::min)
+        safe * f64::from(slots) * self.sums.iter().map(enough).fold(f64::INFINITY, f64::min)
     }
 }
 
@@ -67,19 +71,21 @@ mod tests {
 
     #[test]
     fn slots_are_enough_for_as_many_as_they_were() {
-        let seats = lived(50).seats(20);
+        let seats = lived(50).seats(20, false);
         assert!((169.0..171.0).contains(&seats), "{seats}: 0.85 of 200");
-        let same = lived(100).seats(20);
+        let same = lived(100).seats(20, false);
         assert!((seats - same).abs() < 1.0, "however many there are");
+        let swift = lived(50).seats(20, true);
+        assert!((199.0..201.0).contains(&swift), "{swift}: all 200");
     }
 
     #[test]
     fn an_idle_portal_foretells_no_end() {
         let mut forecast = Forecast::default();
         forecast.elapse(0, 5);
-        assert!(forecast.seats(8) > 1e9);
+        assert!(forecast.seats(8, false) > 1e9);
         assert_eq!(
-            Forecast::default().seats(8),
+            Forecast::default().seats(8, false),
             0.0,
             "and nobody tells nothing"
         );

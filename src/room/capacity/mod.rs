@@ -284,6 +284,8 @@ struct Portal {
     slots: u32,
     /// Too many requests fail.
     failing: bool,
+    /// Nothing has slowed it down yet ([`SlotLaw::is_swift`]).
+    swift: bool,
 }
 
 /// What is learnt of one portal. See the module.
@@ -380,6 +382,7 @@ impl Capacity {
             in_flight,
             slots: self.slots(),
             failing: self.slots.is_failing(),
+            swift: self.slots.is_swift(),
         };
         if let Some(moved) = self.seats.tick(heads, portal, people, now) {
             self.note(moved);

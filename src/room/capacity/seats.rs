@@ -10,7 +10,7 @@
 //! that slots are short, and are better told to wait in line:
 //!
 //! ```text
-//! each second, h < 0.3 s and pw < 0.3 and A ≥ 0.9·S     S = min(1.1·S, what L slots are enough for)
+//! each second, h < 0.3 s and pw < 0.3 and A ≥ 0.9·S     S += min(S ÷ 10, (Ŝ − S) ÷ 5), Ŝ what L slots are enough for
 //! each 5 s     h > 1 s or pw > 0.95       S = max(0.95·S, 0.9·A); head > 3 s: S ≤ 0.95·A
 //!              pw > 0.75                  S = max(0.985·S, 0.9·A)
 //!              d > 1 s                    S = min(S, A)
@@ -53,6 +53,8 @@ const HEAD_LONG: f64 = 1.0;
 const HEAD_FAR_TOO_LONG: f64 = 3.0;
 /// Growth in a second while slots stand idle, and what has to be idle: few requests wait, for a moment.
 const GROWTH: f64 = 0.1;
+/// … and of what is foretold and not there yet: from a call to what it costs it takes ten seconds and more.
+const APPROACH: f64 = 0.2;
 const IDLE_WAITED: f64 = 0.3;
 const IDLE_HEAD: f64 = 0.3;
 /// Weight of the newest second in the smoothed age.
@@ -166,11 +168,11 @@ impl SeatLaw {
         self.forecast.elapse(portal.in_flight, people.there);
         let lately = self.waited(LATELY, portal);
         let unseen = self.is_unseen();
-        let spare = self.forecast.seats(portal.slots) > self.seats;
+        let foreseen = self.forecast.seats(portal.slots, portal.swift);
         let head = self.head_secs.max(self.door_secs);
         let calm = lately < IDLE_WAITED && head < IDLE_HEAD;
-        self.idle = spare && calm && !portal.failing && !unseen;
-        self.grow(portal, people);
+        self.idle = foreseen > self.seats && calm && !portal.failing && !unseen;
+        self.grow(foreseen, people);
         let seen = Seen {
             waited: self.waited(SLICES, portal),
             head_secs: self.head_secs,
@@ -207,13 +209,13 @@ impl SeatLaw {
     }
 
     /// While slots stand idle and all seats are taken, more people may come, up to what is foretold.
-    fn grow(&mut self, portal: Portal, people: People) {
+    fn grow(&mut self, foreseen: f64, people: People) {
         let full = f64::from(people.inside()) >= 0.9 * f64::from(self.limit());
         if self.limit.is_fixed() || !self.idle || !full {
             return;
         }
-        let seats = ((1.0 + GROWTH) * self.seats).min(self.forecast.seats(portal.slots));
-        self.seats = self.limit.hold(seats.max(self.seats));
+        let more = (GROWTH * self.seats).min(APPROACH * (foreseen - self.seats));
+        self.seats = self.limit.hold(self.seats + more);
     }
 
     /// Whether more requests waited for one visitor than say anything.

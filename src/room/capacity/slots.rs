@@ -12,9 +12,11 @@
 //! ```text
 //! e > max(5 %, 1.5·e₀)         L = 0.7·L
 //! binding and ε < 0 and ρ > 2  L = L − 0.2·√L
-//! binding, ε < −0.2, ε < −σ    the same, and at most where most work was done, but at least 0.8·L;
-//!                              then no growth beyond that for 40 windows
+//! binding, ε < −0.2, ε < −2·σ  the same, and at most 0.95 of where most work was done, but at least
+//!                              0.8·L; then no growth beyond that for 40 windows, for 80 and 160 if it
+//!                              is the same again
 //! ρ > 2 or binding             g = clamp(2 ÷ ρ, 0.5, 1);  L = 0.8·L + 0.2·(L·g + [binding]·√L)
+//! swift and binding            the same with L ÷ 2 in place of √L
 //! otherwise                    L stays
 //! ```
 //!
@@ -54,14 +56,25 @@ const FAR_TOO_LONG_SECS: f64 = 10.0;
 const FAR_TOO_SLOW: f64 = 4.0;
 /// Slots that are few for every portal.
 const FLOOR_MAX: u32 = 8;
-/// Times as slow as usual that are too slow.
+/// Times as slow as usual that are too slow, and that are hardly slower.
 const SLOW: f64 = 2.0;
-/// An elasticity that is a loss without doubt, however soon answers come.
+const SWIFT: f64 = 1.3;
+/// Headroom, as a part of L, while nothing has slowed the portal down.
+const SWIFT_HEADROOM: f64 = 0.5;
+/// An elasticity that is a loss without doubt, however soon answers come: so far below zero, and by so
+/// many of its standard errors (by one it is so every few minutes, by chance).
 const LOSS: f64 = -0.2;
+const LOSS_SIGMAS: f64 = 2.0;
 /// Of the slots, what must have been in use for them to be the limit.
 const BINDING: f64 = 0.8;
 /// Windows after a loss in which L does not grow beyond where most was done.
 const HOLD: u32 = 40;
+/// … and twice as many for each loss that follows near the same number (by the logarithm of their
+/// ratio), at most so often.
+const SAME_LOG: f64 = 0.15;
+const LOSSES_MAX: u32 = 2;
+/// What is in flight goes up and down: so much below where most was done it seldom does harm.
+const BEST_PART: f64 = 0.95;
 /// At most this part of L is taken away for a loss.
 const LOSS_CUT_MAX: f64 = 0.2;
 /// Little is in flight: this part of the slots, or this many.
@@ -87,9 +100,15 @@ pub struct SlotLaw {
     best: f64,
     #[serde(skip)]
     hold: u32,
+    /// Losses in a row near the same number.
+    #[serde(skip)]
+    losses: u32,
     /// Of the last window that told.
     #[serde(skip)]
     slowness: Option<f64>,
+    /// More slots have made the portal slow, or not faster: L is about as high as it goes.
+    #[serde(skip)]
+    found: bool,
     /// Too many requests failed in the last window, or most of them, whatever explains it.
     #[serde(skip)]
     failing: bool,
@@ -115,7 +134,9 @@ impl SlotLaw {
             curve: Curve::default(),
             best: 0.0,
             hold: 0,
+            losses: 0,
             slowness: None,
+            found: false,
             failing: false,
             accepted: 0.0,
             errors_before: 0.0,
@@ -133,10 +154,17 @@ impl SlotLaw {
         self.failing
     }
 
+    /// Whether nothing has slowed the portal down yet, and answers come as soon as with little to do:
+    /// it bears more than is tried.
+    pub fn is_swift(&self) -> bool {
+        !self.found && self.slowness.is_some_and(|it| it <= SWIFT)
+    }
+
     /// Goes on where it was, under the limit of now.
     pub fn resume(&mut self, limit: Limit, now: Millis) {
         self.limit = limit;
         self.slots = limit.hold(self.slots);
+        self.found = self.slots > START;
         self.window = Window::at(now);
         self.classes.resume(now);
     }
@@ -247,7 +275,7 @@ impl SlotLaw {
         self.slots = self.limit.hold(self.slots.min(START_AGAIN));
         self.window = Window::at(now);
         self.curve.clear();
-        self.hold = 0;
+        (self.hold, self.losses, self.found) = (0, 0, false);
         self.slowness = None;
         (!self.limit.is_fixed()).then_some(Move {
             at: now,
@@ -309,10 +337,17 @@ impl SlotLaw {
     /// More in flight do less, without doubt: where most was done, and a cut for it.
     fn lost(&mut self) -> Option<f64> {
         let slope = self.curve.slope()?;
-        if slope.gain > LOSS || slope.gain > -slope.error {
+        if slope.gain > LOSS || slope.gain > -LOSS_SIGMAS * slope.error {
             return None;
         }
-        (self.best, self.hold) = (self.curve.best(), HOLD);
+        let (before, best) = (self.best, BEST_PART * self.curve.best());
+        self.found = true;
+        // The same again: whether there is more to be had is looked for less often.
+        self.losses = match (before / best).ln().abs() < SAME_LOG {
+            true => (self.losses + 1).min(LOSSES_MAX),
+            false => 0,
+        };
+        (self.best, self.hold) = (best, HOLD << self.losses);
         self.curve.clear();
         let least = (1.0 - LOSS_CUT_MAX) * self.slots;
         Some(less(self.slots).min(self.best.max(least)))
@@ -326,6 +361,7 @@ impl SlotLaw {
     fn move_by(&mut self, seen: &Seen, too_many: bool, binding: bool) -> Option<Why> {
         let slots = self.slots;
         let slow = seen.slowness > SLOW;
+        self.found |= slow || too_many;
         let (slots, why) = if too_many {
             self.in_vain(seen.errors);
             (0.7 * slots, Why::Errors)
@@ -338,7 +374,11 @@ impl SlotLaw {
                 true => 1.0,
                 false => (SLOW / seen.slowness).clamp(0.5, 1.0),
             };
-            let headroom = f64::from(u8::from(binding && self.may_grow())) * slots.sqrt();
+            let headroom = match binding && self.may_grow() {
+                false => 0.0,
+                true if self.is_swift() => slots.sqrt().max(SWIFT_HEADROOM * slots),
+                true => slots.sqrt(),
+            };
             let slots = 0.8 * slots + 0.2 * (slots * gradient + headroom);
             // Without any baseline, growth is blind.
             let blind = !slow && seen.slowness.is_nan() && slots > BLIND_MAX.max(self.slots);
