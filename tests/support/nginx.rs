@@ -11,6 +11,9 @@ use tempfile::TempDir;
 
 const NGINX: &str = "/usr/sbin/nginx";
 
+/// Connections that it has at once, to both sides.
+const CONNECTIONS: u32 = 16_384;
+
 /// A running nginx with one server. It writes what a request was, one line each, and answers
 /// with `bonjour`.
 pub struct Nginx {
@@ -55,7 +58,7 @@ impl Nginx {
         let root = folder.path().to_str().expect("temporary folders are UTF-8");
         let text = format!(
             "daemon off; master_process off; pid {root}/pid; error_log {root}/error.log;\n\
-             events {{ worker_connections 256; }}\n\
+             events {{ worker_connections {CONNECTIONS}; }}\n\
              http {{\n\
                access_log off;\n\
                client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;\n\

@@ -20,6 +20,7 @@ pub struct Unstarted {
     folder: TempDir,
     listen: SocketAddr,
     admin: SocketAddr,
+    program: PathBuf,
     env: Vec<(&'static str, PathBuf)>,
     names: Option<Names>,
 }
@@ -174,6 +175,7 @@ impl Unstarted {
                 .expect("the temporary folder can be written"),
             listen: free_port(),
             admin: free_port(),
+            program: env!("CARGO_BIN_EXE_preau").into(),
             env: Vec::new(),
             names: None,
         };
@@ -183,6 +185,12 @@ impl Unstarted {
             "listen = \"{listen}\"\nadmin = \"{admin}\"\nstate = {state:?}\nthreads = 2\n{tables}"
         ));
         unstarted
+    }
+
+    /// Another program than the one that cargo has built.
+    pub fn with_program(mut self, program: &Path) -> Unstarted {
+        self.program = program.to_owned();
+        self
     }
 
     /// It will find the file `path` in the variable `name` of its environment.
@@ -252,10 +260,9 @@ impl Unstarted {
     }
 
     fn spawn(&self) -> Process {
-        let program = env!("CARGO_BIN_EXE_preau");
         let mut command = match &self.names {
-            Some(names) => names.command(program),
-            None => Command::new(program),
+            Some(names) => names.command(&self.program),
+            None => Command::new(&self.program),
         };
         command
             .arg("serve")
