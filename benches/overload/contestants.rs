@@ -28,8 +28,8 @@ pub enum Who {
     Haproxy,
     /// As many, and a page that reloads itself for the others.
     Nginx,
-    /// Seats and slots as they were measured before, and that nobody reads a page for longer than 10 s:
-    /// what a line can do that has nothing to find.
+    /// Seats and slots as they were measured before; and everybody logs out. What a line can do that has
+    /// nothing to find.
     Told,
     /// Knows the portal's address and its way out.
     Preau,
@@ -78,7 +78,7 @@ impl Who {
             Who::Nobody => "no proxy".to_owned(),
             Who::Haproxy => format!("HAProxy, `maxconn {slots}`"),
             Who::Nginx => format!("nginx, `limit_conn {slots}`"),
-            Who::Told => "preau, told what it bears".to_owned(),
+            Who::Told => "preau, told what it bears; all log out".to_owned(),
             Who::Preau => "preau".to_owned(),
         }
     }
@@ -233,10 +233,7 @@ server {{
 /// Keys of the portal, and of the room.
 fn told(bears: Bears) -> (String, String) {
     let Bears { slots, seats, .. } = bears;
-    (
-        format!("slots = {slots}\n"),
-        format!("seats = {seats}\nidle = \"10s\"\n"),
-    )
+    (format!("slots = {slots}\n"), format!("seats = {seats}\n"))
 }
 
 /// As it is installed: where the portal is, and its way out. Without numbers, seats and slots are found.

@@ -119,8 +119,6 @@ async fn run(arguments: &Arguments) {
         println!("all of it runs; a short pass makes no figures");
         return;
     }
-    let json = serde_json::to_vec_pretty(&report).expect("numbers and words");
-    std::fs::write(&arguments.json, json).expect("the JSON can be written");
     eprintln!("also in {}", arguments.json.display());
     show(arguments, &report);
 }
@@ -140,10 +138,11 @@ async fn whole(arguments: &Arguments) -> Report {
     let (mut report, rules) = begin(arguments, &TRIED, (2.0, 4.0), at_once).await;
     for turns in turns(arguments, rules.bears).chunks(arguments.at_once) {
         for row in side_by_side(turns, &arguments.loads, &rules).await {
-            let words = row.words();
-            eprintln!("{words}");
+            eprintln!("{}", row.words());
             report.rows.push(row);
         }
+        // What was measured stays, also if somebody has no patience for the rest.
+        report.write(&arguments.json);
     }
     report
 }
@@ -175,16 +174,10 @@ async fn begin(
         .max_by(|one, other| one.1.total_cmp(&other.1))
         .expect("some were tried");
     assert!(visits > 0.0, "the portal answers nobody");
-    let manners = Manners {
-        thinks,
-        log_out: turns::LOG_OUT,
-    };
-    // People who read, and those whose requests run (Little's law).
-    let reading = visits / 60.0 * manners.pause() * (manners.costs().len() - 1) as f64;
     let bears = Bears {
         visits,
         slots,
-        seats: reading.ceil() as u32 + slots,
+        seats: seats(visits, slots, thinks),
     };
     eprintln!("{visits:.0} visits a minute, with {slots} requests at once: {tried:?}");
     let mut configurations = Vec::new();
@@ -211,6 +204,18 @@ async fn begin(
         rows: Vec::new(),
     };
     (report, rules)
+}
+
+/// Seats for so many visits a minute, with so many requests at once (Little's law): of people who read, whose
+/// requests run, and who have been called and are on their way.
+fn seats(visits: f64, slots: u32, thinks: (f64, f64)) -> u32 {
+    let manners = Manners {
+        thinks,
+        log_out: 1.0,
+    };
+    let reads = manners.pause() * (manners.costs().len() - 1) as f64;
+    let comes = (visit::AFTER_CALL.0 + visit::AFTER_CALL.1) / 2.0;
+    (visits / 60.0 * (reads + comes)).ceil() as u32 + slots
 }
 
 /// For each number of requests at once, the visits a minute that a portal completes, while so many
@@ -240,7 +245,7 @@ async fn best(count: u32, secs: f64) -> f64 {
     let records = crowd.end();
     let answers = records.iter().flat_map(|it| &it.answers);
     let work: f64 = answers.map(|it| it.1).sum();
-    work / manners.costs().iter().sum::<f64>() * 60.0 / secs
+    work / manners.cost() * 60.0 / secs
 }
 
 /// The turns that are wanted.

@@ -49,7 +49,7 @@ pub fn draw(report: &Report) -> String {
     let height = legend + PANEL * panels.len() as f64;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">\n\
-         <title>Work that an overrun portal did for visits that were not broken off, by time</title>\n\
+         <title>Work that an overrun portal did for visits that came to their end, by time</title>\n\
          {STYLE}<rect class=\"ground\" width=\"{WIDTH}\" height=\"{height}\"/>\n"
     );
     draw_legend(&mut svg, &names);

@@ -6,8 +6,8 @@
 //! the capacity. From cold, at twice the capacity, the portal is busy after 18 s at the earliest.
 //!
 //! Work is counted in visits: a page is as much of a visit as it is of the milliseconds that a visit
-//! takes in an idle portal. A visit that is broken off is not work that was done: whoever asked for it
-//! has nothing.
+//! takes in an idle portal. A visit that does not come to its end is no work that was done: whoever asked
+//! for it has nothing.
 
 use crate::figures::Span;
 use crate::visit::Manners;
@@ -32,10 +32,9 @@ pub struct Possible {
 impl Possible {
     /// `capacity` in visits a minute; `load` and, before the first second, `before` are multiples of it.
     pub fn new(capacity: f64, load: f64, before: f64, manners: Manners) -> Possible {
-        let costs = manners.costs();
-        let whole: f64 = costs.iter().sum();
+        let whole = manners.cost();
         let mut sum = 0.0;
-        let asked = costs.iter().enumerate().map(|(at, cost)| {
+        let asked = manners.costs().into_iter().enumerate().map(|(at, cost)| {
             sum += cost;
             (at as f64 * manners.pause(), sum / whole)
         });

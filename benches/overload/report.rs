@@ -6,7 +6,7 @@ use crate::turns::Start;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Everything that was measured.
 #[derive(Serialize, Deserialize)]
@@ -65,6 +65,12 @@ impl Report {
         let mut report = parts.next()?;
         report.rows.extend(parts.flat_map(|part| part.rows));
         Some(report)
+    }
+
+    /// Writes the JSON.
+    pub fn write(&self, path: &Path) {
+        let json = serde_json::to_vec_pretty(self).expect("numbers and words");
+        std::fs::write(path, json).expect("the JSON can be written");
     }
 
     /// The table, by load.

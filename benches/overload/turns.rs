@@ -17,8 +17,8 @@ const FOUND: (f64, f64) = (1.5, 90.0);
 const HOME_SECS: f64 = 90.0;
 
 /// The rush goes on for so many seconds after those that are counted, to see what becomes of whoever is inside:
-/// a little longer than a visit takes.
-const AFTER_SECS: f64 = 40.0;
+/// one and a half times what a visit takes.
+const AFTER_SECS: f64 = 60.0;
 
 /// The share of those who log out: most people just go.
 pub const LOG_OUT: f64 = 0.15;
@@ -93,26 +93,32 @@ impl Start {
             _ => 3.0,
         }
     }
-
-    /// The share of those who log out.
-    fn log_out(self) -> f64 {
-        match self {
-            Start::Long => 0.0,
-            _ => LOG_OUT,
-        }
-    }
 }
 
 impl Turn {
+    /// The share of those who log out.
+    fn log_out(self) -> f64 {
+        match (self.who, self.start) {
+            (Who::Told, _) => 1.0,
+            (_, Start::Long) => 0.0,
+            _ => LOG_OUT,
+        }
+    }
+
     /// Under one load.
     pub async fn take(self, rules: Rules, load: f64) -> Row {
         let mut stand = self.who.stand(rules.bears, &rules.preau, rules.log).await;
         let secs = 60.0 * rules.minutes.unwrap_or(self.start.minutes());
         let manners = Manners {
             thinks: rules.thinks,
-            log_out: rules.log_out.unwrap_or(self.start.log_out()),
+            log_out: rules.log_out.unwrap_or(self.log_out()),
         };
-        let capacity = rules.bears.visits;
+        // With a way out, a visit is a little more.
+        let measured = Manners {
+            log_out: LOG_OUT,
+            ..manners
+        };
+        let capacity = rules.bears.visits * measured.cost() / manners.cost();
         if self.start == Start::Restart {
             let mut crowd = Crowd::new(stand.address(), manners);
             let (times, secs) = FOUND;

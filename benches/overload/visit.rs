@@ -19,7 +19,7 @@ const AFTER_FAILURE: (f64, f64) = (1.0, 3.0);
 /// Between two polls, if nobody says how long.
 const POLL: f64 = 5.0;
 /// Whose turn it is, clicks, or is taken in by the page after 10 s.
-const AFTER_CALL: (f64, f64) = (0.0, 10.0);
+pub const AFTER_CALL: (f64, f64) = (0.0, 10.0);
 /// Pages of a visit beside form, sign-on and way out.
 pub const PAGES: usize = 11;
 /// Those who are impatient.
@@ -57,6 +57,11 @@ impl Manners {
         let mut costs: Vec<f64> = Manners::steps(true).iter().map(|step| step.1).collect();
         *costs.last_mut().expect("there is a way out") *= self.log_out;
         costs
+    }
+
+    /// What a visit costs on the mean.
+    pub fn cost(self) -> f64 {
+        self.costs().iter().sum()
     }
 
     /// Seconds between two pages, on the mean.
