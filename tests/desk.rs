@@ -21,9 +21,10 @@ fn words(output: &std::process::Output) -> String {
 }
 
 /// Each bound and each thing that must never happen has a series, also before it happens.
-const SERIES: [&str; 41] = [
+const SERIES: [&str; 42] = [
     "preau_queue_jumps_total",
     "preau_seat_overshoot_total",
+    "preau_room_stalled_seconds_total",
     // Its name until 0.1.0; dashboards know it.
     "preau_seat_overshoot",
     "preau_build_info",

@@ -193,7 +193,10 @@ fn tables(house: &HouseStatus) -> String {
     for said in house.rooms.iter().filter_map(schedules::of_status) {
         let _ = writeln!(text, "{said}");
     }
-    house.rooms.iter().for_each(|room| text += &bounded(room));
+    for room in &house.rooms {
+        text += &bounded(room);
+        text += &broken(room);
+    }
     text += &lanes(house);
     let minutes = house.uptime_seconds / 60;
     let _ = writeln!(
@@ -247,6 +250,23 @@ fn bounded(room: &RoomStatus) -> String {
         "{}: at most {per_minute} newcomers a minute{waited_for}\n",
         room.name
     )
+}
+
+/// What must be 0 in a room, and is not.
+fn broken(room: &RoomStatus) -> String {
+    let zeros = [
+        ("queue_jumps", "went in while others waited"),
+        ("seat_overshoot", "seats given beyond the limit"),
+        (
+            "stalled_seconds",
+            "seconds in which somebody waited and could have been called",
+        ),
+    ];
+    let said = zeros.map(|(name, words)| match room.counts.get(name) {
+        None | Some(0) => String::new(),
+        Some(count) => format!("{}: MUST BE 0: {count} {words}\n", room.name),
+    });
+    said.concat()
 }
 
 /// A line for each lane of rooms that have several.

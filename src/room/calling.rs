@@ -1,6 +1,10 @@
-//! Calling: whose turn has come.
+//! Calling: whose turn has come, and whether anybody is kept waiting for nothing.
 
 use super::*;
+
+/// A call that could have been made for longer than this is a stall: the room is looked after once a
+/// second, or when it wants to be.
+const LATE_MAX: Span = Span::secs(2);
 
 impl Room {
     /// Calls the lowest living numbers of the lanes whose turn it is, for the seats that are free, as
@@ -36,6 +40,7 @@ impl Room {
                 return;
             }
             self.newcomers.take(now);
+            self.stalling = Span::ZERO;
             let end = now + self.rules.claim;
             self.counts.queue_jumps += u64::from(self.line.place(number) != 1);
             self.line.call(number, self.second(end));
@@ -52,6 +57,28 @@ impl Room {
     pub(super) fn calling(&self) -> bool {
         let calls = matches!(self.rules.mode, Mode::Queue | Mode::Open | Mode::Observe);
         calls && self.portal_up && !self.calendar.lots.is_due()
+    }
+
+    /// Between these two moments nothing has happened. If somebody waited who could have been called, for
+    /// a seat that was free at a pace that allowed it, it was our fault: this is looked at from what is
+    /// there, and not from what [`Room::call`] did.
+    pub(super) fn note_stall(&mut self, before: Millis, now: Millis) {
+        if now <= before {
+            return;
+        }
+        let waits = self.calling() && (0..self.line.len()).any(|lane| self.wants(lane));
+        let since = self.next_call(before);
+        if !waits || since >= now {
+            self.stalling = Span::ZERO;
+            return;
+        }
+        if since > before {
+            self.stalling = Span::ZERO;
+        }
+        let counted = |lasted: Span| if lasted > LATE_MAX { lasted.0 } else { 0 };
+        let earlier = counted(self.stalling);
+        self.stalling = self.stalling + now.since(since);
+        self.counts.stalled_millis += counted(self.stalling) - earlier;
     }
 
     /// When the next may be called, as far as the pace and the bound on newcomers say.

@@ -43,6 +43,7 @@ pub struct Counts {
     pub promises_kept: u64,
     pub queue_jumps: u64,
     pub seat_overshoot: u64,
+    pub stalled_millis: u64,
 }
 
 /// A count's name in metrics, what it means, and how it is read.
@@ -51,7 +52,7 @@ pub type Series = (&'static str, &'static str, fn(&Counts) -> u64);
 impl Counts {
     /// Every count.
     #[rustfmt::skip]
-    pub const SERIES: [Series; 34] = [
+    pub const SERIES: [Series; 35] = [
         ("tickets", "Tickets given out", |counts| counts.tickets),
         ("straight", "Visitors who went straight in", |counts| counts.straight),
         ("calls", "Tickets called", |counts| counts.calls),
@@ -86,6 +87,7 @@ impl Counts {
         ("promises_kept", "First promises kept by their upper bound", |counts| counts.promises_kept),
         ("queue_jumps", "Must stay 0: newcomers let in while a ticket waited", |counts| counts.queue_jumps),
         ("seat_overshoot", "Must stay 0: seats given beyond limit and reserves", |counts| counts.seat_overshoot),
+        ("stalled_seconds", "Must stay 0: seconds in which somebody waited, a seat and the pace were free, and nobody was called", |counts| counts.stalled_millis / 1_000),
     ];
 
     /// How often a promise was raised, for each that was made; 0 before the first.

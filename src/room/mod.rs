@@ -11,6 +11,7 @@
 //! - *Overshoot*: a call reserves its seat; seats taken plus calls never exceed the limit, nor
 //!   take what is kept for a lane, and those of callbacks never exceed their reserve
 //!   ([`Counts::seat_overshoot`]).
+//! - *A stall*: whoever could be called is, within the second ([`Counts::stalled_millis`]).
 //! - *A lost place*: a number outlives missed polls by `keep`, and its holder comes back to it.
 //! - *Lost work*: a form of somebody whose pass has just lapsed is forwarded.
 //! - *A broken sign-on*: a one-time answer passes, with a seat or without one.
@@ -147,6 +148,8 @@ pub struct Room {
     leaving: Leaving,
     restart: Option<Restart>,
     stretch: f64,
+    /// For how long somebody could have been called.
+    stalling: Span,
     changes: Vec<Change>,
 }
 
@@ -179,6 +182,7 @@ impl Room {
             leaving: Leaving::default(),
             restart: None,
             stretch: 1.0,
+            stalling: Span::ZERO,
             changes: Vec::new(),
         }
     }
@@ -346,12 +350,14 @@ impl Room {
 
     /// Brings the room up to `wall` and returns the room's own time.
     fn advance(&mut self, wall: Millis) -> Millis {
+        let before = self.clock(self.heard);
         let gap = wall.since(self.heard);
         if gap > SILENCE {
             self.silent = self.silent + gap;
         }
         self.heard = self.heard.max(wall);
         let now = self.clock(wall);
+        self.note_stall(before, now);
         while let Some((number, why)) = self.seats.expire(&self.rules, now) {
             self.seat_lapsed(number, why, now);
         }

@@ -98,7 +98,7 @@ impl Room {
     }
 
     /// Whether somebody of `lane` waits and could be called.
-    fn wants(&self, lane: usize) -> bool {
+    pub(super) fn wants(&self, lane: usize) -> bool {
         self.lane(lane).living() > 0 && !self.shut(lane) && self.free_for(lane) > 0
     }
 

@@ -118,6 +118,8 @@ pub struct Figures {
     pub queue_jumps: u64,
     /// Must be 0: seats given beyond the limit.
     pub seat_overshoot: u64,
+    /// Must be 0: seconds in which somebody waited, could have been called, and was not.
+    pub stalled_seconds: f64,
     /// How long those who were called in had waited.
     pub waits: Waits,
     /// What became of promises.
@@ -176,6 +178,13 @@ pub struct Polls {
     pub over_budget: u32,
     /// Waiting pages loaded anew, in all.
     pub reloads: u64,
+}
+
+impl Figures {
+    /// Whether what must be 0 is.
+    pub fn held(&self) -> bool {
+        self.queue_jumps == 0 && self.seat_overshoot == 0 && self.stalled_seconds == 0.0
+    }
 }
 
 impl Outcome {

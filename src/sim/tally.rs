@@ -139,6 +139,7 @@ impl Tally {
     pub(super) fn restarted(&mut self, counts: Counts) {
         self.before.queue_jumps += counts.queue_jumps;
         self.before.seat_overshoot += counts.seat_overshoot;
+        self.before.stalled_millis += counts.stalled_millis;
         self.called_before = 0;
         self.lanes.restarted();
     }
@@ -150,6 +151,7 @@ impl Tally {
         let mut figures = self.figures;
         figures.queue_jumps += self.before.queue_jumps;
         figures.seat_overshoot = self.before.seat_overshoot + self.overshoot;
+        figures.stalled_seconds = self.before.stalled_millis as f64 / 1_000.0;
         (figures.refused, figures.no_shows) = (self.refused, self.no_shows);
         figures.gave_up = self.gave_up;
         figures.called_in = self.scored.called_in;

@@ -51,7 +51,7 @@ fn a_restart_costs_nobody_the_place_and_is_no_herd() {
     let killed = rush("[[event]]\nwhat = \"restart\"\nfrom = \"10m\"\nuntil = \"10m10s\"\n");
     let (calm, killed) = (run(&calm, 5), run(&killed, 5));
     let figures = &killed.figures;
-    assert_eq!((figures.queue_jumps, figures.seat_overshoot), (0, 0));
+    assert!(figures.held(), "{figures:?}");
     assert_eq!(figures.broken_off, 0);
     let line = |outcome: &Outcome| f64::from(outcome.seconds[11 * 60].line);
     let lost = (line(&calm) - line(&killed)) / line(&calm);
@@ -73,7 +73,7 @@ fn a_portal_that_is_dead_stops_calls_and_keeps_the_line() {
     let dead = rush("[[event]]\nwhat = \"dead\"\nfrom = \"8m\"\nuntil = \"13m\"\n");
     let outcome = run(&dead, 2);
     let figures = &outcome.figures;
-    assert_eq!((figures.queue_jumps, figures.seat_overshoot), (0, 0));
+    assert!(figures.held(), "{figures:?}");
     let (before, after) = (outcome.seconds[8 * 60 - 1], outcome.seconds[13 * 60 - 1]);
     assert!(after.line > before.line, "{before:?} {after:?}");
     let seconds = outcome.between(Span::mins(9), Span::mins(13));
@@ -95,7 +95,7 @@ fn a_bound_on_newcomers_holds_in_every_minute_and_is_promised_from_the_first_on(
         ));
         let outcome = run(&bounded, 4);
         let figures = &outcome.figures;
-        assert_eq!((figures.queue_jumps, figures.seat_overshoot), (0, 0));
+        assert!(figures.held(), "{figures:?}");
         let calls = |window: &[Second]| window.iter().map(|it| it.calls).sum::<u32>();
         let minutes: Vec<u32> = outcome.seconds.windows(60).map(calls).collect();
         let most = minutes.iter().max();
@@ -130,6 +130,7 @@ fn complaints(twist: Twist) -> Vec<String> {
         };
         wanted(figures.queue_jumps == 0, "barging");
         wanted(figures.seat_overshoot == 0, "overshoot");
+        wanted(figures.stalled_seconds == 0.0, "stalled");
         wanted(figures.broken_off == 0, "broken off");
         wanted(figures.share > 0.8, "too few visits completed");
     }
@@ -186,7 +187,7 @@ proptest! {
             killed + 7,
         );
         let figures = run(&scene(&text), seed).figures;
-        prop_assert_eq!((figures.queue_jumps, figures.seat_overshoot), (0, 0));
+        prop_assert!(figures.held(), "{figures:?}");
         prop_assert!(figures.polls.over_budget == 0);
     }
 }
@@ -218,7 +219,7 @@ proptest! {
         );
         let outcome = run(&scene(&text), seed);
         let figures = &outcome.figures;
-        prop_assert_eq!((figures.queue_jumps, figures.seat_overshoot), (0, 0));
+        prop_assert!(figures.held(), "{figures:?}");
         let before = outcome.between(Span::ZERO, Span::mins(2));
         prop_assert!(before.iter().all(|it| it.inside == 0));
         for lane in &figures.lanes {

@@ -30,7 +30,7 @@ const PROGRESS_EVERY: u64 = 10;
     after_help = "The same scene and seed give the same figures. The folder scenes/ of the source \
     has scenes to begin with.\n\n\
     Exit status:\n  \
-    0  it ran, and nobody jumped the line or got a seat beyond the limit\n  \
+    0  it ran, and nobody jumped the line, got a seat beyond the limit or was kept waiting for nothing\n  \
     1  the scene, a --set value, or the log has errors\n  \
     2  a file cannot be read or written, or the command line is wrong\n  \
     3  it ran, and a rule that must always hold was broken: please report it"
@@ -118,8 +118,7 @@ const BROKEN: u8 = 3;
 pub fn run(args: &Simulate) -> ExitCode {
     match play(args) {
         Ok(outcome) => {
-            let figures = &outcome.figures;
-            let held = figures.queue_jumps == 0 && figures.seat_overshoot == 0;
+            let held = outcome.figures.held();
             ExitCode::from(if held { HELD } else { BROKEN })
         }
         Err(failure) => {

@@ -22,12 +22,14 @@ pub(super) fn text(scene: &Scene, outcome: &Outcome) -> String {
     let length = scene.length.words();
     let mut text = format!("{}: {length}, seed {}\n{table}\n", scene.name, figures.seed);
     text += &lanes::text(&figures.lanes);
-    if figures.queue_jumps + figures.seat_overshoot > 0 {
+    if !figures.held() {
         let _ = writeln!(
             text,
-            "A RULE WAS BROKEN: {} went in while others waited, {} seats beyond the limit.",
+            "A RULE WAS BROKEN: {} went in while others waited, {} seats beyond the limit, {} s in \
+             which somebody could have been called.",
             count(figures.queue_jumps),
-            count(figures.seat_overshoot)
+            count(figures.seat_overshoot),
+            figures.stalled_seconds
         );
     }
     text
@@ -56,9 +58,12 @@ fn rows(scene: &Scene, figures: &Figures) -> Vec<Row> {
         rows.push(("slots", mean, "on average".to_owned()));
     }
     rows.push((
-        "jumps · overshoot",
-        format!("{} · {}", figures.queue_jumps, figures.seat_overshoot),
-        "must both be 0".to_owned(),
+        "jumps · overshoot · stalled",
+        format!(
+            "{} · {} · {} s",
+            figures.queue_jumps, figures.seat_overshoot, figures.stalled_seconds
+        ),
+        "must all be 0".to_owned(),
     ));
     rows
 }

@@ -11,6 +11,7 @@ mod opening;
 mod promises;
 mod random;
 mod restart;
+mod stalls;
 
 use super::*;
 
@@ -72,6 +73,7 @@ fn full(n: usize) -> (Room, u64, Vec<Ticket>) {
 fn clean(room: &mut Room, secs: u64) {
     let counts = room.status(at(secs)).counts;
     assert_eq!((counts.queue_jumps, counts.seat_overshoot), (0, 0));
+    assert_eq!(counts.stalled_millis, 0);
 }
 
 #[test]

@@ -222,6 +222,7 @@ fn outcome(scene: &Scene, seeds: std::ops::Range<u64>) -> Outcome {
         let counts = status.counts;
         assert_eq!(sim.raised_silently, 0, "seed {seed}");
         assert_eq!((counts.queue_jumps, counts.seat_overshoot), (0, 0));
+        assert_eq!(counts.stalled_millis, 0);
         let figures = status.promises.expect("some were scored");
         late += figures.late * each;
         told += figures.told * each;

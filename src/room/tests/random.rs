@@ -176,6 +176,7 @@ fn crowd(seed: u64, seats: u32, per_minute: Option<u32>) {
             "seed {seed}: an ordinary seat is free, and nobody waits for it: {status:?}"
         );
         assert_eq!(status.counts.queue_jumps, 0, "seed {seed}");
+        assert_eq!(status.counts.stalled_millis, 0, "seed {seed}");
         assert_eq!(status.counts.seat_overshoot, 0, "seed {seed}");
         assert!(room.next_wake(now) >= now);
         if let Some(bound) = &mut bound {
