@@ -21,7 +21,7 @@ fn words(output: &std::process::Output) -> String {
 }
 
 /// Each bound and each thing that must never happen has a series, also before it happens.
-const SERIES: [&str; 42] = [
+const SERIES: [&str; 44] = [
     "preau_queue_jumps_total",
     "preau_seat_overshoot_total",
     "preau_room_stalled_seconds_total",
@@ -37,6 +37,8 @@ const SERIES: [&str; 42] = [
     "preau_room_callbacks_only_total",
     "preau_room_waiting",
     "preau_room_line_max",
+    "preau_room_let_in_total",
+    "preau_room_let_in_served",
     "preau_room_per_minute",
     "preau_room_promises_scored_total",
     "preau_room_promises_kept_total",
@@ -120,6 +122,42 @@ async fn a_bound_on_newcomers_is_what_people_wait_for() {
         visitor.walk_in("/").await;
     }
     running.assert_nothing_forbidden().await;
+}
+
+/// Whoever was let in and then met an error, or pages that did not come, is told from those who were
+/// served.
+#[tokio::test]
+async fn the_first_minutes_of_those_let_in_are_told() {
+    let portal = Portal::start().await;
+    let running = Preau::start(&one_room(&portal.url(), "seats = 9")).await;
+    let unknown = words(&preau(&["status", "--admin", &running.admin().to_string()]));
+    assert!(unknown.contains("well served"), "{unknown}");
+    for (name, paths) in [
+        ("anna", &["/", "/espace", "/assets/style.css"][..]),
+        ("bilal", &["/", "/espace", "/erreur"]),
+        ("chloe", &["/lent?ms=2200"]),
+        ("david", &["/", "/espace", "/connexion", "/lent?ms=2200"]),
+    ] {
+        let mut visitor = running.visitor(name, "ent");
+        for path in paths {
+            visitor.get(path).await;
+        }
+        visitor.log_out().await;
+    }
+    for (outcome, count) in [("served", 2.0), ("slow", 1.0), ("failed", 1.0)] {
+        let labels = [("outcome", outcome)];
+        let counted = running.metric("preau_room_let_in_total", &labels);
+        assert_eq!(counted.await, count, "{outcome}");
+    }
+    let first = running.room("ent").await["first_minutes"].clone();
+    assert_eq!(first["share"], 0.5, "{first}");
+    assert_eq!(
+        (&first["served"], &first["failed"]),
+        (&2.into(), &1.into()),
+        "{first}"
+    );
+    let table = words(&preau(&["status", "--admin", &running.admin().to_string()]));
+    assert!(table.contains("50 %"), "{table}");
 }
 
 /// Prometheus' own reading of what the desk says.

@@ -2,7 +2,7 @@
 
 use super::Desk;
 use crate::host;
-use crate::room::{Counts, Figures, Hours, LaneStatus, Observed, Rules, Status};
+use crate::room::{Counts, Figures, Hours, LaneStatus, Observed, Outcome, Rules, Status};
 use crate::time::Span;
 use crate::upstream::{self, Portal};
 use prometheus::core::Collector;
@@ -18,7 +18,7 @@ type CountSeries<T> = (&'static str, &'static str, fn(&T) -> &AtomicU64);
 type RoomView = (Status, Rules);
 
 #[rustfmt::skip]
-const ROOM_GAUGES: [Series<RoomView, f64>; 30] = [
+const ROOM_GAUGES: [Series<RoomView, f64>; 31] = [
     ("preau_seat_overshoot", "Old name of preau_seat_overshoot_total, for dashboards that know it", |(s, _)| s.counts.seat_overshoot as f64),
     ("preau_room_seats", "Seats: the limit in force", |(s, _)| f64::from(s.seats)),
     ("preau_room_seats_taken", "Seats taken", |(s, _)| f64::from(s.taken)),
@@ -38,6 +38,7 @@ const ROOM_GAUGES: [Series<RoomView, f64>; 30] = [
     ("preau_room_promise_error", "Sum of |wait - estimate| divided by the sum of waits, over the last 1,024 promises; NaN while unknown", |(s, _)| figure(s, |f| f.error)),
     ("preau_room_promise_late", "Share of the last 1,024 upper bounds that were missed by more than a minute; NaN while unknown", |(s, _)| figure(s, |f| f.late)),
     ("preau_room_promise_raised", "Promises raised, for each that was made", |(s, _)| s.counts.raised_per_promise()),
+    ("preau_room_let_in_served", "Share of the last thousand visitors let in whose first three minutes were served: without an error, and as soon as usual; NaN while unknown", |(s, _)| s.firsts.served().unwrap_or(f64::NAN)),
     ("preau_room_would_be_waiting", "In mode observe: people who would wait now; NaN in other modes", |(s, _)| observed(s, |o| Some(o.waiting as f64))),
     ("preau_room_would_be_longest", "In mode observe: the longest that the line would have been, in people; NaN in other modes", |(s, _)| observed(s, |o| Some(o.longest as f64))),
     ("preau_room_would_wait_half_seconds", "In mode observe: the wait within which half of all would have been in; NaN while unknown", |(s, _)| observed(s, |o| o.waits.map(|waits| waits[0].as_secs_f64()))),
@@ -152,6 +153,14 @@ impl Page {
             for (tenth, seconds) in tenths.enumerate() {
                 let labels = [status.name.clone(), (tenth + 1).to_string()];
                 bias.with_label_values(&labels).set(*seconds);
+            }
+        }
+        let help = "Visitors let in, by how their first three minutes went: `failed` if an answer was 500 or above or none came, `slow` if more than a quarter of them took more than four times as long as usual";
+        let firsts = self.counters("preau_room_let_in_total", help, &["room", "outcome"])?;
+        for (status, _) in rooms {
+            for ((outcome, _), count) in Outcome::NAMES.iter().zip(status.firsts.totals) {
+                let labels = [status.name.as_str(), outcome];
+                firsts.with_label_values(&labels).inc_by(count);
             }
         }
         for (name, help, read) in Counts::SERIES {

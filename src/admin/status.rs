@@ -80,6 +80,9 @@ pub struct RoomStatus {
     /// How well promises were kept lately; null while there is none to tell of.
     #[serde(default)]
     pub promises: Option<Promises>,
+    /// How the first minutes of those who were let in went.
+    #[serde(default)]
+    pub first_minutes: FirstMinutes,
     /// What would have happened; null unless the mode is `observe`.
     #[serde(default)]
     pub observed: Option<WouldWait>,
@@ -113,6 +116,19 @@ pub struct Promises {
     /// Mean of wait − estimate, for each tenth from the shortest estimates to the longest; empty
     /// while there are fewer than ten.
     pub bias_seconds: Vec<f64>,
+}
+
+/// How the first minutes of those who were let in went, since the start.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct FirstMinutes {
+    /// Without an error, and as soon as usual.
+    pub served: u64,
+    /// More than a quarter of their requests took more than four times as long as usual.
+    pub slow: u64,
+    /// An answer was 500 or above, or none came.
+    pub failed: u64,
+    /// The share of the last thousand that was served; null while there are none.
+    pub share: Option<f64>,
 }
 
 /// One lane of a room.
@@ -287,6 +303,7 @@ pub fn rooms(desk: &Desk) -> Vec<RoomStatus> {
                 pace_per_second: status.pace,
                 promise_factor: status.q,
                 promises: promises(&status),
+                first_minutes: first_minutes(&status),
                 observed: advice::would_wait(&status),
                 visit_seconds: status.visit_secs,
                 entered_total: status.entered_total,
@@ -298,6 +315,16 @@ pub fn rooms(desk: &Desk) -> Vec<RoomStatus> {
             }
         })
         .collect()
+}
+
+fn first_minutes(status: &room::Status) -> FirstMinutes {
+    let [served, slow, failed] = status.firsts.totals;
+    FirstMinutes {
+        served,
+        slow,
+        failed,
+        share: status.firsts.served(),
+    }
 }
 
 fn promises(status: &room::Status) -> Option<Promises> {

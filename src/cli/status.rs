@@ -153,6 +153,7 @@ fn tables(house: &HouseStatus) -> String {
         "waiting",
         "wait for a newcomer",
         "entered",
+        "well served",
         "promises kept",
     ]);
     for room in &house.rooms {
@@ -321,11 +322,13 @@ fn room_row(room: &RoomStatus) -> Vec<Cell> {
         number(room.waiting),
         Cell::new(wait(room)),
         number(room.entered_total),
-        number(match &room.promises {
-            Some(promises) => format!("{:.0} %", promises.coverage * 100.0),
-            None => "–".to_owned(),
-        }),
+        number(percent(room.first_minutes.share)),
+        number(percent(room.promises.as_ref().map(|it| it.coverage))),
     ]
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "–".to_owned(), |share| format!("{:.0} %", share * 100.0))
 }
 
 /// What somebody who came now would have to wait.

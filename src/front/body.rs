@@ -5,7 +5,8 @@ use super::door::Door;
 use super::lasting::Lasting;
 use super::mark::Busy;
 use crate::host;
-use crate::time::Span;
+use crate::room::Fare;
+use crate::time::{Millis, Span};
 use crate::upstream::{BodyError, ResponseBody};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -38,6 +39,9 @@ pub struct Visit {
     door: Arc<Door>,
     number: u64,
     renews: bool,
+    began: Millis,
+    /// None while there is no answer.
+    fare: Option<Fare>,
 }
 
 impl Body {
@@ -107,14 +111,24 @@ impl Visit {
             door,
             number,
             renews,
+            began: host::now(),
+            fare: None,
         }
+    }
+
+    /// Its answer, or why there is none, is known.
+    pub fn fares(&mut self, fare: Fare) {
+        self.fare = Some(fare);
     }
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
+        let now = host::now();
+        let given_up = || Fare::given_up(now.since(self.began));
+        let fare = self.fare.unwrap_or_else(given_up);
         let mut room = self.door.room();
-        room.finish(self.number, self.renews, host::now());
+        room.fared(self.number, self.renews, fare, now);
     }
 }
 

@@ -16,6 +16,7 @@ use super::tunnel::{self, WEBSOCKET};
 use crate::config::Fate;
 use crate::cookie;
 use crate::host;
+use crate::room::Fare;
 use crate::time::Span;
 use crate::upstream::{self, Claim, Client, Failure, Pace, RequestBody, ResponseBody, Wants};
 use http::header::{
@@ -68,7 +69,7 @@ pub struct Errand<'a> {
 }
 
 /// Sends the request to the portal, and its answer to the visitor.
-pub async fn run(errand: Errand<'_>, mut request: Request<Upload>) -> Response<Body> {
+pub async fn run(mut errand: Errand<'_>, mut request: Request<Upload>) -> Response<Body> {
     let upgrade = errand.stays && offers_tunnel(&request);
     if upgrade && errand.house.is_draining() {
         // It would only hold up the stop, to be cut at its end.
@@ -90,6 +91,7 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Upload>) -> Response<B
         })
         .await;
     }
+    let reads = outgoing.body().is_none();
     let asked = errand.asked;
     let wants = Wants {
         host: errand.door.config.told_by(&asked.host),
@@ -102,8 +104,11 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Upload>) -> Response<B
     };
     let began = host::now();
     let answer = errand.client.send(outgoing, wants).await;
-    let seconds = host::now().since(began).as_secs_f64();
-    errand.door.meters.seconds.observe(seconds);
+    let took = host::now().since(began);
+    errand.door.meters.seconds.observe(took.as_secs_f64());
+    if let Some(visit) = &mut errand.visit {
+        visit.fares(fare(&answer, took, reads));
+    }
     match (answer, on_upgrade) {
         (Ok(response), Some((lasting, visitor))) if is_upgrade(&response) => {
             tunnel::open(errand, response, visitor, lasting)
@@ -113,6 +118,18 @@ pub async fn run(errand: Errand<'_>, mut request: Request<Upload>) -> Response<B
         }
         (Ok(response), _) => returned(errand, response, (trailers, bodyless)).await,
         (Err(failure), _) => failed(&errand, failure),
+    }
+}
+
+/// How a request fared whose answer `took` so long. What `reads` only is here at once; the time of an
+/// upload is its visitor's.
+fn fare(answer: &Result<Response<ResponseBody>, Failure>, took: Span, reads: bool) -> Fare {
+    match answer {
+        Ok(answer) if answer.status().is_server_error() => Fare::Failed,
+        Ok(answer) if reads => Fare::after(took, answer.body().usual()),
+        Ok(_) => Fare::Good,
+        Err(Failure::Left) => Fare::Unknown,
+        Err(_) => Fare::Failed,
     }
 }
 
@@ -367,6 +384,15 @@ mod tests {
         };
         assert!(taken("WebSocket"));
         assert!(!taken("h2c") && !taken("") && !taken("websocket, h2c"));
+    }
+
+    #[test]
+    fn whoever_gets_no_answer_fares_badly_unless_they_left() {
+        let fared = |failure| fare(&Err(failure), Span::ZERO, true);
+        for failure in [Failure::Down, Failure::Busy, Failure::Slow, Failure::Broken] {
+            assert_eq!(fared(failure), Fare::Failed, "{failure:?}");
+        }
+        assert_eq!(fared(Failure::Left), Fare::Unknown);
     }
 
     #[test]

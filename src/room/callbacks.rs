@@ -52,6 +52,7 @@ impl Room {
         let number = number.unwrap_or_else(|| self.line.push_over(lane));
         self.line.end(number);
         self.take_seat(number, shown, now);
+        self.seats.watch(number, now);
         self.seats.set_apart(number);
         let over = self.seats.apart() > self.rules.callback_reserve;
         self.counts.seat_overshoot += u64::from(over);

@@ -159,6 +159,7 @@ impl Room {
         self.estimator.called_in();
         self.line.end(number);
         self.take_seat(number, shown, now);
+        self.seats.watch(number, now);
         self.forward(number, Entry::Called, ask, now)
     }
 
@@ -189,6 +190,7 @@ impl Room {
             self.line.count_straight(lane);
             self.newcomers.take(now);
             self.take_seat(number, false, now);
+            self.seats.watch(number, now);
             self.note_given(ask.client, number, now);
             if !self.open() {
                 self.counts.queue_jumps += u64::from(self.lane(lane).living() > 0);

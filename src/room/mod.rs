@@ -101,6 +101,7 @@ use phase::phase;
 use polling::margin;
 use restart::Restart;
 use scores::Watch;
+pub use seats::{Fare, Firsts, Outcome};
 use seats::{Left, Seats};
 use shadow::Shadow;
 
@@ -234,8 +235,13 @@ impl Room {
 
     /// A forwarded request has ended. `renews` as it was asked.
     pub fn finish(&mut self, number: u64, renews: bool, wall: Millis) {
+        self.fared(number, renews, Fare::Unknown, wall);
+    }
+
+    /// The same, and how it fared.
+    pub fn fared(&mut self, number: u64, renews: bool, fare: Fare, wall: Millis) {
         let now = self.advance(wall);
-        self.seats.end(number, renews, now);
+        self.seats.end(number, renews, fare, now);
     }
 
     /// The visitor leaves: logs out, or gives up the place.

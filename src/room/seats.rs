@@ -3,12 +3,15 @@
 //! One entry per seat in a heap of times to look again; renewal only writes a time, and an
 //! entry that comes up early is put back. A seat holds while a request of its visitor runs.
 
+mod firsts;
+
 use super::absence::{Absence, Returns};
 use super::habits::Habits;
 use super::lanes::ByLane;
 use super::phase::phase;
 use super::rules::Rules;
 use crate::time::{Millis, Span};
+pub use firsts::{Fare, Firsts, Outcome};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 
@@ -29,6 +32,7 @@ struct Seat {
     shown: bool,
     /// Since when the visitor signs on somewhere else, where nothing is seen of the pass.
     away: Option<Millis>,
+    first: firsts::First,
     /// When the heap looks at this seat; an entry with another time is stale.
     wake: Millis,
 }
@@ -58,6 +62,8 @@ pub struct Seats {
     lapsed_order: VecDeque<(Millis, u64)>,
     habits: Habits,
     absence: Absence,
+    firsts: Firsts,
+    first_ends: firsts::Ends,
     /// How often a seat was taken.
     takes: u64,
 }
@@ -90,6 +96,7 @@ impl Seats {
 
     /// Time has passed; called once a second.
     pub fn elapse(&mut self, rules: &Rules, now: Millis) {
+        self.end_firsts(now);
         self.absence
             .elapse(self.inside.len(), super::secs(rules.idle), now);
     }
@@ -144,6 +151,7 @@ impl Seats {
             quiet: now,
             shown,
             away: None,
+            first: firsts::First::default(),
             wake: Millis(0),
         };
         match self.inside.insert(number, seat) {
@@ -224,8 +232,9 @@ impl Seats {
     }
 
     /// A request of somebody inside has ended.
-    pub fn end(&mut self, number: u64, renews: bool, now: Millis) {
+    pub fn end(&mut self, number: u64, renews: bool, fare: Fare, now: Millis) {
         if let Some(seat) = self.inside.get_mut(&number).filter(|_| renews) {
+            seat.first.ended(fare);
             if seat.running == 0 {
                 self.absence.forget(seat.quiet);
             }
@@ -260,6 +269,7 @@ impl Seats {
         if seat.running == 0 {
             self.absence.forget(seat.quiet);
         }
+        self.firsts.over(seat.first);
         if seat.shown {
             self.habits.visits.add(seat.renewed.since(seat.entered));
         }
@@ -378,7 +388,7 @@ mod tests {
     fn idle_ends_a_visit_and_renewal_puts_it_off() {
         let mut seats = taken(true);
         seats.begin(1, true, Millis(80_000));
-        seats.end(1, true, Millis(80_000));
+        seats.end(1, true, Fare::Unknown, Millis(80_000));
         assert_eq!(seats.expire(&rules(), Millis(111_000)), None);
         assert!(seats.expire(&rules(), Millis(191_000)).is_some());
         assert_eq!(seats.taken(), 0);
@@ -408,10 +418,10 @@ mod tests {
             let mut seats = taken(shown);
             seats.begin(1, true, Millis(0));
             seats.send_away(1, Millis(500));
-            seats.end(1, true, Millis(600));
+            seats.end(1, true, Fare::Unknown, Millis(600));
             // A picture of the page that they leave.
             assert!(!seats.begin(1, true, Millis(1_000)));
-            seats.end(1, true, Millis(1_000));
+            seats.end(1, true, Fare::Unknown, Millis(1_000));
             assert_eq!(seats.expire(&rules(), Millis(300_499)), None);
             let (_, why) = seats.expire(&rules(), Millis(300_500)).unwrap();
             assert_eq!(why, if shown { Left::Idle } else { Left::Unshown });
@@ -425,9 +435,9 @@ mod tests {
         assert_eq!(seats.expire(&rules(), Millis(150_000)), None);
         assert!(seats.begin(1, true, Millis(150_000)));
         seats.come_back(1, &rules());
-        seats.end(1, true, Millis(150_000));
+        seats.end(1, true, Fare::Unknown, Millis(150_000));
         assert!(!seats.begin(1, true, Millis(150_001)));
-        seats.end(1, true, Millis(150_001));
+        seats.end(1, true, Fare::Unknown, Millis(150_001));
         assert!(seats.expire(&rules(), Millis(261_000)).is_some());
     }
 
@@ -477,7 +487,7 @@ mod tests {
         let mut seats = taken(true);
         for second in 0..10_000 {
             seats.begin(1, true, Millis(second * 90));
-            seats.end(1, true, Millis(second * 90));
+            seats.end(1, true, Fare::Unknown, Millis(second * 90));
             seats.expire(&rules(), Millis(second * 90));
         }
         assert_eq!(seats.wakes.len(), 1);

@@ -8,6 +8,7 @@ use super::opening::Told;
 use super::promise::Promise;
 use super::rules::Mode;
 use super::scores::Figures;
+use super::seats::Firsts;
 use super::shadow::Observed;
 use crate::time::{Millis, Span};
 use serde::Serialize;
@@ -295,6 +296,8 @@ pub struct Status {
     pub q: Option<f64>,
     /// How well promises were kept lately, once there is one to tell of.
     pub promises: Option<Figures>,
+    /// How the first minutes of those who were let in went.
+    pub firsts: Firsts,
     /// What would have happened, while the room observes.
     pub observed: Option<Observed>,
     /// Seconds of a visit, once known.
@@ -341,6 +344,7 @@ impl Room {
             pace: self.pace.rate(now),
             q: self.estimator.q(self.line.living() + 1),
             promises: self.estimator.figures(),
+            firsts: *self.seats.firsts(),
             observed: self.observed(),
             visit_secs: self.estimator.rates().map(|rates| rates.visit_secs),
             entered_total: self.counts.straight + self.counts.called_in + self.counts.callbacks,

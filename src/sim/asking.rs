@@ -7,7 +7,7 @@ use super::queue::Turn;
 use super::requests::{Request, Stage};
 use super::world::World;
 use crate::config::scene::Model;
-use crate::room::{Answer, Decision, Entry, Mode, Visitor as Who};
+use crate::room::{Answer, Decision, Entry, Fare, Mode, Visitor as Who};
 use crate::time::Span;
 use crate::upstream::{LONG_WAIT, Outcome};
 
@@ -113,7 +113,7 @@ impl World<'_> {
             Turn::Later => {}
             Turn::Full => {
                 self.requests.remove(request);
-                self.failed(visitor, entry == Entry::Straight);
+                self.failed(visitor, entry == Entry::Straight, Fare::Failed);
             }
         }
     }
@@ -190,7 +190,9 @@ impl World<'_> {
             Kind::LongPoll => {}
         }
         let (number, done) = (who.number(), who.pages == 0);
-        self.room.finish(number, true, self.millis());
+        let usual = self.control.usual(request.kind);
+        let fare = Fare::after(Span((self.now - request.asked) / 1_000), usual);
+        self.room.fared(number, true, fare, self.millis());
         if done {
             self.completes(visitor);
         } else {
@@ -227,7 +229,8 @@ impl World<'_> {
         // The portal works on, and the queue finds it gone.
         self.requests.get(id).stage = Stage::Forgotten;
         self.pump();
-        self.failed(visitor, request.straight);
+        let fare = Fare::given_up(Span((self.now - request.asked) / 1_000));
+        self.failed(visitor, request.straight, fare);
     }
 
     /// The portal did not take the request, or broke it off.
@@ -238,7 +241,7 @@ impl World<'_> {
             return;
         }
         self.ended(&request, Answer::Failed);
-        self.failed(request.visitor, request.straight);
+        self.failed(request.visitor, request.straight, Fare::Failed);
         self.judged(Outcome::Unreachable);
     }
 
@@ -260,8 +263,8 @@ impl World<'_> {
     }
 
     /// A request of this visitor failed: some try again, some have had enough.
-    fn failed(&mut self, visitor: u32, straight: bool) {
-        self.lets_go(visitor, straight);
+    fn failed(&mut self, visitor: u32, straight: bool, fare: Fare) {
+        self.lets_go(visitor, straight, fare);
         let who = &mut self.visitors[visitor as usize];
         who.failures += 1;
         if who.failures < self.scene.visit.failures {
@@ -275,17 +278,17 @@ impl World<'_> {
     pub(super) fn no_slot(&mut self, id: u32) {
         let request = *self.requests.get(id);
         self.requests.remove(id);
-        self.lets_go(request.visitor, request.straight);
+        self.lets_go(request.visitor, request.straight, Fare::Failed);
         self.visitors[request.visitor as usize].state = State::Reading;
         let pause = self.dice.between(DOWN_RETRY, DOWN_RETRY.scale(1.25));
         self.plan(request.visitor, self.now + pause);
     }
 
     /// The request has ended without an answer; a newcomer has no pass, and loses the seat.
-    fn lets_go(&mut self, visitor: u32, straight: bool) {
+    fn lets_go(&mut self, visitor: u32, straight: bool, fare: Fare) {
         let now = self.millis();
         let number = self.visitors[visitor as usize].number();
-        self.room.finish(number, true, now);
+        self.room.fared(number, true, fare, now);
         if straight {
             self.room.leave(number, now);
             self.visitors[visitor as usize].forget();
@@ -298,7 +301,7 @@ impl World<'_> {
         };
         if self.portal.is_dead() || !self.health.is_up() {
             self.judged(Outcome::Unreachable);
-            self.lets_go(visitor, false);
+            self.lets_go(visitor, false, Fare::Failed);
             self.visitors[visitor as usize].state = State::Reading;
             let pause = self.dice.between(DOWN_RETRY, DOWN_RETRY.scale(1.25));
             return self.plan(visitor, self.now + pause);
@@ -315,7 +318,7 @@ impl World<'_> {
 
     pub(super) fn visit_ends(&mut self, visitor: u32) {
         let number = self.visitors[visitor as usize].number();
-        self.room.finish(number, true, self.millis());
+        self.room.fared(number, true, Fare::Good, self.millis());
         self.completes(visitor);
     }
 }

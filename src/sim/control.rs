@@ -93,6 +93,11 @@ impl Control {
         self.law.expected(sent, self.classes[kind as usize])
     }
 
+    /// Seconds that an answer takes with little to do, if that is known.
+    pub fn usual(&self, kind: Kind) -> Option<f64> {
+        self.law.usual(self.classes[kind as usize])
+    }
+
     /// A second has passed, with a portal that is up.
     pub fn tick(&mut self, heads: Heads, in_flight: u32, people: People, now: Millis) {
         self.law.tick(heads, in_flight, people, now);

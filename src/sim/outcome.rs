@@ -120,6 +120,8 @@ pub struct Figures {
     pub seat_overshoot: u64,
     /// Must be 0: seconds in which somebody waited, could have been called, and was not.
     pub stalled_seconds: f64,
+    /// How the first minutes of those who were let in went.
+    pub first_minutes: FirstMinutes,
     /// How long those who were called in had waited.
     pub waits: Waits,
     /// What became of promises.
@@ -134,6 +136,32 @@ pub struct Figures {
     pub seats_mean: f64,
     /// The lanes: that of all others first.
     pub lanes: Vec<LaneFigures>,
+}
+
+/// People let in, by how their first minutes went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct FirstMinutes {
+    /// Without an error, and as soon as usual.
+    pub served: u64,
+    /// More than a quarter of their requests took far longer than usual, or were given up.
+    pub slow: u64,
+    /// An error came, or no answer.
+    pub failed: u64,
+    /// The first by all; 0 if there are none.
+    pub share: f64,
+}
+
+impl FirstMinutes {
+    /// Of so many who were served, had slow minutes, or failed.
+    pub fn of(counts: [u64; 3]) -> FirstMinutes {
+        let [served, slow, failed] = counts;
+        FirstMinutes {
+            served,
+            slow,
+            failed,
+            share: served as f64 / (served + slow + failed).max(1) as f64,
+        }
+    }
 }
 
 /// Waits in seconds.

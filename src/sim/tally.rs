@@ -2,7 +2,7 @@
 
 use super::crowd::Visitor;
 use super::lanes::LaneTallies;
-use super::outcome::{Entered, Figures, Kept, Outcome, Polls, Second};
+use super::outcome::{Entered, Figures, FirstMinutes, Kept, Outcome, Polls, Second};
 use super::scored::Scored;
 use crate::config::scene::Scene;
 use crate::room::{Counts, Lot, Mode, Promised, Room, Status};
@@ -32,6 +32,8 @@ pub(super) struct Tally {
     /// What the room counted before it was restarted; and up to the second before.
     before: Counts,
     called_before: u64,
+    /// How first minutes went: served, slow, failed.
+    firsts: [u64; 3],
 }
 
 impl Tally {
@@ -61,6 +63,7 @@ impl Tally {
             overshoot: 0,
             before: Counts::default(),
             called_before: 0,
+            firsts: [0; 3],
         }
     }
 
@@ -136,7 +139,10 @@ impl Tally {
     }
 
     /// The room is about to be lost with its counts.
-    pub(super) fn restarted(&mut self, counts: Counts) {
+    pub(super) fn restarted(&mut self, status: &Status) {
+        let counts = &status.counts;
+        let firsts = self.firsts.iter_mut().zip(status.firsts.totals);
+        firsts.for_each(|(all, these)| *all += these);
         self.before.queue_jumps += counts.queue_jumps;
         self.before.seat_overshoot += counts.seat_overshoot;
         self.before.stalled_millis += counts.stalled_millis;
@@ -147,13 +153,14 @@ impl Tally {
     /// The end.
     pub(super) fn finish(mut self, mut room: Room) -> Outcome {
         let end = Millis(self.seconds.len() as u64 * 1_000);
-        self.restarted(room.status(end).counts);
+        self.restarted(&room.status(end));
         let mut figures = self.figures;
         figures.queue_jumps += self.before.queue_jumps;
         figures.seat_overshoot = self.before.seat_overshoot + self.overshoot;
         figures.stalled_seconds = self.before.stalled_millis as f64 / 1_000.0;
         (figures.refused, figures.no_shows) = (self.refused, self.no_shows);
         figures.gave_up = self.gave_up;
+        figures.first_minutes = FirstMinutes::of(self.firsts);
         figures.called_in = self.scored.called_in;
         figures.waits = self.scored.waits();
         figures.promises = self.scored.promises();

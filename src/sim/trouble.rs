@@ -127,8 +127,8 @@ impl World<'_> {
     /// We are killed: every connection is cut, and what was not stored is lost.
     fn is_killed(&mut self) {
         self.killed = Some(self.now);
-        let counts = self.room.status(self.millis()).counts;
-        self.tally.restarted(counts);
+        let status = self.room.status(self.millis());
+        self.tally.restarted(&status);
         let slots = self.control.slots();
         self.queue = Queue::new(slots, self.scene.portal.slot_queue);
         for visitor in 0..self.visitors.len() as u32 {

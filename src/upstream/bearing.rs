@@ -147,15 +147,25 @@ impl Bearing {
         })
     }
 
-    /// The head of its answer came, or will not come. `since`: the portal had all of the request.
-    pub(super) fn answered(&self, request: &OnItsWay, since: Millis, answer: Answer) {
+    /// The head of its answer came, or will not come. `since`: the portal had all of the request. Gives
+    /// the seconds that it [usually](Capacity::usual) takes.
+    pub(super) fn answered(
+        &self,
+        request: &OnItsWay,
+        since: Millis,
+        answer: Answer,
+    ) -> Option<f64> {
         let mut sent = request.sent;
         sent.at = sent.at.max(since);
         let now = host::now();
-        self.law().answered(sent, request.class, answer, now);
+        let mut law = self.law();
+        let usual = law.usual(request.class);
+        law.answered(sent, request.class, answer, now);
+        drop(law);
         if answer == Answer::Good && !request.apart {
             self.answers().add(sent.in_flight, now.since(sent.at));
         }
+        usual
     }
 
     /// The same of a request that `wants` so much, as far as it says something of a part of the portal.

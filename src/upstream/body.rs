@@ -130,6 +130,8 @@ pub struct ResponseBody {
     silence: Option<Pin<Box<Sleep>>>,
     /// The server is silent since `silence` was set.
     silent: bool,
+    /// Seconds that such an answer takes with little to do.
+    usual: Option<f64>,
 }
 
 impl ResponseBody {
@@ -147,6 +149,7 @@ impl ResponseBody {
                 trailers: false,
                 silence: None,
                 silent: false,
+                usual: None,
             };
             if body.empty {
                 body.release();
@@ -163,6 +166,15 @@ impl ResponseBody {
     /// Whether the server has answered in place of saying that it wants the request's body.
     pub fn leaves_upload(&self) -> bool {
         self.leaves_upload
+    }
+
+    pub(super) fn usually_takes(&mut self, secs: Option<f64>) {
+        self.usual = secs;
+    }
+
+    /// Seconds that such an answer takes with little to do, if that is known.
+    pub fn usual(&self) -> Option<f64> {
+        self.usual
     }
 
     /// The visitor wants its trailers.

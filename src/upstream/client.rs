@@ -134,8 +134,11 @@ impl Client {
             progress: request.body().progress(),
             told: false,
         };
-        let sent = self.send_by(slot, request, wanted, wants).await;
-        telling.tell(&sent);
+        let mut sent = self.send_by(slot, request, wanted, wants).await;
+        let usual = telling.tell(&sent);
+        if let Ok(answer) = &mut sent {
+            answer.body_mut().usually_takes(usual);
+        }
         sent
     }
 
@@ -323,7 +326,8 @@ struct Telling<'a> {
 }
 
 impl Telling<'_> {
-    fn tell(mut self, sent: &Result<Answer, Failure>) {
+    /// Gives the seconds that an answer usually takes.
+    fn tell(mut self, sent: &Result<Answer, Failure>) -> Option<f64> {
         self.told = true;
         let heard = sent
             .as_ref()
@@ -336,14 +340,14 @@ impl Telling<'_> {
             Ok(answer) => bearing::judge(answer.status()),
             Err(Failure::Slow | Failure::Broken | Failure::Down) => room::Answer::Failed,
             // Our own want, or the visitor's: nothing about the portal.
-            Err(Failure::Busy | Failure::Left) => return,
-        });
+            Err(Failure::Busy | Failure::Left) => return None,
+        })
     }
 
-    fn say(&self, answer: room::Answer) {
+    fn say(&self, answer: room::Answer) -> Option<f64> {
         let since = self.progress.handed_on().unwrap_or_default();
         let bearing = &self.client.portal.bearing;
-        bearing.answered(&self.on_its_way, since, answer);
+        bearing.answered(&self.on_its_way, since, answer)
     }
 }
 

@@ -91,6 +91,15 @@ fn people(figures: &Figures) -> Vec<Row> {
             "after they were let in".to_owned(),
         ),
         (
+            "well served",
+            percent(figures.first_minutes.share),
+            format!(
+                "in their first minutes inside; {} had slow ones, {} an error",
+                count(figures.first_minutes.slow),
+                count(figures.first_minutes.failed)
+            ),
+        ),
+        (
             "gave up waiting",
             count(figures.gave_up),
             format!(

@@ -122,6 +122,17 @@ pub struct SlotLaw {
     vain: u32,
 }
 
+impl super::Capacity {
+    /// Seconds that an answer of this class takes with little to do, if that is known; of those that take
+    /// long by nature, nothing is too long.
+    pub fn usual(&self, class: Class) -> Option<f64> {
+        match self.is_apart(class) {
+            true => Some(f64::INFINITY),
+            false => self.slots.classes.usual(class),
+        }
+    }
+}
+
 impl SlotLaw {
     /// Knows nothing.
     pub fn new(limit: Limit, now: Millis) -> SlotLaw {
