@@ -113,6 +113,29 @@ fn a_bound_on_newcomers_holds_in_every_minute_and_is_promised_from_the_first_on(
     }
 }
 
+#[test]
+fn whether_those_let_in_are_served_well_is_told() {
+    let rush = rush("");
+    let share = |law| {
+        let twist = Twist {
+            law,
+            ..Twist::default()
+        };
+        let figures = run_twisted(&rush, 1, twist).figures;
+        let first = figures.first_minutes;
+        let told = first.served + first.slow + first.failed;
+        let entered = figures.straight + figures.called_in;
+        assert!(told > entered * 9 / 10 && told <= entered, "{figures:?}");
+        first.share
+    };
+    let (found, everybody) = (share(Law::Scene), share(Law::Maximum));
+    assert!(found > 0.85, "{found}");
+    assert!(
+        everybody < 0.5,
+        "{everybody} though far too many are let in"
+    );
+}
+
 /// What is wrong with a rush, before limits that are found and before limits that are given.
 fn complaints(twist: Twist) -> Vec<String> {
     let mut found = Vec::new();
