@@ -133,17 +133,13 @@ impl Figures {
 }
 
 impl Work {
-    /// A visit that was broken off is no work that was done. `whole`: what a visit costs, in ms.
+    /// A visit that has not come to its end when everybody is cut off is no work that was done. `whole`: what a
+    /// visit costs, in ms.
     fn of(records: &[Record], span: Span, whole: f64) -> Work {
-        let lost = |record: &&Record| {
-            let end = record.ended.filter(|ended| ended.0 < span.to);
-            end.is_some_and(|ended| ended.1 != End::Completed)
-        };
-        let answers = records
-            .iter()
-            .filter(|it| !lost(it))
-            .flat_map(|it| &it.answers);
-        Work(answers.map(|it| (it.0 - span.from, it.1 / whole)).collect())
+        let done = records.iter().filter(|it| it.has(End::Completed));
+        let answers = done.flat_map(|it| &it.answers);
+        let answers = answers.map(|it| (it.0 - span.from, it.1 / whole));
+        Work(answers.collect())
     }
 
     fn within(&self, span: Span) -> f64 {
