@@ -63,7 +63,7 @@ mod view;
 pub use capacity::{
     Answer, Asker, Asking, Capacity, CapacityRules, Claim, Class, Heads, LONG_WAIT, Limit, Move,
     Part, PartAnswer, PartChange, PartFailure, Parts, People, Seen, Sent, Served, Spot, Turn,
-    Turns, Waited, Waits, Weight, What, Whose, Why, Wish, few, settle, share,
+    Turns, Waited, Waits, Weight, What, Whose, Why, Wish, few, quarter, settle, share,
 };
 pub use counts::Counts;
 pub use given::{Doubt, Given, Promised};

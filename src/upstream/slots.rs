@@ -16,7 +16,8 @@
 //! is kept until the answer would have come, and no longer ([`Slots::free_on_time`]).
 //!
 //! A slot whose visitor takes the answer slowly can be [lent](Slot::lend): the portal has done its
-//! work, and only its connection is still held.
+//! work, and only its connection is still held. One visitor has at most a quarter of what may be lent: an
+//! export that takes long enough is taken for a long poll, and then holds no slot.
 
 mod slot;
 
@@ -24,10 +25,10 @@ pub use crate::room::{Asker, Claim, LONG_WAIT};
 pub use slot::{Place, Slot};
 
 use crate::host;
-use crate::room::{Heads, Served, Turns, Waits};
+use crate::room::{Heads, Served, Turns, Waits, quarter};
 use crate::time::{Millis, Span};
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
 
@@ -45,6 +46,8 @@ struct State {
     queue_max: u32,
     in_flight: u32,
     lent: u32,
+    /// Of these, by visitor.
+    lent_by: HashMap<u64, u32>,
     /// Who has the slots, and who waits for them.
     turns: Turns<oneshot::Sender<Slot>>,
     servers: Vec<ServerState>,
@@ -122,6 +125,7 @@ impl Slots {
                 queue_max,
                 in_flight: 0,
                 lent: 0,
+                lent_by: HashMap::new(),
                 turns: Turns::new(),
                 servers,
                 left: BinaryHeap::new(),
@@ -248,7 +252,7 @@ impl Slots {
     fn give_back(self: &Arc<Slots>, slot: &Slot) {
         let mut state = self.lock();
         if slot.lent {
-            state.lent -= 1;
+            state.is_back(slot.asker.visitor);
             return;
         }
         if slot.working && slot.expected > host::now() {
@@ -356,6 +360,35 @@ impl State {
             self.free(server, asker);
         }
         self.in_flight < before
+    }
+
+    /// Whether one more slot may be lent: to this visitor, a quarter of all that may be.
+    fn may_lend(&self, visitor: Option<u64>) -> bool {
+        let own = visitor.and_then(|it| self.lent_by.get(&it));
+        let most = |slots: u32| slots.saturating_mul(LENT_PER_SLOT);
+        self.lent < most(self.limit) && own.is_none_or(|own| *own < most(quarter(self.limit)))
+    }
+
+    /// A slot is lent.
+    fn is_lent(&mut self, visitor: Option<u64>) {
+        self.lent += 1;
+        if let Some(visitor) = visitor {
+            *self.lent_by.entry(visitor).or_default() += 1;
+        }
+    }
+
+    /// What was lent is over.
+    fn is_back(&mut self, visitor: Option<u64>) {
+        self.lent -= 1;
+        let Some(visitor) = visitor else {
+            return;
+        };
+        if let Some(own) = self.lent_by.get_mut(&visitor) {
+            *own -= 1;
+            if *own == 0 {
+                self.lent_by.remove(&visitor);
+            }
+        }
     }
 
     fn free(&mut self, server: usize, asker: Asker) {

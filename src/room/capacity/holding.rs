@@ -4,8 +4,9 @@
 //! of all who come a moment later, what the others have needed within the last seconds is kept for them,
 //! and one slot more:
 //!
-//! - whoever asks for more than there are slots, or for what is heavy ([`weights`](super::weights)), holds
-//!   no more than the others leave; always a quarter of the slots, and two;
+//! - whoever asks for more than there are slots holds no more than the others leave; always a quarter of
+//!   the slots, and two;
+//! - for what is heavy ([`weights`](super::weights)) nobody holds more than the others leave; always two;
 //! - all that is heavy together holds no more than the rest leaves; always a third, and two;
 //! - whoever has a quarter and asks for a few quick things more may have what is free, after everybody
 //!   who has less ([`Share::Beyond`]).
@@ -25,9 +26,10 @@ const HEAVY_PART: u32 = 3;
 const LATELY: Span = Span::secs(5);
 /// … and so many slots for who comes next.
 const SPARE: u32 = 1;
-/// Whoever holds slots pays for them by waiting; for no longer than this, so that after a long answer
-/// nobody is refused ([`LONG_WAIT`](super::LONG_WAIT)).
-const OWED_MAX: Span = Span::secs(4);
+/// Whoever holds slots pays for them by waiting: for no longer than this, so that nobody is refused a page
+/// because of a long answer; and before something heavy not for much longer than the others wait at worst
+/// ([`LONG_WAIT`](super::LONG_WAIT)).
+const OWED_MAX: [Span; 2] = [Span::secs(4), Span::secs(8)];
 
 /// Who holds slots, and who asks for them. See the module.
 #[derive(Debug, Default)]
@@ -48,8 +50,8 @@ struct Visitor {
     asks: u32,
     /// Of these, those that count as needed.
     needs: u32,
-    /// Until then others come first.
-    owes: Millis,
+    /// Until then others come first: before what is not heavy, and before what is.
+    owes: [Millis; 2],
 }
 
 /// How many slots are needed.
@@ -127,8 +129,9 @@ impl Holding {
         self.heavy += u32::from(weight.heavy);
         if let Some(visitor) = visitor.and_then(|it| self.visitors.get_mut(&it)) {
             visitor.holds += 1;
-            let owes = visitor.owes.max(now) + weight.cost;
-            visitor.owes = owes.min(now + OWED_MAX);
+            for (owes, most) in visitor.owes.iter_mut().zip(OWED_MAX) {
+                *owes = ((*owes).max(now) + weight.cost).min(now + most);
+            }
         }
     }
 
@@ -159,10 +162,10 @@ impl Holding {
         self.visitors.is_empty() && needed + self.heavy == 0
     }
 
-    /// Until when others come before this visitor.
-    pub fn owes(&self, visitor: u64) -> Millis {
+    /// Until when others come before this visitor, who asks for something heavy or not.
+    pub fn owes(&self, visitor: u64, heavy: bool) -> Millis {
         let visitor = self.visitors.get(&visitor);
-        visitor.map_or(Millis::default(), |it| it.owes)
+        visitor.map_or(Millis::default(), |it| it.owes[usize::from(heavy)])
     }
 
     /// Whether one more of so many slots may be for something heavy.
@@ -176,7 +179,10 @@ impl Holding {
         let Some(visitor) = self.visitors.get(&visitor) else {
             return Share::Within;
         };
-        let always = quarter(slots);
+        let always = match heavy {
+            true => ALWAYS,
+            false => quarter(slots),
+        };
         if visitor.holds < always {
             return Share::Within;
         }

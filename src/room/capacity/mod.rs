@@ -32,7 +32,7 @@ mod window;
 pub use asking::{Asking, Waited, Waits};
 pub use claim::Claim;
 pub use classes::Class;
-pub use holding::few;
+pub use holding::{few, quarter};
 pub use parts::{Part, PartAnswer, PartChange, PartFailure, Parts};
 use seats::SeatLaw;
 pub use share::{Wish, settle, share};

@@ -383,7 +383,10 @@ impl<T> Turns<T> {
             return;
         };
         self.numbers += 1;
-        flow.stands = (first.since.max(self.holding.owes(visitor)), self.numbers);
+        flow.stands = (
+            first.since.max(self.holding.owes(visitor, line.1)),
+            self.numbers,
+        );
         let stands = flow.stands;
         self.line(line).insert(stands, Stands::Visitor(visitor));
     }

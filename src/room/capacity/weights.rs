@@ -10,8 +10,8 @@
 use super::classes::{CLASSES_MAX, Class};
 use crate::time::Span;
 
-/// Answers after which a class is known.
-const KNOWN: u32 = 10;
+/// Answers of a class without which it is not heavy.
+const KNOWN: u32 = 5;
 /// Answers that count for the mean of a class, and for that of all.
 const MEMORY: f64 = 20.0;
 const MEMORY_OF_ALL: f64 = 200.0;
@@ -52,15 +52,14 @@ impl Weights {
     /// Of a request of this class.
     pub fn of(&self, class: Class) -> Weight {
         let mean = self.classes[usize::from(class.index())];
-        if mean.answers < KNOWN {
-            return Weight {
-                cost: Span::from_secs_f64(self.all.secs),
-                heavy: false,
-            };
-        }
+        let long = mean.secs >= HEAVY_SECS.max(HEAVY_TIMES * self.all.secs);
+        let cost = match mean.answers {
+            0 => self.all.secs,
+            _ => mean.secs,
+        };
         Weight {
-            cost: Span::from_secs_f64(mean.secs),
-            heavy: mean.secs >= HEAVY_SECS.max(HEAVY_TIMES * self.all.secs),
+            cost: Span::from_secs_f64(cost),
+            heavy: long && mean.answers >= KNOWN,
         }
     }
 }
@@ -97,9 +96,9 @@ mod tests {
         let export = Class::at(1);
         let mut weights = Weights::default();
         heard(&mut weights, PAGE, 0.05, 200);
+        assert_eq!(weights.of(export).cost, Span(50), "as all are");
         heard(&mut weights, export, 2.0, KNOWN - 1);
-        let unknown = weights.of(export);
-        assert!(!unknown.heavy && unknown.cost < Span(200), "as all are");
+        assert!(!weights.of(export).heavy, "perhaps it is chance");
         heard(&mut weights, export, 2.0, 1);
         let known = Weight {
             cost: Span::secs(2),

@@ -1,6 +1,6 @@
 //! A slot, and a place in the queue for one.
 
-use super::{Asker, LENT_PER_SLOT, Slots};
+use super::{Asker, Slots};
 use crate::room::{Spot, Waited, Waits};
 use crate::time::Millis;
 use std::pin::Pin;
@@ -83,15 +83,15 @@ impl Slot {
 
     /// Lets somebody else have it while its visitor takes an answer that the portal has begun.
     /// The portal then has one more connection open than there are slots: at most
-    /// [`LENT_PER_SLOT`] for each.
+    /// [`LENT_PER_SLOT`](super::LENT_PER_SLOT) for each.
     pub fn lend(&mut self) {
         let mut state = self.slots.lock();
-        if self.lent || state.lent >= state.limit.saturating_mul(LENT_PER_SLOT) {
+        if self.lent || !state.may_lend(self.asker.visitor) {
             return;
         }
         self.lent = true;
         self.few = None;
-        state.lent += 1;
+        state.is_lent(self.asker.visitor);
         state.free(self.server, self.asker);
         drop(state);
         self.slots.hand_on();

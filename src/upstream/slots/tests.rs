@@ -373,6 +373,27 @@ fn who_waits_for_one_visitor_alone_does_not_press() {
     assert_eq!(slots.lock().turns.counted(), 0);
 }
 
+/// Such as one whose exports take so long that they are taken for long polls.
+#[test]
+fn one_visitor_has_a_quarter_of_what_may_be_lent() {
+    let slots = Slots::new(8, None, 10, 1);
+    let lent = |visitor: u64| {
+        let turn = slots.ask(asker(Claim::Inside, Some(visitor)), host::now());
+        let Ok(Turn::Now(mut slot)) = turn else {
+            panic!("a slot is free");
+        };
+        slot.lend();
+        slot
+    };
+    let held: Vec<Slot> = (0..9).map(|_| lent(1)).collect();
+    assert_eq!((slots.usage().lent, slots.usage().in_flight), (8, 1));
+    let other = lent(2);
+    assert_eq!((slots.usage().lent, slots.usage().in_flight), (9, 1));
+    drop((held, other));
+    assert_eq!((slots.usage().lent, slots.usage().in_flight), (0, 0));
+    assert!(slots.lock().lent_by.is_empty());
+}
+
 /// A school behind one address, or a server that asks for everybody, is no one visitor.
 #[test]
 fn who_has_no_pass_is_not_one_with_all_others() {

@@ -109,7 +109,10 @@ impl Door {
     fn has_a_right(&self, asker: Asker) -> bool {
         let heavy = self.runs.iter().filter(|it| it.1.weight.heavy).count() as u32;
         let third = (self.slots / 3).max(2);
-        self.holds(asker.visitor) < quarter(self.slots) && (!asker.weight.heavy || heavy < third)
+        match asker.weight.heavy {
+            true => self.holds(asker.visitor) < 2 && heavy < third,
+            false => self.holds(asker.visitor) < quarter(self.slots),
+        }
     }
 
     /// Whoever has their share has more only as long as nobody waits who has not.
@@ -252,7 +255,7 @@ fn alone_anybody_may_have_all_and_with_others_what_these_leave() {
     let mut door = Door::new(12);
     let exports: Vec<u64> = (0..100).map(|_| door.ask(heavy(1, 2))).collect();
     assert_eq!(door.holds(Some(1)), 12);
-    // One after the other, as soon as others are there: down to a quarter, and what they leave is theirs.
+    // One after the other, as soon as others are there: down to two, and what they leave is theirs.
     let pages: Vec<u64> = (2..10).map(|it| door.ask(light(it))).collect();
     exports[..12].iter().for_each(|it| door.end(*it));
     assert_eq!(
