@@ -319,6 +319,11 @@ fn crowd(seed: u64, seats: u32) {
     for _ in 0..800 {
         now = now + Span(dice.u64(0..1_500));
         let mut gives = true;
+        // Time passes first: who is there is counted anew, and so is the limit. Whoever is back then
+        // lowers it.
+        let later = room.status(now);
+        keeps_reserves(seed, &before, &later);
+        before = later;
         let who = match dice.u8(..3) {
             0 if !tickets.is_empty() => Visitor::Ticket(tickets[dice.usize(..tickets.len())]),
             1 if !passes.is_empty() => Visitor::Pass(passes[dice.usize(..passes.len())]),
