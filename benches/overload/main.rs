@@ -119,7 +119,8 @@ fn open_files() {
     };
     // More than there may be are for root alone.
     if !takes(Some(OPEN_FILES)) {
-        eprintln!("only {maximum:?} open files: run it as root, or raise `ulimit -Hn`");
+        let most = maximum.unwrap_or_default();
+        eprintln!("only {most} open files, {OPEN_FILES} are wanted: raise `ulimit -Hn`");
         takes(maximum);
     }
 }
