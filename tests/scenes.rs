@@ -73,18 +73,22 @@ fn mean(runs: &[Outcome], of: impl Fn(&Outcome) -> f64) -> f64 {
 
 #[test]
 fn an_overrun_portal_is_used_and_nobody_inside_is_broken_off() {
-    // The workers of the last do nothing when a slot is free for an instant: with 25 slots, the best
-    // number for it, it is 0.86.
-    for (name, least) in [
-        ("overload-2x", 0.94),
-        ("overload-10x", 0.94),
-        ("overload-2x-workers", 0.8),
+    // A visit takes 107 s, so that 0.68 of the first five minutes are all that a portal of workers can show
+    // that is told the best numbers for it; it does less the more of them are busy beyond 24.
+    for (name, first, then) in [
+        ("overload-2x", 0.75, 0.94),
+        ("overload-10x", 0.75, 0.94),
+        ("long-polls", 0.65, 0.92),
+        ("overload-2x-workers", 0.45, 0.84),
     ] {
         let runs = runs(name, 3);
-        // Nobody can complete a visit in the first minutes.
-        let used = used(&runs, 5, 30);
-        assert!(used >= least, "{name}: {used:.3}");
-        assert!(runs.iter().all(|run| run.figures.broken_off == 0), "{name}");
+        let shares = (used(&runs, 0, 5), used(&runs, 5, 30));
+        assert!(shares.0 >= first && shares.1 >= then, "{name}: {shares:?}");
+        for run in &runs {
+            assert_eq!(run.figures.broken_off, 0, "{name}");
+            let told = run.promises.iter().map(|it| it.at).reduce(f32::min);
+            assert!(told.is_some_and(|at| at < 20.0), "{name}: {told:?}");
+        }
     }
 }
 
@@ -121,6 +125,23 @@ fn promises_are_kept_as_far_as_nothing_unforeseen_happens() {
             kept >= 0.84 && late <= 0.05,
             "{name}: {kept:.3} kept, {late:.3} late"
         );
+    }
+}
+
+#[test]
+fn no_visitors_however_odd_bring_it_down() {
+    for (name, least) in [
+        ("brittle", 0.75),
+        ("half-no-shows", 0.85),
+        ("sign-on-and-leave", 0.65),
+        ("sign-on-elsewhere", 0.9),
+    ] {
+        let runs = runs(name, 2);
+        let used = used(&runs, 5, 30);
+        assert!(used >= least, "{name}: {used:.3}");
+        assert!(runs.iter().all(|run| run.figures.broken_off == 0), "{name}");
+        let kept = mean(&runs, |run| run.figures.promises.kept);
+        assert!(kept >= 0.75, "{name}: {kept:.3} kept");
     }
 }
 

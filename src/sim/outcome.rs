@@ -24,7 +24,7 @@ pub struct Second {
     pub reloads: u32,
     /// Tickets called.
     pub calls: u32,
-    /// Seats taken.
+    /// People who are there, for all that is known.
     pub inside: u32,
     /// Seats in force.
     pub seats: u32,
@@ -126,6 +126,8 @@ pub struct Figures {
     pub waits: Waits,
     /// What became of promises.
     pub promises: Promises,
+    /// How often a promise was raised, by how many were made: what is shown is to be calm.
+    pub raised: f64,
     /// What visitors in line asked of us.
     pub polls: Polls,
     /// Tickets called in one second, at most.

@@ -119,7 +119,7 @@ impl Tally {
     /// How the room stands at the end of a second.
     pub(super) fn standing(&mut self, status: &Status) {
         let second = &mut self.second;
-        second.inside = status.taken;
+        second.inside = status.there();
         second.seats = status.seats;
         second.line = u32::try_from(status.waiting).unwrap_or(u32::MAX);
         second.calls = (status.counts.calls - self.called_before) as u32;
@@ -146,6 +146,8 @@ impl Tally {
         self.before.queue_jumps += counts.queue_jumps;
         self.before.seat_overshoot += counts.seat_overshoot;
         self.before.stalled_millis += counts.stalled_millis;
+        self.before.promises_raised += counts.promises_raised;
+        self.before.promises_made += counts.promises_made;
         self.called_before = 0;
         self.lanes.restarted();
     }
@@ -164,6 +166,8 @@ impl Tally {
         figures.called_in = self.scored.called_in;
         figures.waits = self.scored.waits();
         figures.promises = self.scored.promises();
+        let made = self.before.promises_made.max(1);
+        figures.raised = self.before.promises_raised as f64 / made as f64;
         let (of_lanes, lanes) = self.lanes.finish(room.lot());
         figures.lanes = of_lanes;
         whole(&mut figures, &self.seconds);

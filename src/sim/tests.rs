@@ -87,7 +87,7 @@ fn a_portal_that_is_dead_stops_calls_and_keeps_the_line() {
 #[test]
 fn a_bound_on_newcomers_holds_in_every_minute_and_is_promised_from_the_first_on() {
     // Before seats are found, nobody knows how soon they will be.
-    for (seats, known_after, near) in [("1000", 1, 0.99), ("\"auto\"", 180, 0.7)] {
+    for (seats, near) in [("1000", 0.99), ("\"auto\"", 0.7)] {
         let bounded = scene(&format!(
             "length = \"20m\"\n[room]\nseats = {seats}\nper_minute = 120\n\
              [portal]\nmodel = \"cores\"\n[visit]\nlogout = 0.5\n\
@@ -103,7 +103,7 @@ fn a_bound_on_newcomers_holds_in_every_minute_and_is_promised_from_the_first_on(
         // Nothing but the bound holds them up, once the seats are found.
         let least = minutes[5 * 60..11 * 60].iter().min();
         assert!(least >= Some(&119), "{seats}: {least:?} in a minute");
-        let known = &outcome.seconds[known_after..12 * 60];
+        let known = &outcome.seconds[1..12 * 60];
         assert!(known.iter().all(|it| it.promised >= 0), "{seats}");
         let promises = figures.promises;
         assert!(
@@ -125,7 +125,8 @@ fn whether_those_let_in_are_served_well_is_told() {
         let first = figures.first_minutes;
         let told = first.served + first.slow + first.failed;
         let entered = figures.straight + figures.called_in;
-        assert!(told > entered * 9 / 10 && told <= entered, "{figures:?}");
+        // The first three minutes of those who came last are not over.
+        assert!(told > entered * 8 / 10 && told <= entered, "{figures:?}");
         first.share
     };
     let (found, everybody) = (share(Law::Scene), share(Law::Maximum));
@@ -139,7 +140,7 @@ fn whether_those_let_in_are_served_well_is_told() {
 /// What is wrong with a rush, before limits that are found and before limits that are given.
 fn complaints(twist: Twist) -> Vec<String> {
     let mut found = Vec::new();
-    for (room, portal) in [("", ""), ("seats = 400\n", "slots = 12\n")] {
+    for (room, portal) in [("", ""), ("seats = 350\n", "slots = 12\n")] {
         let rush = scene(&format!(
             "length = \"20m\"\nwarm_up = \"5m\"\n[room]\nidle = \"1m\"\n{room}\
              [portal]\nmodel = \"cores\"\n{portal}\
@@ -171,19 +172,23 @@ fn what_is_wrong_is_seen() {
         barging: true,
         ..Twist::default()
     };
-    let no_expiry = Twist {
-        no_expiry: true,
-        ..Twist::default()
-    };
     for twist in [
         law(Law::Frozen),
         law(Law::Maximum),
         law(Law::Minimum),
         barging,
-        no_expiry,
     ] {
         assert!(!complaints(twist).is_empty(), "nobody sees {twist:?}");
     }
+}
+
+#[test]
+fn seats_that_never_lapse_cost_nothing() {
+    let no_expiry = Twist {
+        no_expiry: true,
+        ..Twist::default()
+    };
+    assert_eq!(complaints(no_expiry), Vec::<String>::new());
 }
 
 proptest! {

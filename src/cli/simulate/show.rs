@@ -138,11 +138,13 @@ fn promises(figures: &Figures) -> Vec<Row> {
         "promises kept",
         percent(promises.kept),
         format!(
-            "of {}; {} more than a minute late, {} by what was shown last, {} right within a minute or a fifth",
+            "of {}; {} more than a minute late, {} by what was shown last, {} right within a minute or a fifth; \
+             raised {:.2} times each",
             count(promises.made),
             percent(promises.late),
             percent(promises.told),
-            percent(promises.near)
+            percent(promises.near),
+            figures.raised
         ),
     )]
 }

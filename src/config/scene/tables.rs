@@ -146,7 +146,7 @@ pub(super) fn visit(top: &mut Table<'_>) -> Visit {
         login_cost: 1.0,
         patience: Span::secs(10),
         failures: 3,
-        logout: 1.0,
+        logout: 0.15,
     };
     let Some(mut table) = top.table("visit") else {
         return visit;
