@@ -67,11 +67,11 @@ pub async fn look(portal: Arc<Portal>, doors: Vec<Arc<Door>>) {
 fn give(portal: &Portal, doors: &[Arc<Door>], people: &[(People, u64)]) {
     let wishes: Vec<Wish> = doors.iter().zip(people).map(wish).collect();
     let inside: Vec<u32> = people.iter().map(|(inside, _)| inside.inside()).collect();
-    let (seats, idle) = (portal.bearing.seats(), portal.bearing.is_idle());
+    let (seats, outlook) = (portal.bearing.seats(), portal.bearing.outlook());
     let shares = settle(seats, &share(seats, &wishes), &inside);
     for (door, seats) in doors.iter().zip(shares) {
         let mut room = door.room();
-        room.set_fast(idle, host::now());
+        room.set_outlook(outlook, host::now());
         if room.rules().seats != seats {
             room.set_seats(seats, host::now());
         }

@@ -252,7 +252,7 @@ fn cookie_domain(table: &mut Table<'_>, hosts: &[HostPattern]) -> Option<String>
 /// The rules among a room's keys; what is not there has its default.
 pub(super) fn rules(table: &mut Table<'_>, seats: Limit) -> Rules {
     let mut rules = Rules::default();
-    rules.seats = seats.start();
+    (rules.seats, rules.found) = (seats.start(), !seats.is_fixed());
     rules.mode = table.read_or("mode", choice(&Mode::NAMES), rules.mode);
     rules.per_minute = table.read("per_minute", number(PER_MINUTE));
     rules.idle = table.read_or("idle", span(IDLE), rules.idle);

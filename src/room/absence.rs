@@ -15,7 +15,9 @@
 //! Analysis with Long-Term Survivors*, 1996): those who never come back are never seen to, and
 //! pauses that still last count for as long as they have lasted. Before anything is seen, the prior
 //! says [`PRIOR_AT_ONCE`] of whoever falls quiet asks again, and half as many of those who have been
-//! quiet for [`PRIOR_HALF_SECS`].
+//! quiet for [`PRIOR_HALF_SECS`]; or for [`PAUSES`] times the mean pause of those who did, as soon as many
+//! have: nobody has been quiet for five minutes in the first, but where all ask again within ten seconds
+//! or so, that is what to expect of the others as well.
 
 use crate::time::{Millis, Span};
 use serde::{Deserialize, Serialize};
@@ -32,7 +34,13 @@ const ROWS: usize = 45;
 const PRIOR_SECS: f64 = 20.0;
 /// See the module.
 const PRIOR_AT_ONCE: f64 = 0.98;
-const PRIOR_HALF_SECS: f64 = 90.0;
+const PRIOR_HALF_SECS: f64 = 300.0;
+const PAUSES: f64 = 4.0;
+/// The same at least; and how many returns the prior weighs.
+const HALF_SECS_MIN: f64 = 10.0;
+/// Shorter pauses are those between a page and what belongs to it.
+const PAUSE_SECS_MIN: usize = 2;
+const PRIOR_RETURNS: f64 = 20.0;
 /// After this many seconds, what was seen counts half.
 const MEMORY_SECS: f64 = 1_800.0;
 
@@ -95,18 +103,30 @@ impl Returns {
 
     /// For each row: the part of those in the middle of it who ask again within `idle_secs`.
     fn by_row(&self, idle_secs: u32) -> [f64; ROWS] {
+        let half = self.half_secs();
         let mut stay = 1.0;
         let mut returns = [0.0; ROWS];
         for at in (0..ROWS).rev() {
             let (from, to) = (begin(at), begin(at + 1).min(idle_secs));
             let Row { secs, back } = self.rows[at];
-            let prior = prior(from) * PRIOR_SECS;
+            let prior = prior(from, half) * PRIOR_SECS;
             let hazard = ((back + prior) / (secs + PRIOR_SECS)).min(0.99);
             let half = (1.0 - hazard).powf(f64::from(to.saturating_sub(from)) / 2.0);
             returns[at] = 1.0 - stay * half;
             stay *= half * half;
         }
         returns
+    }
+
+    /// Seconds of quiet after which half as many ask again, by the prior.
+    fn half_secs(&self) -> f64 {
+        let middle = |at: usize| f64::from(begin(at) + begin(at + 1)) / 2.0;
+        let pauses = self.rows.iter().enumerate().skip(PAUSE_SECS_MIN);
+        let (returns, secs) = pauses.fold((0.0, 0.0), |(returns, secs), (at, row)| {
+            (returns + row.back, secs + row.back * middle(at))
+        });
+        let half = PRIOR_RETURNS * PRIOR_HALF_SECS + PAUSES * secs;
+        (half / (PRIOR_RETURNS + returns)).clamp(HALF_SECS_MIN, PRIOR_HALF_SECS)
     }
 }
 
@@ -246,11 +266,11 @@ fn begin(row: usize) -> u32 {
 }
 
 /// The part of those quiet for `age` who ask again within a second, before anything is seen: what
-/// follows from R(a) = [`PRIOR_AT_ONCE`] ÷ (1 + a ÷ [`PRIOR_HALF_SECS`]).
-fn prior(age: u32) -> f64 {
-    let aged = 1.0 + f64::from(age) / PRIOR_HALF_SECS;
+/// follows from R(a) = [`PRIOR_AT_ONCE`] ÷ (1 + a ÷ `half_secs`).
+fn prior(age: u32, half_secs: f64) -> f64 {
+    let aged = 1.0 + f64::from(age) / half_secs;
     let returns = PRIOR_AT_ONCE / aged;
-    returns / aged / PRIOR_HALF_SECS / (1.0 - returns)
+    returns / aged / half_secs / (1.0 - returns)
 }
 
 #[cfg(test)]

@@ -188,7 +188,7 @@ impl Room {
             let number = self.line.push_over(lane);
             self.counts.straight += 1;
             self.line.count_straight(lane);
-            self.newcomers.take(now);
+            self.goes_straight(now);
             self.take_seat(number, false, now);
             self.seats.watch(number, now);
             self.note_given(ask.client, number, now);

@@ -150,7 +150,7 @@ impl Room {
         let decision = if self.seats.holds(held) {
             self.forward(held, Entry::Again, ask, now)
         } else if self.lets_in(self.lane_of(held), now) {
-            self.newcomers.take(now);
+            self.goes_straight(now);
             self.enter_again(held, false, ask, now)
         } else if self.live(held, now) && self.calls.has(held) {
             let ticket = Ticket {

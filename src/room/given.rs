@@ -1,16 +1,21 @@
 //! What one visitor was promised, and when that may change.
 //!
-//! A promise that is shown counts down by itself. It is changed only when the estimate has been off
-//! by more than [`TOLERANCE`] twice in a row (reference: `admission.md`, "The promise"), and raised
-//! only together with a reason. All of this travels in the visitor's ticket, so that it holds over
+//! A promise that is shown counts down by itself. It is raised only when it is more likely to break than
+//! not (half of those who wait are in by the lower end of an estimate, and this is above what is left of
+//! the upper one), twice in a row, and together with a reason: an estimate that goes up and down within its own
+//! range is no news. Below a minute every second counts, and nobody sees the difference. It is lowered when the estimate is below it by more than [`TOLERANCE`], twice in a
+//! row (reference: `admission.md`, "The promise"). All of this travels in the visitor's ticket, so that it holds over
 //! polls, tabs and our own restarts, and costs us no memory.
 
 use super::promise::Promise;
 use super::view::Reason;
 use crate::time::{Millis, Span};
 
-/// By which part of what is shown an estimate may be off before it counts as wrong.
+/// By which part of what is shown an estimate may be below it before that is told.
 const TOLERANCE: f64 = 0.2;
+
+/// An estimate up to this long is for those who are as good as called.
+const AT_THE_END: Span = Span::mins(1);
 
 /// A promise and the moment it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +123,10 @@ impl Given {
     pub fn check(&mut self, check: Check, now: Millis) -> Revision {
         let left = self.last.left(now).high;
         let slack = left.scale(TOLERANCE).max(check.grain);
-        let above = check.estimate.high > left + slack;
+        let breaks = check.estimate.low > left + check.grain;
+        // At the end seconds count, and the page says the same for all of them.
+        let at_the_end = check.estimate.high <= AT_THE_END && check.estimate.high > left + slack;
+        let above = breaks || at_the_end;
         if !above && check.estimate.high + slack >= left {
             self.doubt = None;
             return Revision::None;

@@ -47,6 +47,7 @@ mod plan;
 mod polling;
 mod promise;
 mod promised;
+mod rates;
 mod restart;
 mod rules;
 mod scores;
@@ -62,8 +63,8 @@ mod view;
 
 pub use capacity::{
     Answer, Asker, Asking, Capacity, CapacityRules, Claim, Class, Heads, LONG_WAIT, Limit, Move,
-    Part, PartAnswer, PartChange, PartFailure, Parts, People, Seen, Sent, Served, Spot, Turn,
-    Turns, Waited, Waits, Weight, What, Whose, Why, Wish, few, quarter, settle, share,
+    Outlook, Part, PartAnswer, PartChange, PartFailure, Parts, People, Seen, Sent, Served, Spot,
+    Turn, Turns, Waited, Waits, Weight, What, Whose, Why, Wish, few, quarter, settle, share,
 };
 pub use counts::Counts;
 pub use given::{Doubt, Given, Promised};
@@ -78,7 +79,8 @@ pub use load::{ANSWERS_MIN, Bears, Level, Load};
 pub use lot::{Lot, Order, Seed, Stage};
 pub use opening::{News, Told};
 pub use plan::{Cause, InForce, Opening, Plan};
-pub use promise::{Estimator, Promise, Rates};
+pub use promise::{Estimator, Promise};
+pub use rates::Rates;
 pub use rules::{Mode, Rules};
 pub use scores::Figures;
 pub use shadow::Observed;
@@ -99,6 +101,7 @@ use opening::Calendar;
 use pace::Pace;
 use phase::phase;
 use polling::margin;
+use promise::Stand;
 use restart::Restart;
 use scores::Watch;
 pub use seats::{Fare, Firsts, Outcome};
@@ -126,6 +129,7 @@ pub struct Room {
     calls: Calls,
     pace: Pace,
     newcomers: Newcomers,
+    outlook: Outlook,
     estimator: Estimator,
     /// People who were there, and seats that had been taken, a second ago.
     before: (f64, u64),
@@ -164,6 +168,7 @@ impl Room {
             calls: Calls::default(),
             pace: Pace::new(rules.seats, now),
             newcomers: Newcomers::new(rules.per_minute, now),
+            outlook: Outlook::default(),
             estimator: Estimator::new(margin(&rules, 1.0), now),
             before: (0.0, 0),
             watches: Vec::new(),
@@ -272,10 +277,11 @@ impl Room {
         self.call(now);
     }
 
-    /// Calls may follow each other fast, as long as the portal has slots to spare.
-    pub fn set_fast(&mut self, fast: bool, wall: Millis) {
+    /// What is foretold of seats has changed.
+    pub fn set_outlook(&mut self, outlook: Outlook, wall: Millis) {
         let now = self.advance(wall);
-        self.pace.set_fast(fast);
+        self.outlook = outlook;
+        self.pace.set_fast(outlook.fast);
         self.call(now);
     }
 
@@ -411,10 +417,20 @@ impl Room {
         let (before, took) = std::mem::replace(&mut self.before, (present, takes));
         let departed = (takes - took) as f64 - (present - before);
         let called = f64::from(self.calls.len());
-        self.estimator.departed(departed);
+        self.estimator.departed(departed, present - before);
         (self.estimator).elapse(present + called, self.waiting_to_enter(), now);
-        let seats = self.rules.seats.saturating_sub(self.kept_free());
-        self.estimator.refresh(seats, present, self.pace.full());
+        self.estimator.refresh(self.stand());
+    }
+
+    /// How things stand, for the promise.
+    fn stand(&self) -> Stand {
+        Stand {
+            seats: self.rules.seats.saturating_sub(self.kept_free()),
+            growth: self.outlook.growth,
+            present: self.seats.present(),
+            called: f64::from(self.calls.len()),
+            pace: self.pace.full(),
+        }
     }
 
     fn seat_lapsed(&mut self, number: u64, why: Left, now: Millis) {

@@ -129,7 +129,14 @@ fn most(rate: f64) -> f64 {
 impl Room {
     /// Whether whoever comes into `lane` goes straight in.
     pub(super) fn lets_in(&self, lane: usize, now: Millis) -> bool {
-        self.unsaturated(lane) && self.may_enter(now)
+        let paced = self.rules.found && !self.open();
+        self.unsaturated(lane) && self.may_enter(now) && (!paced || self.pace.lets_straight(now))
+    }
+
+    /// Somebody goes straight in.
+    pub(super) fn goes_straight(&mut self, now: Millis) {
+        self.newcomers.take(now);
+        self.pace.take_straight(now);
     }
 
     /// Whether the bound on newcomers lets one more in.
@@ -184,7 +191,8 @@ impl Room {
         let bounded = self.estimator.nearly(bounded);
         match calls.saturating_sub(self.vacant()) {
             0 => Some(bounded),
-            behind => Some(bounded.or_later(self.estimator.promise(behind)?)),
+            // Those who get the seats that are free are the first of them, for the estimator as well.
+            _ => Some(bounded.or_later(self.estimator.promise(calls)?)),
         }
     }
 
@@ -199,6 +207,7 @@ impl Room {
             Some(rates) => Rates {
                 calls: per_second,
                 drain_secs: 0.0,
+                free: 0.0,
                 ..rates
             }
             .wait(others),

@@ -5,6 +5,10 @@
 //! while the portal has slots to spare and nobody waits for one (`reference`: admission laws, "S: seats",
 //! "The first minutes"). After an outage it begins at one per second and
 //! grows to the full rate over [`RAMP`].
+//!
+//! Where the number of seats is found, those who go straight in have a bucket as well, of the same rate:
+//! after a restart, or a calm, all seats are free, and a rush would sign on in one second. It holds a
+//! quarter of the seats ([`BURST`]), so that a class that comes at once walks in as always.
 
 use crate::time::{Millis, Span};
 
@@ -15,6 +19,10 @@ const REFILL_FAST_SECS: f64 = 10.0;
 /// After an outage, the time until the full rate is reached.
 const RAMP: Span = Span::secs(30);
 
+/// Of the seats, what may go straight in at once; at least so many.
+const BURST: f64 = 0.25;
+const BURST_MIN: f64 = 20.0;
+
 /// Answers "may one more be called now, and if not, when?".
 #[derive(Clone, Debug)]
 pub struct Pace {
@@ -23,6 +31,9 @@ pub struct Pace {
     tokens: f64,
     filled: Millis,
     resumed: Option<Millis>,
+    /// What may go straight in, as it was then.
+    straight: f64,
+    straight_at: Millis,
 }
 
 impl Pace {
@@ -34,6 +45,8 @@ impl Pace {
             tokens: 1.0,
             filled: now,
             resumed: None,
+            straight: f64::INFINITY,
+            straight_at: now,
         }
     }
 
@@ -62,6 +75,23 @@ impl Pace {
         }
         self.tokens -= 1.0;
         true
+    }
+
+    /// Whether one more may go straight in.
+    pub fn lets_straight(&self, now: Millis) -> bool {
+        self.straight_by(now) >= 1.0
+    }
+
+    /// Somebody goes straight in.
+    pub fn take_straight(&mut self, now: Millis) {
+        self.straight = (self.straight_by(now) - 1.0).max(0.0);
+        self.straight_at = now;
+    }
+
+    fn straight_by(&self, now: Millis) -> f64 {
+        let most = (BURST * f64::from(self.seats)).max(BURST_MIN);
+        let gained = now.since(self.straight_at).as_secs_f64() * self.full();
+        (self.straight + gained).min(most)
     }
 
     /// When the next token will be there; `now` if there is one already.
@@ -112,6 +142,22 @@ mod tests {
             (98..=110).contains(&taken),
             "{taken} in ten seconds at 10/s"
         );
+    }
+
+    #[test]
+    fn a_class_goes_straight_in_and_a_rush_by_and_by() {
+        let mut pace = Pace::new(400, Millis(0));
+        let mut takes = |now: Millis| {
+            let lets = pace.lets_straight(now);
+            if lets {
+                pace.take_straight(now);
+            }
+            lets
+        };
+        let at_once = (0..1_000).filter(|_| takes(Millis(0))).count();
+        assert_eq!(at_once, 100, "a quarter of the seats");
+        let then = (1..10_000u64).filter(|ms| takes(Millis(*ms))).count();
+        assert!((130..=134).contains(&then), "{then} in ten seconds");
     }
 
     #[test]

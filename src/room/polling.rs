@@ -96,12 +96,19 @@ impl Room {
     fn interval(&self, place: u64, wait: Option<Span>, ahead: Span) -> (Span, Span) {
         let rules = &self.rules;
         let eighth = |span: Span| span.scale(1.0 / POLLS_PER_WAIT);
+        let unknown = || {
+            let least = Span(rules.poll_min.0 * POLL_UNKNOWN);
+            eighth(ahead).min(rules.poll_max).max(least)
+        };
         let base = match wait {
-            Some(wait) => eighth(wait).clamp(rules.poll_min, rules.poll_max),
-            None => {
-                let least = Span(rules.poll_min.0 * POLL_UNKNOWN);
-                eighth(ahead).min(rules.poll_max).max(least)
+            Some(wait) => {
+                let base = eighth(wait).clamp(rules.poll_min, rules.poll_max);
+                match self.estimator.is_new() {
+                    true => base.min(unknown()),
+                    false => base,
+                }
             }
+            None => unknown(),
         };
         let soon = |span: Span| span <= rules.claim.scale(NEAR_CLAIMS);
         let near = match wait {

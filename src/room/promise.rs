@@ -6,33 +6,49 @@
 //! - n is the place, less those of whom we have not noticed yet that they have left (of each
 //!   ticket-second, the part that was spent so: Little's law again), and less those who will not come
 //!   when they are called (of calls, the part that was not taken);
-//! - r, calls taken per second, is (calls + 600·min(S/D, pace)) / (T + 600): what was seen while
+//! - r, calls taken per second, is (calls + 600·min(Ŝ/D, pace)) / (T + 600): what was seen while
 //!   somebody waited during the last ten minutes (T ≤ 600 s; no more calls than people have left: those
 //!   that fill a room which grows will not come again), and 600 seconds' worth of what
 //!   Little's law expects, at most the pace of calls. With a line for ten minutes this is the
 //!   formula of the design; with a fresh one it does not mistake "nobody had to be called" for
-//!   "nobody can be called";
+//!   "nobody can be called". Seats that are free, and those that the law of capacity is about to add
+//!   (Ŝ − A), are for the first in line, who go in as fast as calls are made: n counts those behind them;
 //! - D, the length of a visit, is seat-seconds ÷ departures over 30 minutes (Little's law: no
 //!   survivorship bias), of people who are there: whoever has gone without saying so holds no seat
 //!   that others could not have ([`absence`](super::absence)). Departures are what came in less what
-//!   is there more than before, so that they are known before the first pass has lapsed;
+//!   is there more than before, so that they are known before the first pass has lapsed. People in a
+//!   room that has filled just now leave later than others (by half a visit if all were equally long, not
+//!   at all if their length were exponential), so that a tenth of what has grown counts as departures that
+//!   are late. Before any was seen there is the belief of two visits of eight minutes: a wide range, and narrower with each departure;
 //! - θ, the rate of giving up, is tickets abandoned ÷ ticket-seconds over 30 minutes.
 //!
 //! The range goes from ŵ to q·(ŵ + m), with m the longest time between two polls near the turn (one
 //! hears of one's turn by polling). Three things are uncertain: when the n departures ahead will be, and
 //! the rate, which was seen over N departures, both as in a Poisson process; and what the rate will
-//! be, as the laws of capacity never rest (d = 5 %, as seen in simulation). So the relative error has
-//! about the standard deviation σ = √(1/n + 1/N + d²), and q = 1 + z·σ, with z the learnt 90th
-//! percentile of (actual ÷ (ŵ + m) − 1) ÷ σ: one number serves short and long lines, small and large
+//! be, as the laws of capacity never rest (d = 5 %, as seen in simulation), and growth that is foretold
+//! (Ŝ ÷ S) may not come, or more. So the relative error has about the standard deviation
+//! σ = √(1/n + 1/N + d² + (0.8·ln(Ŝ ÷ S))²), and q = 1 + z·σ, with z the learnt 90th
+//! percentile of (actual ÷ (ŵ + m) − 1) ÷ σ, σ as it was when it was promised: one number serves short and long lines, small and large
 //! rooms, and learns what is particular to this one.
 
+use super::rates::{DRIFT, Rates};
 use super::scores::{Figures, Score, Scores};
 use crate::time::{Millis, Span};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// Departures that must have been seen before anything is promised.
-const DEPARTURES_MIN: f64 = 10.0;
+/// What is believed before anything was seen: so many visits of so many seconds.
+const PRIOR_VISITS: f64 = 2.0;
+const PRIOR_VISIT_SECS: f64 = 480.0;
+/// Visits seen and believed below which little is known.
+const NEW: f64 = 20.0;
+/// Of people who have filled a room, the part of whose departures is still missing.
+const LATE_DEPARTURES: f64 = 0.1;
+/// Seats are smoothed over so many seconds; in the beginning over a fourth of the time that has passed.
+const SEATS_SECS: f64 = 60.0;
+const SEATS_EARLY: f64 = 4.0;
+/// Calls per second below which nobody can say anything.
+const CALLS_MIN: f64 = 1e-6;
 /// One slice of the memory.
 const SLICE: Span = Span::mins(1);
 /// Slices of the long memory (visits, giving up): 30 minutes.
@@ -50,8 +66,6 @@ const PRIOR_SCORES: usize = 20;
 /// z never falls below this, the 90th percentile of the normal distribution: people in one line share
 /// their luck, so that even many scores may tell of one lucky hour only.
 const Z_MIN: f32 = 1.28;
-/// By this part of itself a rate moves on the way, whatever has been seen of it.
-const DRIFT: f64 = 0.05;
 /// Calls that were taken, as it were, before any was made: one no-show is not the half of all.
 const ABSENT_PRIOR: u64 = 10;
 /// The part of a line that may have left without our knowledge, at most.
@@ -83,6 +97,8 @@ impl Promise {
 struct Slice {
     seat_secs: f64,
     departures: f64,
+    /// By how many more people are there.
+    grown: f64,
     ticket_secs: f64,
     abandoned: u64,
     /// Ticket-seconds of those who had left already.
@@ -106,23 +122,23 @@ pub struct Estimator {
     margin: Span,
     rates: Option<Rates>,
     z: f64,
+    /// Seats, smoothed, and how often they were looked at.
+    seats: f64,
+    looks: u32,
 }
 
-/// What is known, computed once a second so that a poll is one logarithm.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Rates {
-    /// Calls taken per second.
-    pub calls: f64,
-    /// Tickets given up per ticket and second.
-    pub giving_up: f64,
-    /// Seconds of a visit.
-    pub visit_secs: f64,
-    /// The part of those in line who have left, and we have not noticed yet.
-    pub gone: f64,
-    /// Departures that this is known from.
-    pub seen: f64,
-    /// Seconds until more seats are free than the limit was lowered by.
-    pub drain_secs: f64,
+/// How a room stands, for [`Estimator::refresh`].
+#[derive(Clone, Copy, Debug)]
+pub struct Stand {
+    /// Seats, without those that are kept free for lanes.
+    pub seats: u32,
+    /// How many times as many there will soon be, as far as is foretold: 1 and more.
+    pub growth: f64,
+    /// People there, and those who are called.
+    pub present: f64,
+    pub called: f64,
+    /// Calls per second that are made at most, however many seats are free.
+    pub pace: f64,
 }
 
 impl Estimator {
@@ -137,11 +153,14 @@ impl Estimator {
             margin,
             rates: None,
             z: f64::from(PRIOR_Z),
+            seats: 0.0,
+            looks: 0,
         }
     }
 
     /// Goes on after a restart: the time in between did not happen.
     pub fn resume(&mut self, margin: Span, now: Millis) {
+        self.looks = 0;
         self.margin = margin;
         self.updated = now;
         self.slice_end = now + SLICE;
@@ -170,9 +189,12 @@ impl Estimator {
         }
     }
 
-    /// So many have gone; fewer than none if some of them were not gone after all.
-    pub fn departed(&mut self, people: f64) {
-        self.slices[self.current].departures += people;
+    /// So many have gone (fewer than none if some of them were not gone after all), and so many more are
+    /// there.
+    pub fn departed(&mut self, people: f64, grown: f64) {
+        let slice = &mut self.slices[self.current];
+        slice.departures += people;
+        slice.grown += grown;
     }
 
     /// Tickets left the line before their call, and counted for so long after that.
@@ -200,15 +222,16 @@ impl Estimator {
 
     /// What a first promise of ours has come to. `told`: what was in force at the end was kept.
     pub fn score(&mut self, promise: Promise, actual: Span, told: bool) -> Score {
-        let low = promise.low.as_secs_f64();
-        let sigma = self.rates.map_or(1.0, |rates| rates.sigma(low));
-        let expected = low + self.margin.as_secs_f64();
+        let (low, high) = (promise.low.as_secs_f64(), promise.high.as_secs_f64());
+        let expected = (low + self.margin.as_secs_f64()).max(0.001);
+        // The range was z·σ wide.
+        let sigma = ((high / expected - 1.0) / self.z).max(DRIFT);
         let score = Score {
             low: low as f32,
-            high: promise.high.as_secs_f64() as f32,
+            high: high as f32,
             actual: actual.as_secs_f64() as f32,
             told,
-            error: ((actual.as_secs_f64() / expected.max(0.001) - 1.0) / sigma) as f32,
+            error: ((actual.as_secs_f64() / expected - 1.0) / sigma) as f32,
         };
         self.scores.add(score);
         score
@@ -241,34 +264,44 @@ impl Estimator {
         rates.drain_secs > 0.0 || rates.calls < rate * SLOWED
     }
 
-    /// Computes the rates anew; cheap enough for once a second. `None` while too little is known.
-    ///
-    /// `pace`: calls per second that are made at most, however many seats are free.
-    pub fn refresh(&mut self, seats: u32, present: f64, pace: f64) {
+    /// Computes the rates anew; cheap enough for once a second. `None` while nobody is let in.
+    pub fn refresh(&mut self, stand: Stand) {
         self.z = self.learnt_z();
         let long = self.sum(0..LONG);
-        if long.departures < DEPARTURES_MIN || long.seat_secs <= 0.0 {
-            self.rates = None;
-            return;
-        }
         let short = self.sum(0..SHORT);
-        let visit_secs = (long.seat_secs / long.departures).max(0.001);
-        let little = (f64::from(seats) / visit_secs).min(pace);
+        let late = LATE_DEPARTURES * long.grown.min(long.departures).max(0.0);
+        let departures = (long.departures + late).max(0.0);
+        let visit_secs =
+            (long.seat_secs + PRIOR_VISITS * PRIOR_VISIT_SECS) / (departures + PRIOR_VISITS);
+        let seats = f64::from(stand.seats);
+        let soon = seats * stand.growth;
+        let little = (self.smooth(soon) / visit_secs).min(stand.pace);
         let taken = (short.calls as f64).min(short.departures.max(0.0));
         let calls = (taken + PRIOR_SECS * little) / (short.line_secs + PRIOR_SECS);
         let (giving_up, gone) = self.giving_up(&long);
         let absent = long.lapsed as f64 / (long.lapsed + long.calls + ABSENT_PRIOR) as f64;
         let gone = (1.0 - (1.0 - gone) * (1.0 - absent)).min(GONE_MAX);
-        let over = (present - f64::from(seats)).max(0.0);
+        let over = (stand.present - seats).max(0.0);
         self.slices[self.current].rate = calls;
-        self.rates = Some(Rates {
+        self.rates = (calls > CALLS_MIN).then_some(Rates {
             calls,
             giving_up,
             gone,
-            seen: long.departures,
+            seen: departures + PRIOR_VISITS,
             visit_secs,
-            drain_secs: over * visit_secs / present.max(1.0),
+            drain_secs: over * visit_secs / stand.present.max(1.0),
+            free: (soon - stand.present - stand.called).max(0.0),
+            pace: stand.pace,
+            growth: stand.growth,
         });
+    }
+
+    /// Seats go up and down while they are found; a promise is for longer than that.
+    fn smooth(&mut self, seats: f64) -> f64 {
+        self.looks = self.looks.saturating_add(1);
+        let weight = (SEATS_EARLY / f64::from(self.looks)).clamp(1.0 / SEATS_SECS, 1.0);
+        self.seats += weight * (seats - self.seats);
+        self.seats
     }
 
     /// The promise for `place`; `None` while nobody can honestly say.
@@ -290,6 +323,12 @@ impl Estimator {
             low: Span::from_secs_f64(secs),
             high: Span::from_secs_f64(high),
         }
+    }
+
+    /// Whether little more is known than what was believed before: a room may yet turn out to move
+    /// much faster, and nobody is to hear of it late.
+    pub fn is_new(&self) -> bool {
+        self.rates.is_some_and(|rates| rates.seen < NEW)
     }
 
     /// The rates in force, if known.
@@ -333,6 +372,7 @@ impl Estimator {
             let slice = &self.slices[(self.current + LONG - back) % LONG];
             sum.seat_secs += slice.seat_secs;
             sum.departures += slice.departures;
+            sum.grown += slice.grown;
             sum.ticket_secs += slice.ticket_secs;
             sum.abandoned += slice.abandoned;
             sum.gone_secs += slice.gone_secs;
@@ -344,122 +384,5 @@ impl Estimator {
     }
 }
 
-impl Rates {
-    /// Seconds until `place` is called. Source of the formula: see the module.
-    pub fn wait(&self, place: u64) -> f64 {
-        let straight = place as f64 * (1.0 - self.gone) / self.calls;
-        let bent = self.giving_up * straight;
-        // Below this the logarithm and the straight line agree to a part in a million.
-        let wait = if bent < 1e-6 {
-            straight
-        } else {
-            bent.ln_1p() / self.giving_up
-        };
-        wait + self.drain_secs
-    }
-
-    /// Standard deviation of the relative error of an estimate of `secs`. Source: see the module.
-    pub fn sigma(&self, secs: f64) -> f64 {
-        let ahead = (secs * self.calls).max(1.0);
-        (1.0 / ahead + 1.0 / self.seen.max(1.0) + DRIFT.powi(2)).sqrt()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn learnt(departures: u64, secs_each: u64, seats: u32) -> Estimator {
-        let mut estimator = Estimator::new(Span::secs(5), Millis(0));
-        // A steady state: `seats` taken all the time, one departure each secs_each / seats.
-        let step = secs_each * 1000 / u64::from(seats);
-        let mut now = 0;
-        for _ in 0..departures {
-            now += step;
-            estimator.elapse(f64::from(seats), 100, Millis(now));
-            estimator.departed(1.0);
-            estimator.called_in();
-        }
-        estimator.refresh(seats, f64::from(seats), 1e9);
-        estimator
-    }
-
-    #[test]
-    fn unknown_until_ten_departures() {
-        assert_eq!(learnt(9, 60, 10).promise(5), None);
-        assert!(learnt(10, 60, 10).promise(5).is_some());
-    }
-
-    #[test]
-    fn a_steady_room_is_place_over_rate() {
-        let estimator = learnt(1_000, 600, 300);
-        let promise = estimator.promise(300).unwrap();
-        let secs = promise.low.as_secs_f64();
-        assert!((570.0..=630.0).contains(&secs), "{secs}");
-        assert!(promise.high > promise.low);
-    }
-
-    #[test]
-    fn those_who_give_up_shorten_the_wait() {
-        let mut estimator = learnt(1_000, 600, 300);
-        let before = estimator.promise(3_000).unwrap().low;
-        estimator.abandoned(200, Span::ZERO);
-        estimator.refresh(300, 300.0, 1e9);
-        assert!(estimator.promise(3_000).unwrap().low < before);
-    }
-
-    #[test]
-    fn those_who_do_not_come_when_called_shorten_the_wait() {
-        let mut estimator = learnt(1_000, 600, 300);
-        let before = estimator.promise(300).unwrap().low;
-        for _ in 0..estimator.sum(0..LONG).calls {
-            estimator.lapsed();
-        }
-        estimator.refresh(300, 300.0, 1e9);
-        let after = estimator.promise(300).unwrap().low;
-        let part = after.as_secs_f64() / before.as_secs_f64();
-        assert!((0.49..=0.52).contains(&part), "{part}");
-    }
-
-    #[test]
-    fn draining_seats_lengthen_it() {
-        let mut estimator = learnt(1_000, 600, 300);
-        let before = estimator.promise(1).unwrap().low;
-        estimator.refresh(150, 300.0, 1e9);
-        let after = estimator.promise(1).unwrap().low;
-        assert!(after.as_secs_f64() > before.as_secs_f64() + 299.0);
-    }
-
-    #[test]
-    fn the_width_follows_what_happened() {
-        let mut estimator = learnt(1_000, 600, 300);
-        let promise = estimator.promise(300).unwrap();
-        for _ in 0..Z_SCORES {
-            estimator.score(promise, promise.low.scale(2.0), false);
-        }
-        estimator.refresh(300, 300.0, 1e9);
-        let high = estimator.promise(300).unwrap().high;
-        let twice = high.as_secs_f64() / promise.low.as_secs_f64();
-        assert!((1.9..=2.1).contains(&twice), "{twice}");
-    }
-
-    #[test]
-    fn a_range_is_wider_where_less_is_known() {
-        let factor = |estimator: &Estimator, place| {
-            let promise = estimator.promise(place).unwrap();
-            promise.high.as_secs_f64() / (promise.low.as_secs_f64() + 5.0)
-        };
-        let [small, large] = [learnt(100, 600, 30), learnt(1_000, 600, 300)];
-        assert!(factor(&large, 10) > factor(&large, 1_000));
-        assert!(factor(&small, 1_000) > factor(&large, 1_000));
-    }
-
-    #[test]
-    fn a_clock_that_leaps_forgets_instead_of_looping() {
-        let mut estimator = learnt(100, 60, 10);
-        estimator.elapse(10.0, 0, Millis(u64::MAX / 2));
-        estimator.elapse(10.0, 0, Millis(u64::MAX / 2 + 60_000));
-        estimator.refresh(10, 10.0, 1e9);
-        assert_eq!(estimator.promise(1), None);
-    }
-}
+mod tests;

@@ -35,10 +35,14 @@ impl Room {
                 None => self.why_longer(given.last.at),
             },
         };
-        match given.check(check, wall) {
+        let before = given.last.left(wall).shown();
+        let revision = given.check(check, wall);
+        // What nobody sees is no news.
+        let seen = u64::from(given.last.left(wall).shown() != before);
+        match revision {
             Revision::None => {}
-            Revision::Raised => self.counts.promises_raised += 1,
-            Revision::Lowered => self.counts.promises_lowered += 1,
+            Revision::Raised => self.counts.promises_raised += seen,
+            Revision::Lowered => self.counts.promises_lowered += seen,
         }
         ticket.promised = Some(given);
         Some(given.last.left(wall))

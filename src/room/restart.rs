@@ -67,8 +67,7 @@ impl Room {
         if let Some(mut learnt) = saved.learnt {
             room.seats.resume(learnt.returns, &room.rules, now);
             learnt.waits.resume(margin(&room.rules, 1.0), now);
-            let (seats, present) = (room.rules.seats, room.seats.present());
-            learnt.waits.refresh(seats, present, room.pace.full());
+            learnt.waits.refresh(room.stand());
             room.estimator = learnt.waits;
         }
         room.before = (room.seats.present(), room.seats.takes());

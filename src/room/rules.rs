@@ -44,6 +44,8 @@ pub struct Rules {
     pub mode: Mode,
     /// Seats: how many visits may be inside at once; at least 1.
     pub seats: u32,
+    /// The number of seats is found, and not written: whoever goes straight in is paced as well.
+    pub found: bool,
     /// Newcomers who go in within a minute, straight and called together: at least 1; `None`: as many
     /// as there are seats for.
     pub per_minute: Option<u32>,
@@ -82,6 +84,7 @@ impl Default for Rules {
         Rules {
             mode: Mode::Queue,
             seats: 100,
+            found: false,
             per_minute: None,
             idle: Span::mins(10),
             first_idle: Span::secs(90),

@@ -6,7 +6,7 @@ use crate::time::Span;
 /// A promise as people read it, rounded so that it does not claim to know more than it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
-    /// Up to a minute.
+    /// Up to half a minute.
     Moment,
     /// Between `low` and `high` minutes, both of [`Shown::STEPS`]; `low == high` is "about that
     /// many", and a `low` of 0 is "less than `high`".
@@ -38,7 +38,7 @@ impl Promise {
             .find(|step| minutes(**step) >= self.high);
         let low = *holds_from.unwrap_or(&0);
         match holds_until {
-            _ if self.high <= Span::mins(1) => Shown::Moment,
+            _ if self.high <= Span::secs(30) => Shown::Moment,
             Some(&high) => Shown::Minutes {
                 low: low.min(high),
                 high,
@@ -71,7 +71,9 @@ mod tests {
     #[test]
     fn rounds_as_people_speak() {
         assert_eq!(shown(0, 0), Shown::Moment);
-        assert_eq!(shown(59, 60), Shown::Moment);
+        assert_eq!(shown(9, 30), Shown::Moment);
+        assert_eq!(shown(10, 31), Shown::Minutes { low: 0, high: 1 });
+        assert_eq!(shown(59, 60), Shown::Minutes { low: 0, high: 1 });
         assert_eq!(shown(10, 61), Shown::Minutes { low: 0, high: 2 });
         assert_eq!(shown(90, 119), Shown::Minutes { low: 1, high: 2 });
         assert_eq!(shown(30, 120), Shown::Minutes { low: 0, high: 2 });
@@ -98,7 +100,7 @@ mod tests {
         for low in (0..5_000).step_by(7) {
             for high in (low..low + 1_500).step_by(61) {
                 match shown(low, high) {
-                    Shown::Moment => assert!(high <= 60),
+                    Shown::Moment => assert!(high <= 30),
                     Shown::Minutes {
                         low: from,
                         high: to,

@@ -3,7 +3,7 @@
 use super::portal::Kind;
 use crate::config::scene::Scene;
 use crate::room::{
-    Answer, Capacity, CapacityRules, Class, Heads, Limit, People, Sent, Waited, Whose,
+    Answer, Capacity, CapacityRules, Class, Heads, Limit, Outlook, People, Sent, Waited, Whose,
 };
 use crate::time::{Millis, Span};
 
@@ -54,9 +54,9 @@ impl Control {
         }
     }
 
-    /// Whether the portal has slots to spare.
-    pub fn is_idle(&self) -> bool {
-        self.law.is_idle()
+    /// What is to be expected of seats.
+    pub fn outlook(&self) -> Outlook {
+        self.law.outlook()
     }
 
     /// Requests in flight at most.

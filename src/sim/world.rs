@@ -349,7 +349,7 @@ impl<'s> World<'s> {
     fn limits(&mut self) {
         if !self.scene.seats.is_fixed() {
             let now = self.millis();
-            self.room.set_fast(self.control.is_idle(), now);
+            self.room.set_outlook(self.control.outlook(), now);
         }
         if self.control.seats() != self.room.rules().seats {
             let now = self.millis();

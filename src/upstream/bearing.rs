@@ -6,8 +6,8 @@ use super::client::Wants;
 use super::slots::Slot;
 use crate::host;
 use crate::room::{
-    Answer, Capacity, CapacityRules, Class, Heads, Load, Move, People, Sent, Waited, Weight, Whose,
-    Why,
+    Answer, Capacity, CapacityRules, Class, Heads, Load, Move, Outlook, People, Sent, Waited,
+    Weight, Whose, Why,
 };
 use crate::room::{Part, PartAnswer, PartChange, PartFailure, Parts};
 use crate::time::Millis;
@@ -70,9 +70,9 @@ impl Bearing {
         self.law().slots()
     }
 
-    /// Whether the portal has slots to spare, so that calls may follow each other fast.
-    pub fn is_idle(&self) -> bool {
-        self.law().is_idle()
+    /// What is to be expected of seats.
+    pub fn outlook(&self) -> Outlook {
+        self.law().outlook()
     }
 
     /// People inside at most, over all rooms whose seats are found.

@@ -56,6 +56,7 @@ fn a_portal_alone_is_a_whole_configuration() {
     };
     assert_eq!((room.name.as_str(), room.portal), ("room", 0));
     let found = Rules {
+        found: true,
         seats: 20,
         ..Rules::default()
     };
@@ -316,6 +317,7 @@ fn every_key_of_a_room_is_read() {
     let rules = Rules {
         mode: Mode::Hold,
         seats: 1000,
+        found: false,
         per_minute: Some(200),
         idle: Span::mins(90),
         first_idle: Span::secs(10),

@@ -336,6 +336,11 @@ mod tests {
                 "between 8 and 15 minutes",
             ),
             (
+                Some(Shown::Minutes { low: 0, high: 1 }),
+                "moins d’une minute",
+                "less than a minute",
+            ),
+            (
                 Some(Shown::Minutes { low: 0, high: 3 }),
                 "moins de 3 minutes",
                 "less than 3 minutes",

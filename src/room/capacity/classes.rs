@@ -22,8 +22,7 @@ const SAMPLES: usize = 400;
 const SAMPLES_MIN: usize = 20;
 /// No sample raises or lowers the median by more than this at once.
 const RISE: f64 = 1.25;
-/// With as little in flight as can be, a baseline below what is seen rises by this for each
-/// second.
+/// With as little in flight as can be, a baseline below what is seen rises by this each second.
 const BELIEF: f64 = 0.001;
 /// Whose answers take this long while others do not is a long poll.
 const LONG_SECS: f64 = 5.0;

@@ -8,10 +8,11 @@
 
 /// After so many seconds, what was seen counts little (1 ÷ e): of the two, the more careful is believed.
 const MEMORIES_SECS: [f64; 2] = [12.0, 60.0];
-/// The part of the slots that is counted on: what is left is found slowly. All of them while nothing has
-/// slowed the portal down: only slots that are all in use grow.
-const SAFE: f64 = 0.85;
-const SAFE_SWIFT: f64 = 1.0;
+/// The part of the slots that is counted on: what is left is found slowly. (With 0.85 and 1 somebody was
+/// broken off in one of six runs of a portal that loses half of its capacity.)
+const SAFE: f64 = 0.8;
+/// The same while nothing has slowed the portal down: only slots that are in use grow.
+const SAFE_SWIFT: f64 = 0.95;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,11 +73,11 @@ mod tests {
     #[test]
     fn slots_are_enough_for_as_many_as_they_were() {
         let seats = lived(50).seats(20, false);
-        assert!((169.0..171.0).contains(&seats), "{seats}: 0.85 of 200");
+        assert!((159.0..161.0).contains(&seats), "{seats}: 0.8 of 200");
         let same = lived(100).seats(20, false);
         assert!((seats - same).abs() < 1.0, "however many there are");
         let swift = lived(50).seats(20, true);
-        assert!((199.0..201.0).contains(&swift), "{swift}: all 200");
+        assert!((189.0..191.0).contains(&swift), "{swift}: 0.95 of 200");
     }
 
     #[test]

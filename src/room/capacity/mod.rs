@@ -19,6 +19,7 @@ mod curve;
 mod fnv;
 mod forecast;
 mod holding;
+mod look;
 mod parts;
 mod seats;
 mod share;
@@ -33,6 +34,7 @@ pub use asking::{Asking, Waited, Waits};
 pub use claim::Claim;
 pub use classes::Class;
 pub use holding::{few, quarter};
+pub use look::{Heads, Outlook, People};
 pub use parts::{Part, PartAnswer, PartChange, PartFailure, Parts};
 use seats::SeatLaw;
 pub use share::{Wish, settle, share};
@@ -243,39 +245,6 @@ impl Why {
     }
 }
 
-/// How long the first in each queue for a slot has waited: nothing if nobody waits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Heads {
-    /// Of those inside; nothing for one visitor alone.
-    pub inside: Span,
-    /// Of those who are not, yet.
-    pub outside: Span,
-}
-
-/// Who is inside, over all rooms whose seats are found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct People {
-    /// Who is there.
-    pub there: u32,
-    /// Who is called and has not come yet, and seats that are kept free.
-    pub called: u32,
-}
-
-impl People {
-    /// Seats that they take.
-    pub fn inside(self) -> u32 {
-        self.there.saturating_add(self.called)
-    }
-
-    /// Both together.
-    pub fn and(self, other: People) -> People {
-        People {
-            there: self.there.saturating_add(other.there),
-            called: self.called.saturating_add(other.called),
-        }
-    }
-}
-
 /// How a portal does, as the law of seats sees it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Portal {
@@ -334,9 +303,9 @@ impl Capacity {
         self.seats.limit()
     }
 
-    /// Whether slots stand idle, so that calls may follow each other fast.
-    pub fn is_idle(&self) -> bool {
-        self.seats.is_idle()
+    /// What is to be expected of seats.
+    pub fn outlook(&self) -> Outlook {
+        self.seats.outlook()
     }
 
     /// A request goes to the portal, with so many `in_flight` (itself included), after one who is

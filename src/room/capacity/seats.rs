@@ -28,7 +28,8 @@
 //! is ever sent away: fewer seats come about by attrition.
 
 use super::forecast::Forecast;
-use super::{Heads, Limit, Move, People, Portal, Seen, Waited, What, Why};
+use super::look::GROWTH_MAX;
+use super::{Heads, Limit, Move, Outlook, People, Portal, Seen, Waited, What, Why};
 use crate::time::{Millis, Span};
 use serde::{Deserialize, Serialize};
 
@@ -55,10 +56,13 @@ const HEAD_FAR_TOO_LONG: f64 = 3.0;
 const GROWTH: f64 = 0.1;
 /// … and of what is foretold and not there yet: from a call to what it costs it takes ten seconds and more.
 const APPROACH: f64 = 0.2;
+/// Of the people there, as many times as many may be let in, and those of the beginning.
+const REACH: f64 = 2.0;
 const IDLE_WAITED: f64 = 0.3;
 const IDLE_HEAD: f64 = 0.3;
-/// Weight of the newest second in the smoothed age.
+/// Weight of the newest second in the smoothed age, and in what is foretold.
 const SMOOTHING: f64 = 0.3;
+const SMOOTHING_GROWTH: f64 = 0.2;
 
 /// The law of seats. See the module.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -77,6 +81,9 @@ pub struct SeatLaw {
     /// Few requests have waited lately.
     #[serde(skip)]
     idle: bool,
+    /// How many times as many seats there will soon be, smoothed.
+    #[serde(skip, default = "no_growth")]
+    growth: f64,
     #[serde(skip)]
     looked: Millis,
     #[serde(skip)]
@@ -106,6 +113,7 @@ impl SeatLaw {
             door_secs: 0.0,
             forecast: Forecast::default(),
             idle: false,
+            growth: no_growth(),
             looked: now,
             decided: now,
             before: limit.hold(START) as u32,
@@ -173,6 +181,11 @@ impl SeatLaw {
         let calm = lately < IDLE_WAITED && head < IDLE_HEAD;
         self.idle = foreseen > self.seats && calm && !portal.failing && !unseen;
         self.grow(foreseen, people);
+        let soon = match self.idle && !self.limit.is_fixed() {
+            true => self.limit.hold(foreseen.max(self.seats)) / self.seats,
+            false => no_growth(),
+        };
+        self.growth += SMOOTHING_GROWTH * (soon.min(GROWTH_MAX) - self.growth);
         let seen = Seen {
             waited: self.waited(SLICES, portal),
             head_secs: self.head_secs,
@@ -203,9 +216,12 @@ impl SeatLaw {
         })
     }
 
-    /// Whether calls may follow each other as fast as seats grow: few requests wait.
-    pub fn is_idle(&self) -> bool {
-        self.idle
+    /// What is to be expected: calls may follow each other as fast as seats grow while few requests wait.
+    pub fn outlook(&self) -> Outlook {
+        Outlook {
+            fast: self.idle,
+            growth: self.growth,
+        }
     }
 
     /// While slots stand idle and all seats are taken, more people may come, up to what is foretold.
@@ -214,7 +230,10 @@ impl SeatLaw {
         if self.limit.is_fixed() || !self.idle || !full {
             return;
         }
-        let more = (GROWTH * self.seats).min(APPROACH * (foreseen - self.seats));
+        // What those do who are called is not seen before they have come.
+        let seen = REACH * f64::from(people.there) + START;
+        let room = foreseen.min(seen) - self.seats;
+        let more = (GROWTH * self.seats).min(APPROACH * room).max(0.0);
         self.seats = self.limit.hold(self.seats + more);
     }
 
@@ -253,7 +272,7 @@ impl SeatLaw {
         self.slices = Default::default();
         (self.head_secs, self.door_secs) = (0.0, 0.0);
         self.forecast = Forecast::default();
-        self.idle = false;
+        (self.idle, self.growth) = (false, no_growth());
         (self.looked, self.decided, self.before) = (now, now, self.limit());
         Some(Move {
             at: now,
@@ -295,6 +314,11 @@ impl SeatLaw {
         self.seats = self.limit.hold(seats.max(FLOOR));
         Some(why)
     }
+}
+
+/// Seats will be as many as they are.
+fn no_growth() -> f64 {
+    1.0
 }
 
 /// Seats below which it makes no sense to go.

@@ -129,7 +129,11 @@ title-draw = Draw { $moment } – waiting room
 title-waiting = Place { $place } – waiting room
 
 wait-between = between { $low } and { $high } minutes
-wait-below = less than { $count } minutes
+wait-below =
+    { $count ->
+        [1] less than a minute
+       *[other] less than { $count } minutes
+    }
 wait-about =
     { $count ->
         [one] about { $count } minute

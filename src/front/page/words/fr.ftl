@@ -129,7 +129,11 @@ title-draw = Tirage au sort { $moment } – file d’attente
 title-waiting = Place { $place } – file d’attente
 
 wait-between = entre { $low } et { $high } minutes
-wait-below = moins de { $count } minutes
+wait-below =
+    { $count ->
+        [1] moins d’une minute
+       *[other] moins de { $count } minutes
+    }
 wait-about =
     { $count ->
         [one] environ { $count } minute
