@@ -181,16 +181,7 @@ fn tables(house: &HouseStatus) -> String {
         }
     }
     text += &failing(house);
-    for portal in &house.portals {
-        for what in ["slots", "seats"] {
-            if let Some(last) = portal.moves.iter().rfind(|it| it.what == what) {
-                let MoveStatus {
-                    from, to, words, ..
-                } = last;
-                let _ = writeln!(text, "{}: {what} {from} → {to}, as {words}", portal.name);
-            }
-        }
-    }
+    text += &moved(house);
     for said in house.rooms.iter().filter_map(schedules::of_status) {
         let _ = writeln!(text, "{said}");
     }
@@ -214,6 +205,22 @@ fn tables(house: &HouseStatus) -> String {
         },
         if house.draining { ", stopping" } else { "" },
     );
+    text
+}
+
+/// What each portal's limits were last moved by.
+fn moved(house: &HouseStatus) -> String {
+    let mut text = String::new();
+    for portal in &house.portals {
+        for what in ["slots", "seats"] {
+            if let Some(last) = portal.moves.iter().rfind(|it| it.what == what) {
+                let MoveStatus {
+                    from, to, words, ..
+                } = last;
+                let _ = writeln!(text, "{}: {what} {from} → {to}, as {words}", portal.name);
+            }
+        }
+    }
     text
 }
 
