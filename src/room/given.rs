@@ -3,8 +3,9 @@
 //! A promise that is shown counts down by itself. It is raised only when it is more likely to break than
 //! not (half of those who wait are in by the lower end of an estimate, and this is above what is left of
 //! the upper one), twice in a row, and together with a reason: an estimate that goes up and down within its own
-//! range is no news. Below a minute every second counts, and nobody sees the difference. It is lowered when the estimate is below it by more than [`TOLERANCE`], twice in a
-//! row (reference: `admission.md`, "The promise"). All of this travels in the visitor's ticket, so that it holds over
+//! range is no news. Below a minute it follows each estimate: somebody who is as good as called is not told
+//! that the time is over. It is lowered when the estimate is below it by more than [`TOLERANCE`], twice in
+//! a row (reference: `admission.md`, "The promise"). All of this travels in the visitor's ticket, so that it holds over
 //! polls, tabs and our own restarts, and costs us no memory.
 
 use super::promise::Promise;
@@ -124,7 +125,7 @@ impl Given {
         let left = self.last.left(now).high;
         let slack = left.scale(TOLERANCE).max(check.grain);
         let breaks = check.estimate.low > left + check.grain;
-        // At the end seconds count, and the page says the same for all of them.
+        // Whoever is as good as called is not told that the time is over.
         let at_the_end = check.estimate.high <= AT_THE_END && check.estimate.high > left + slack;
         let above = breaks || at_the_end;
         if !above && check.estimate.high + slack >= left {

@@ -19,7 +19,8 @@
 //!   is there more than before, so that they are known before the first pass has lapsed. People in a
 //!   room that has filled just now leave later than others (by half a visit if all were equally long, not
 //!   at all if their length were exponential), so that a tenth of what has grown counts as departures that
-//!   are late. Before any was seen there is the belief of two visits of eight minutes: a wide range, and narrower with each departure;
+//!   are late. Before any was seen there is the belief of two visits of eight minutes: a wide range, and
+//!   narrower with each departure;
 //! - θ, the rate of giving up, is tickets abandoned ÷ ticket-seconds over 30 minutes.
 //!
 //! The range goes from ŵ to q·(ŵ + m), with m the longest time between two polls near the turn (one
@@ -28,7 +29,8 @@
 //! be, as the laws of capacity never rest (d = 5 %, as seen in simulation), and growth that is foretold
 //! (Ŝ ÷ S) may not come, or more. So the relative error has about the standard deviation
 //! σ = √(1/n + 1/N + d² + (0.8·ln(Ŝ ÷ S))²), and q = 1 + z·σ, with z the learnt 90th
-//! percentile of (actual ÷ (ŵ + m) − 1) ÷ σ, σ as it was when it was promised: one number serves short and long lines, small and large
+//! percentile of (actual ÷ (ŵ + m) − 1) ÷ σ, σ as it was when it was promised: one number serves short and
+//! long lines, small and large
 //! rooms, and learns what is particular to this one.
 
 use super::rates::{DRIFT, Rates};

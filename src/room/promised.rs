@@ -35,14 +35,14 @@ impl Room {
                 None => self.why_longer(given.last.at),
             },
         };
-        let before = given.last.left(wall).shown();
+        let before = given.last;
         let revision = given.check(check, wall);
         // What nobody sees is no news.
-        let seen = u64::from(given.last.left(wall).shown() != before);
+        let seen = || u64::from(given.last.left(wall).shown() != before.left(wall).shown());
         match revision {
             Revision::None => {}
-            Revision::Raised => self.counts.promises_raised += seen,
-            Revision::Lowered => self.counts.promises_lowered += seen,
+            Revision::Raised => self.counts.promises_raised += seen(),
+            Revision::Lowered => self.counts.promises_lowered += seen(),
         }
         ticket.promised = Some(given);
         Some(given.last.left(wall))

@@ -1,9 +1,8 @@
 //! What a room's estimator knows at a moment: how fast the line moves, and how sure that is.
 
+use super::capacity::GROWTH;
 use serde::{Deserialize, Serialize};
 
-/// Seats that are added grow by this part of themselves each second (the law of seats).
-const GROWTH: f64 = 0.1;
 /// What is foretold of growth is off by about this part of its logarithm (seen in simulation, from cold).
 const GROWTH_ERROR: f64 = 0.8;
 /// By this part of itself a rate moves on the way, whatever has been seen of it.

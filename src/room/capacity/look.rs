@@ -44,6 +44,9 @@ pub struct Outlook {
     pub growth: f64,
 }
 
+/// Seats grow by this part of themselves in a second, at most, while slots stand idle.
+pub const GROWTH: f64 = 0.1;
+
 /// What is foretold of growth, at most: an idle portal foretells no end.
 pub(super) const GROWTH_MAX: f64 = 20.0;
 

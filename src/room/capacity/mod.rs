@@ -34,7 +34,7 @@ pub use asking::{Asking, Waited, Waits};
 pub use claim::Claim;
 pub use classes::Class;
 pub use holding::{few, quarter};
-pub use look::{Heads, Outlook, People};
+pub use look::{GROWTH, Heads, Outlook, People};
 pub use parts::{Part, PartAnswer, PartChange, PartFailure, Parts};
 use seats::SeatLaw;
 pub use share::{Wish, settle, share};

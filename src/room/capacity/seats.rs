@@ -10,25 +10,27 @@
 //! that slots are short, and are better told to wait in line:
 //!
 //! ```text
-//! each second, h < 0.3 s and pw < 0.3 and A ≥ 0.9·S     S += min(S ÷ 10, (Ŝ − S) ÷ 5), Ŝ what L slots are enough for
+//! each second  h, d < 0.3 s, pw < 0.3, A ≥ 0.9·S   S += min(S ÷ 10, (Ŝ − S) ÷ 5)
 //! each 5 s     h > 1 s or pw > 0.95       S = max(0.95·S, 0.9·A); head > 3 s: S ≤ 0.95·A
-//!              pw > 0.75                  S = max(0.985·S, 0.9·A)
+//!              pw > 0.65                  S = max(0.985·S, 0.9·A)
 //!              d > 1 s                    S = min(S, A)
-//!              pw < 0.5 and A ≥ 0.9·S     S = (1 + 0.03·((0.5 − pw)/0.5)²)·S
+//!              pw < 0.4 and A ≥ 0.9·S     S = (1 + 0.03·((0.4 − pw)/0.4)²)·S
 //! ```
+//!
+//! with Ŝ the people for whom L slots are enough, at most twice those who are there and [`START`].
 //!
 //! As long as slots stand idle and somebody waits, the gate itself is the bottleneck, and idle slots are
 //! seen within seconds: the first line grows by the second, up to what is foretold
 //! ([`forecast`](super::forecast)), from cold as well as after a calm, when a portal is back or its
 //! capacity is restored. The last line finds the rest. Neither grows while too many requests fail, or
 //! more than half whatever explains it (refusals that come at once make no queue), nor while more requests
-//! wait for one visitor than say anything: what is left to be seen is not how those inside fare. The shares are
-//! bolder than the reference (0.9, 0.6, 0.4): with those, slots that must all be busy stood idle now and
+//! wait for one visitor than say anything: what is left to be seen is not how those inside fare. The first
+//! two shares are bolder than the reference (0.9, 0.6): with those, slots that must all be busy stood idle now and
 //! then; a queue of some tens of milliseconds is what it costs to use one hundredth more. Nobody inside
 //! is ever sent away: fewer seats come about by attrition.
 
 use super::forecast::Forecast;
-use super::look::GROWTH_MAX;
+use super::look::{GROWTH, GROWTH_MAX};
 use super::{Heads, Limit, Move, Outlook, People, Portal, Seen, Waited, What, Why};
 use crate::time::{Millis, Span};
 use serde::{Deserialize, Serialize};
@@ -52,12 +54,12 @@ const FEW: f64 = 0.4;
 /// The age of the queue's head: too long, and far too long.
 const HEAD_LONG: f64 = 1.0;
 const HEAD_FAR_TOO_LONG: f64 = 3.0;
-/// Growth in a second while slots stand idle, and what has to be idle: few requests wait, for a moment.
-const GROWTH: f64 = 0.1;
-/// … and of what is foretold and not there yet: from a call to what it costs it takes ten seconds and more.
+/// Growth in a second is at most this part of what is foretold and not there yet, beside [`GROWTH`]: from
+/// a call to what it costs it takes ten seconds and more.
 const APPROACH: f64 = 0.2;
 /// Of the people there, as many times as many may be let in, and those of the beginning.
 const REACH: f64 = 2.0;
+/// What has to be idle for growth by the second: few requests wait, and for a moment.
 const IDLE_WAITED: f64 = 0.3;
 const IDLE_HEAD: f64 = 0.3;
 /// Weight of the newest second in the smoothed age, and in what is foretold.
